@@ -1,0 +1,113 @@
+"""What the orchestration costs: ms per trial when scoring is free, and the panel against its bare forward passes.
+
+    uv run python benchmarks/overhead.py
+"""
+
+from __future__ import annotations
+
+import platform
+import statistics
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from rich.console import Console
+
+from anonymizers import Anonymizer, Blur
+from evaluators.datasets.demo_protocol import demo_protocol
+from evaluators.metrics import METRICS, objectives_of
+from evaluators.panel import Panel
+from evaluators.scores import Scores
+from evaluators.zoo import load_nets
+from orchestrator.inprocess import InProcess
+from orchestrator.ledger import Ledger
+from orchestrator.on_ray import OnRay
+from orchestrator.progress import PlainProgress
+from orchestrator.run import DEFAULT_OBJECTIVES
+from orchestrator.sweep import Sweep
+from search_spaces import SPACES
+
+TRIALS = 200
+REPEATS = 7
+
+
+class FreePanel:
+    """Answer at once, with scores of the usual size."""
+
+    def score(self, anonymizer: Anonymizer) -> Scores:
+        rank1 = (hash(repr(anonymizer)) % 1000) / 1000
+        values: dict[str, float | None] = {name: 0.5 for name in METRICS}
+        values["rank1_worst"] = rank1
+        draws = {name: np.full(2000, 0.5, np.float32) for name in DEFAULT_OBJECTIVES}
+        intervals = {name: (0.4, 0.6) for name, metric in METRICS.items() if metric.interval}
+        return Scores(values, intervals, draws, n_probe=180, n_people=60, chance_rank1=1 / 60, seconds=0.0)
+
+    def released(self, anonymizer: Anonymizer, count: int) -> Any:
+        raise RuntimeError("the free panel keeps no pictures")
+
+    def describe(self) -> dict[str, Any]:
+        return {}
+
+
+def sweep_ms(backend: InProcess | OnRay) -> float:
+    """Return ms per trial of a sweep with the random sampler, whose own cost is least."""
+    with tempfile.TemporaryDirectory() as folder, Path("/dev/null").open("w") as null:
+        facts = {"objectives": objectives_of(DEFAULT_OBJECTIVES)}
+        with Ledger.create(Path(folder) / "ledger.arrow", facts) as ledger, PlainProgress(Console(file=null)) as progress:
+            sweep = Sweep(
+                SPACES["classical"],
+                objectives_of(DEFAULT_OBJECTIVES),
+                ledger,
+                progress,
+                sampler="random",
+                trials=TRIALS,
+                seed=0,
+            )
+            start = time.perf_counter()
+            backend.run(sweep)
+            assert sweep.finished
+            return 1e3 * (time.perf_counter() - start) / TRIALS
+
+
+def panel_ratio(faces: int) -> tuple[float, float, float]:
+    """Return s of `panel.score`, s of the bare forward passes it needs, and the median of their paired ratios."""
+    protocol = demo_protocol(evaluated=faces // 5, pictures=10, attacker=100)
+    nets = load_nets(None)
+    panel = Panel(protocol, nets)
+    probe, gallery, attacker = protocol.probe.images, protocol.gallery.images, protocol.attacker.images
+    (perceptual,) = nets.perceptual
+    scores, passes = [], []
+    with torch.inference_mode():
+        for repeat in range(REPEATS):
+            start = time.perf_counter()
+            panel.score(Blur(kernel=31 + 2 * repeat))  # another point each time, past the cache
+            scores.append(time.perf_counter() - start)
+            start = time.perf_counter()
+            nets.embedder(probe)
+            nets.embedder(gallery)
+            nets.teacher(probe)
+            nets.teacher(attacker)
+            perceptual.features(probe)
+            passes.append(time.perf_counter() - start)
+    ratios = [score / bare for score, bare in zip(scores, passes, strict=True)]
+    return statistics.median(scores), statistics.median(passes), statistics.median(ratios)
+
+
+def main() -> None:
+    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False).stdout
+    print(f"{platform.processor() or platform.machine()}, {torch.get_num_threads()} threads, commit {commit.strip()}")
+    score, bare, ratio = panel_ratio(500)
+    print(f"panel.score on 500 probes: {score:.2f} s, bare forward passes {bare:.2f} s, ratio {ratio:.3f} (goal 1.15)")
+    print(f"in process: {sweep_ms(InProcess(FreePanel)):.1f} ms per trial over {TRIALS} trials")
+    backend = OnRay(FreePanel, panels=1, gpus_per_panel=0, address=None)
+    sweep_ms(backend)  # the first sweep starts the couriers
+    print(f"on Ray: {sweep_ms(backend):.1f} ms per trial over {TRIALS} trials (goal 40)")
+    backend.close()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Turn (original, anonymized) into numbers: attackers, the readers of the expression, realism."""

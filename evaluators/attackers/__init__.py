@@ -1,0 +1,24 @@
+"""Attackers: who is on the anonymized picture? One file each; strongest wins.
+
+To add one: a module with `identify(evidence) -> (N, P) scores`, a row in `ATTACKERS`, and its columns in METRICS.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from torch import Tensor
+
+from evaluators.attackers import fixed, parrot, retrained
+from evaluators.attackers.evidence import Clear, Evidence
+
+ATTACKERS: dict[str, Callable[[Evidence], Tensor]] = {
+    "fixed": fixed.identify,
+    "parrot": parrot.identify,
+    "retrained": retrained.identify,
+}
+
+ADAPTIVE = ("parrot", "retrained")
+"""Attackers that know the method: each must reach the fixed attacker's rate on clear faces, or it cannot learn."""
+
+__all__ = ["ADAPTIVE", "ATTACKERS", "Clear", "Evidence"]

@@ -1,0 +1,80 @@
+"""Evidence: what the attackers and the adapted reader see of one configuration, each part computed once."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from anonymizers import Anonymizer, Context, Faces
+from evaluators.nets import Nets, TeacherOutput
+
+ATTACKER_SEED_OFFSET = 1_000_003
+"""The attacker knows the method but not the secret seed of the one who anonymizes: his own seed differs."""
+
+
+@dataclass(frozen=True, eq=False)
+class Clear:
+    """Hold what never changes about the original faces; computed once per panel.
+
+    Attributes:
+        probe, gallery, attacker: Faces on the panel's device; unlabelled expressions replaced by the teacher's answer,
+            so that methods which group by expression can work.
+        probe_person: (N,) int64, index of the probe's person among the enrolled.
+        gallery_person: (M,) int64, likewise.
+        people: number of enrolled people P.
+        probe_embedding: (N, D) float32, unit norm.
+        gallery_embedding: (M, D) float32, unit norm.
+        probe_reading: the teacher on the clear probes.
+        attacker_answer: (A,) int64, the teacher's top-1 on the clear faces of the attacker people.
+    """
+
+    probe: Faces
+    gallery: Faces
+    attacker: Faces
+    background: Faces
+    probe_person: Tensor
+    gallery_person: Tensor
+    people: int
+    probe_embedding: Tensor
+    gallery_embedding: Tensor
+    probe_reading: TeacherOutput
+    attacker_answer: Tensor
+
+
+class Evidence:
+    """Anonymize and embed on demand, at most once each, for one configuration."""
+
+    def __init__(self, anonymizer: Anonymizer, clear: Clear, nets: Nets, *, seed: int, batch_size: int) -> None:
+        self.anonymizer = anonymizer
+        self.clear = clear
+        self.nets = nets
+        self.seed = seed
+        self.release = Context(seed=seed, batch_size=batch_size, background=clear.background)
+        self.rehearsal = Context(seed=seed + ATTACKER_SEED_OFFSET, batch_size=batch_size, background=clear.background)
+
+    @functools.cached_property
+    def probe(self) -> Tensor:
+        """Return the released pictures, (N, 3, H, W) uint8."""
+        return self.anonymizer(self.clear.probe, self.release)
+
+    @functools.cached_property
+    def probe_embedding(self) -> Tensor:
+        """Return (N, D) float32, unit norm."""
+        return self.nets.embedder(self.probe)
+
+    @functools.cached_property
+    def probe_reading(self) -> TeacherOutput:
+        """Return the teacher's logits and features on the released pictures."""
+        return self.nets.teacher(self.probe)
+
+    @functools.cached_property
+    def gallery_embedding(self) -> Tensor:
+        """Return (M, D) float32, unit norm, of the gallery as the attacker anonymizes it himself."""
+        return self.nets.embedder(self.anonymizer(self.clear.gallery, self.rehearsal))
+
+    @functools.cached_property
+    def attacker_reading(self) -> TeacherOutput:
+        """Return the teacher's logits and features on anonymized faces of the attacker people."""
+        return self.nets.teacher(self.anonymizer(self.clear.attacker, self.rehearsal))

@@ -1,0 +1,179 @@
+"""Train the demo networks: `python -m evaluators.demo_training`. A few minutes of CPU, seeded.
+
+The two embedders and the teacher see people of their own, below number 10,000, whom no protocol uses.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor, nn
+from torch.nn import functional
+
+from evaluators.datasets import demo, demo_geometry, demo_render
+from evaluators.demo_nets import DIMENSION, WEIGHTS, build
+
+SEED = 0
+PEOPLE = {"embedder": (0, 1000, 10), "held_out": (2000, 1000, 10), "teacher": (4000, 1000, 7)}
+"""Network -> first person, number of people, pictures of each."""
+EPOCHS = {"embedder": 10, "held_out": 10, "teacher": 8}
+TEST_PERSON = 9_000
+"""First of the people on whom a trained network is measured; protocols use others still."""
+BATCH = 128
+GOALS = {"embedder": 0.95, "held_out": 0.95, "teacher": 0.90}
+
+
+def arcface(embedding: Tensor, weight: Tensor, label: Tensor, *, scale: float = 24.0, margin: float = 0.3) -> Tensor:
+    """Compute the ArcFace loss (Deng et al., CVPR 2019, https://arxiv.org/abs/1801.07698).
+
+    Args:
+        embedding: (N, D) float32.
+        weight: (C, D) float32, one direction per person.
+        label: (N,) int64 in [0, C).
+        scale: of the logits.
+        margin: added to the angle to the own direction, rad.
+    """
+    cosine = functional.normalize(embedding) @ functional.normalize(weight).T
+    angle = cosine.gather(1, label[:, None]).clamp(-1 + 1e-6, 1 - 1e-6).acos()
+    own = (angle + margin).clamp_max(torch.pi).cos()
+    return functional.cross_entropy(scale * cosine.scatter(1, label[:, None], own), label)
+
+
+def supervised_contrastive(embedding: Tensor, label: Tensor, *, temperature: float = 0.1) -> Tensor:
+    """Compute the supervised contrastive loss (Khosla et al., NeurIPS 2020, https://arxiv.org/abs/2004.11362).
+
+    Args:
+        embedding: (N, D) float32.
+        label: (N,) int64; pictures with equal labels attract each other. Each label occurs at least twice.
+        temperature: of the cosines.
+    """
+    unit = functional.normalize(embedding)
+    itself = torch.eye(len(unit), dtype=torch.bool)
+    logits = (unit @ unit.T / temperature).masked_fill(itself, -torch.inf)
+    same = (label[:, None] == label[None, :]) & ~itself
+    log_share = logits - logits.logsumexp(1, keepdim=True)
+    return -(log_share.masked_fill(~same, 0).sum(1) / same.sum(1)).mean()
+
+
+def augment(images: Tensor, generator: torch.Generator) -> Tensor:
+    """Shift, dim, soften a little: what any recognition network has seen, but nothing like an anonymizer.
+
+    Args:
+        images: (N, 3, 112, 112) uint8.
+        generator: of the draws.
+
+    Returns:
+        (N, 3, 112, 112) float32 in [0, 1].
+    """
+
+    def uniform(low: float, high: float) -> Tensor:
+        return torch.empty(len(images), 1, 1, 1).uniform_(low, high, generator=generator)
+
+    dx, dy = torch.randint(-3, 4, (2,), generator=generator).tolist()
+    x = images.roll((dy, dx), (2, 3)).float() / 255
+    softened = functional.avg_pool2d(functional.avg_pool2d(x, 3, 1, 1), 5, 1, 2)
+    x = torch.lerp(x, softened, uniform(-0.4, 1.0).clamp_min(0))
+    return (x * uniform(0.85, 1.15) + uniform(-0.08, 0.08)).clamp(0, 1)
+
+
+def batches(label: Tensor, per_label: int, generator: torch.Generator) -> list[Tensor]:
+    """Shuffle positions into batches of BATCH; with `per_label` > 1, so many of each label stay together."""
+    order = torch.randperm(len(label), generator=generator)
+    if per_label > 1:
+        order = order[label[order].argsort(stable=True)].view(-1, per_label)
+        order = order[torch.randperm(len(order), generator=generator)].flatten()
+    return [part for part in order.split(BATCH) if len(part) == BATCH]
+
+
+def train(net: str, *, people: int | None = None, epochs: int | None = None) -> nn.Module:
+    """Render the people of a network and train it.
+
+    Args:
+        net: embedder, held_out or teacher.
+        people: fewer than PEOPLE says, for a trial.
+        epochs: fewer than EPOCHS says, for a trial.
+    """
+    torch.manual_seed(SEED)
+    generator = torch.Generator().manual_seed(SEED)
+    first, count, pictures = PEOPLE[net]
+    count, epochs = people or count, epochs or EPOCHS[net]
+    start = time.perf_counter()
+    faces = demo.people(first, count, pictures, seed=SEED)
+    print(f"{net}: rendered {len(faces.images)} faces in {time.perf_counter() - start:.0f} s", flush=True)
+    label = faces.expression if net == "teacher" else faces.identity - first
+    module = build(net).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    directions = nn.Parameter(torch.randn(count, DIMENSION))
+    loss_of: Callable[[Tensor, Tensor], Tensor] = {
+        "embedder": lambda out, y: arcface(out, directions, y),
+        "held_out": lambda out, y: supervised_contrastive(out, y),
+        "teacher": lambda out, y: functional.cross_entropy(out, y, label_smoothing=0.02),
+    }[net]
+    parameters = [*module.parameters(), *([directions] if net == "embedder" else [])]
+    steps = len(batches(label, 1, generator))
+    optimizer = torch.optim.AdamW(parameters, weight_decay=5e-3)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 4e-3, epochs=epochs, steps_per_epoch=steps)
+    for epoch in range(epochs):
+        total, module = 0.0, module.train()
+        for part in batches(label, 5 if net == "held_out" else 1, generator):
+            x = augment(faces.images[part], generator).contiguous(memory_format=torch.channels_last)
+            with torch.autocast("cpu", torch.bfloat16):  # a third faster where the CPU knows it; the weights stay float32
+                out = module(x)
+            loss = loss_of(out.float(), label[part])
+            optimizer.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+            schedule.step()
+            total += loss.item()
+        elapsed = time.perf_counter() - start
+        print(f"{net}: epoch {epoch + 1}/{epochs}, loss {total / steps:.3f}, {elapsed:.0f} s", flush=True)
+    return module.eval()
+
+
+@torch.inference_mode()
+def measure(net: str, module: nn.Module) -> float:
+    """Measure on unseen people: rank-1 of 100 people with one gallery picture each, or accuracy on 700 faces."""
+    pictures = 7 if net == "teacher" else 4
+    faces = demo.people(TEST_PERSON, 100, pictures, seed=SEED + 1)
+    out = torch.cat([module(part.float() / 255) for part in faces.images.split(100)])
+    if net == "teacher":
+        return float((out.argmax(1) == faces.expression).double().mean())
+    unit = functional.normalize(out).view(100, pictures, -1)
+    scores = unit[:, 1:].flatten(0, 1) @ unit[:, 0].T
+    return float((scores.argmax(1) == torch.arange(100).repeat_interleave(pictures - 1)).double().mean())
+
+
+def renderer_digest() -> str:
+    """Return the SHA-256 over the renderer's source: weights and renderer belong together."""
+    files = (demo.__file__, demo_geometry.__file__, demo_render.__file__)
+    return hashlib.sha256(b"".join(Path(file).read_bytes() for file in files)).hexdigest()
+
+
+def main() -> None:
+    """Train the networks, print how good they are, and write their weights."""
+    parser = argparse.ArgumentParser(description="Train the demo networks.")
+    parser.add_argument("--net", choices=[*PEOPLE], action="append", help="one network only; default: all")
+    parser.add_argument("--out", type=Path, default=WEIGHTS, help="folder of the weights")
+    parser.add_argument("--people", type=int, help="train on fewer people, for a trial")
+    parser.add_argument("--epochs", type=int, help="train for fewer epochs, for a trial")
+    options = parser.parse_args()
+    for net in options.net or PEOPLE:
+        module = train(net, people=options.people, epochs=options.epochs)
+        figure = measure(net, module)
+        measured = "accuracy" if net == "teacher" else "rank-1"
+        print(f"{net}: {measured} {figure:.3f} on unseen people (goal {GOALS[net]})", flush=True)
+        path = options.out / f"demo_{net}.safetensors"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        facts = {"net": net, "seed": str(SEED), measured: f"{figure:.4f}", "renderer": renderer_digest()}
+        new = path.with_suffix(".new")
+        save_file({name: value.contiguous() for name, value in module.state_dict().items()}, new, metadata=facts)
+        new.replace(path)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,88 @@
+"""Detection: InsightFace's SCRFD finds faces and their five landmarks (Guo et al., https://arxiv.org/abs/2105.04714)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import onnxruntime
+import torch
+from insightface.model_zoo.scrfd import SCRFD
+from numpy.typing import NDArray
+from torch import Tensor
+
+INPUT = 320
+THRESHOLD = 0.5
+
+
+@dataclass(frozen=True, eq=False)
+class Detection:
+    """Hold a face that was found: box (4,) left, top, right, bottom px; score; landmarks (5, 2) px (x, y)."""
+
+    box: NDArray[np.float32]
+    score: float
+    landmarks: NDArray[np.float32]
+
+
+class FaceFinder(Protocol):
+    """Find faces and their landmarks in a picture."""
+
+    def detect(self, picture: NDArray[np.uint8]) -> list[Detection]:
+        """Return the faces in an (H, W, 3) uint8 RGB picture of any size, best score first; none is an empty list."""
+        ...
+
+
+class Scrfd:
+    """Keep insightface's SCRFD on the CPU."""
+
+    def __init__(self, path: Path, *, threads: int | None = None) -> None:
+        """Load the network.
+
+        Args:
+            path: of the ONNX file.
+            threads: of ONNX Runtime; None for as many as torch uses.
+        """
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 4
+        options.intra_op_num_threads = threads or torch.get_num_threads()
+        made = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        self.name = path.stem
+        self.net = SCRFD(model_file=str(path), session=made)
+        self.net.prepare(-1, input_size=(INPUT, INPUT), det_thresh=THRESHOLD)
+
+    def detect(self, picture: NDArray[np.uint8]) -> list[Detection]:
+        """Find faces in an (H, W, 3) uint8 RGB picture, best score first."""
+        boxes, landmarks = self.net.detect(np.ascontiguousarray(picture[:, :, ::-1]))
+        return [Detection(box[:4], float(box[4]), points) for box, points in zip(boxes, landmarks, strict=True)]
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """Tell in which (N, 3, S, S) uint8 aligned crops a face is found.
+
+        A crop is set into a gray frame of half its side: the detector has learned faces with something around them.
+
+        Returns:
+            (N,) bool on the device of the images.
+        """
+        margin = images.shape[-1] // 2
+        framed = np.pad(
+            images.permute(0, 2, 3, 1).cpu().numpy(), ((0, 0), (margin, margin), (margin, margin), (0, 0)), constant_values=127
+        )
+        return torch.tensor([bool(self.detect(picture)) for picture in framed], device=images.device)
+
+
+def main_face(found: list[Detection], width: int, height: int) -> Detection:
+    """Choose the face that a portrait is of: large and near the middle, as InsightFace weighs it.
+
+    Args:
+        found: at least one.
+        width, height: of the picture, px.
+    """
+
+    def weight(face: Detection) -> float:
+        left, top, right, bottom = (float(v) for v in face.box)
+        away = ((left + right - width) / 2) ** 2 + ((top + bottom - height) / 2) ** 2
+        return (right - left) * (bottom - top) - 2 * away
+
+    return max(found, key=weight)

@@ -1,0 +1,63 @@
+"""Identification: from embeddings to rates."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def person_scores(probe: Tensor, gallery: Tensor, gallery_person: Tensor, people: int) -> Tensor:
+    """Score every enrolled person for every probe.
+
+    Args:
+        probe: (N, D) float, unit norm.
+        gallery: (M, D) float, unit norm.
+        gallery_person: (M,) int64 in [0, people), who is on each gallery picture.
+        people: P, number of enrolled people.
+
+    Returns:
+        (N, P) float32, cosine in [-1, 1], the best over a person's pictures.
+
+    Raises:
+        ValueError: if an enrolled person has no gallery picture.
+    """
+    # Summed in float64 and rounded: equal pictures get equal scores wherever a matrix kernel puts them, so that
+    # rank_credit sees their tie.
+    cosine = (probe.double() @ gallery.double().T).float().clamp(-1, 1)
+    best = cosine.new_full((len(probe), people), -torch.inf)
+    best = best.scatter_reduce(1, gallery_person.expand(len(probe), -1), cosine, "amax")
+    missing = people - len(gallery_person.unique())
+    if missing:
+        raise ValueError(
+            f"person_scores: expected a gallery picture of each of the {people} enrolled people, got none of {missing}; "
+            "leave them out of the enrolled people"
+        )
+    return best
+
+
+def rank_credit(scores: Tensor, person: Tensor, k: int) -> Tensor:
+    """Tell whether each probe's person is among the k best; exact ties share the credit.
+
+    With t people tied across the k-th place for s places, each counts s / t, so that a constant picture gets exactly
+    chance, k / P.
+
+    Args:
+        scores: (N, P) float, larger is likelier.
+        person: (N,) int64 in [0, P), who it is.
+        k: number of places, at least 1.
+
+    Returns:
+        (N,) float64 in [0, 1].
+
+    Raises:
+        ValueError: if k is below 1 or a score is NaN.
+    """
+    if k < 1:
+        raise ValueError(f"rank_credit: expected at least one place, got k = {k}; ask for rank 1 or more")
+    if scores.isnan().any():
+        count = int(scores.isnan().any(1).sum())
+        raise ValueError(f"rank_credit: expected finite scores, got NaN for {count} probes; look at the attacker's network")
+    true = scores.gather(1, person[:, None])
+    above = (scores > true).sum(1).double()
+    tied = (scores == true).sum(1).double()
+    return ((k - above) / tied).clamp(0, 1)

@@ -1,0 +1,90 @@
+"""The resident networks, by what they are asked: who is it, what does the face express, how different does it look."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol, runtime_checkable
+
+from torch import Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class TeacherOutput:
+    """Hold what a teacher says of N faces.
+
+    Attributes:
+        logits: (N, C) float32, one per class.
+        features: (N, F) float32, what the last layer sees (penultimate features).
+    """
+
+    logits: Tensor
+    features: Tensor
+
+
+@runtime_checkable
+class Embedder(Protocol):
+    """Map faces to identity embeddings."""
+
+    name: str
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """Embed faces.
+
+        Args:
+            images: (N, 3, S, S) uint8, RGB in [0, 255], aligned.
+
+        Returns:
+            (N, D) float32 of unit norm.
+        """
+        ...
+
+
+@runtime_checkable
+class Teacher(Protocol):
+    """Map faces to expressions."""
+
+    name: str
+    classes: tuple[str, ...]
+
+    def __call__(self, images: Tensor) -> TeacherOutput:
+        """Read the expression of (N, 3, S, S) uint8 RGB aligned faces."""
+        ...
+
+
+@runtime_checkable
+class Perceptual(Protocol):
+    """Measure a perceptual distance; `name` is its column in METRICS."""
+
+    name: str
+
+    def features(self, images: Tensor) -> tuple[Tensor, ...]:
+        """Return what never changes about the originals, (N, 3, S, S) uint8."""
+        ...
+
+    def distance_to(self, features: tuple[Tensor, ...], images: Tensor) -> Tensor:
+        """Return the (N,) float32 distances of (N, 3, S, S) uint8 pictures to the originals of these features."""
+        ...
+
+
+@runtime_checkable
+class Detector(Protocol):
+    """Find faces."""
+
+    name: str
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """Return (N,) bool: whether a face is found in each (3, S, S) uint8 crop."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Nets:
+    """Hold the networks of a panel; `facts` names files, digests and terms, as they go into tables and report."""
+
+    embedder: Embedder
+    teacher: Teacher
+    perceptual: tuple[Perceptual, ...] = ()
+    detector: Detector | None = None
+    held_out: Embedder | None = None
+    facts: Mapping[str, Any] = field(default_factory=dict)

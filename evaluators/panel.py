@@ -1,0 +1,301 @@
+"""Panel: attackers, readers and perceptual nets, resident on one device; turns a configuration into scores."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from anonymizers import ANONYMIZERS, Anonymizer, Faces
+from evaluators import expression, realism, statistics
+from evaluators.attackers import ADAPTIVE, ATTACKERS, Clear, Evidence
+from evaluators.identity import rank_credit
+from evaluators.metrics import METRICS
+from evaluators.nets import Nets
+from evaluators.protocol import Protocol
+from evaluators.reader import fit
+from evaluators.scores import Scores
+
+REPLICATES = 2_000
+
+
+class CannotLearnError(RuntimeError):
+    """Say that an adaptive attacker or the adapted reader fails on clear faces: its rates would be no privacy."""
+
+
+class Panel:
+    """Keep the networks, the faces, and everything about the clear faces that never changes."""
+
+    def __init__(
+        self,
+        protocol: Protocol,
+        nets: Nets,
+        *,
+        objectives: Sequence[str] = ("rank1_worst", "expression_kappa_adapted"),
+        device: torch.device | str = "cpu",
+        batch_size: int = 128,
+    ) -> None:
+        """Look at the clear faces once, and let every attacker prove on them that it can learn.
+
+        Args:
+            protocol: whose pictures serve what.
+            nets: the networks, already on `device`.
+            objectives: metrics whose bootstrap replicates each score carries.
+            device: where faces and networks live.
+            batch_size: pictures an anonymizer works on at a time.
+
+        Raises:
+            CannotLearnError: if an adaptive attacker stays below the fixed attacker's interval on clear faces, or the
+                adapted reader's agreement is not above chance there.
+        """
+        self.protocol = protocol
+        self.nets = nets
+        self.objectives = tuple(objectives)
+        self.device = torch.device(device)
+        self.batch_size = batch_size
+        self.clear = _clear(protocol, nets, self.device)
+        self.probe_perceptual = {net.name: net.features(self.clear.probe.images) for net in nets.perceptual}
+        self.probe_ssim = realism.ssim_statistics(self.clear.probe.images)
+        self.draws = statistics.person_draws(self.clear.people, REPLICATES, protocol.seed)
+        self.temperature = self._temperature()
+        self._cache: dict[str, Scores] = {}
+        self.ceiling = self.score(ANONYMIZERS["identity"]())
+        self._prove(self.ceiling)
+
+    def score(self, anonymizer: Anonymizer) -> Scores:
+        """Measure one configuration; a configuration measured before comes from the cache.
+
+        Raises:
+            ValueError: if the anonymizer cannot work on these faces.
+        """
+        key = repr(anonymizer)
+        if key not in self._cache:
+            with torch.no_grad():
+                self._cache[key] = self._score(anonymizer)
+        return self._cache[key]
+
+    def released(self, anonymizer: Anonymizer, count: int) -> NDArray[np.uint8]:
+        """Return (count, H, W, 3) uint8 RGB: what the method makes of the first probes of different people."""
+        first = torch.stack([(self.clear.probe_person == p).nonzero()[0, 0] for p in range(self.clear.people)])
+        pictures = self._evidence(anonymizer).probe[first[:count]]
+        return pictures.permute(0, 2, 3, 1).cpu().numpy()
+
+    def describe(self) -> dict[str, Any]:
+        """Return the facts that go into tables and report: networks, device, the teacher's calibration, ceilings."""
+        facts: dict[str, Any] = {
+            "models": dict(self.nets.facts),
+            "device": str(self.device) if self.device.type == "cpu" else torch.cuda.get_device_name(self.device),
+            "threads": torch.get_num_threads(),
+            "teacher_temperature": self.temperature,
+            "rank1_clear": {name: self.ceiling[f"rank1_{name}"] for name in ATTACKERS},
+            "expression_kappa_adapted_clear": self.ceiling["expression_kappa_adapted"],
+            "n_attacker_faces": len(self.protocol.attacker),
+        }
+        if self.protocol.expressions is not None:
+            label = _labels(self.protocol.probe, self.protocol.expressions, self.nets.teacher.classes)
+            known = label >= 0
+            logits = self.clear.probe_reading.logits.cpu()[known]
+            facts["teacher_accuracy"] = float((logits.argmax(1) == label[known]).double().mean())
+            facts["teacher_ece"] = expression.ece((logits / self.temperature).softmax(1), label[known])
+        return facts
+
+    def _evidence(self, anonymizer: Anonymizer) -> Evidence:
+        return Evidence(anonymizer, self.clear, self.nets, seed=self.protocol.seed, batch_size=self.batch_size)
+
+    def _score(self, anonymizer: Anonymizer) -> Scores:
+        start = time.perf_counter()
+        evidence = self._evidence(anonymizer)
+        tally = _Tally(self.clear.probe_person.cpu(), self.draws, self.objectives)
+        self._attack(evidence, tally)
+        self._read(evidence, tally)
+        self._look(evidence, tally)
+        return Scores(
+            values={name: tally.values.get(name) for name in METRICS},
+            intervals=tally.intervals,
+            replicates=tally.replicates,
+            n_probe=len(self.clear.probe),
+            n_people=self.clear.people,
+            chance_rank1=1 / self.clear.people,
+            seconds=time.perf_counter() - start,
+        )
+
+    def _attack(self, evidence: Evidence, tally: _Tally) -> None:
+        """Let every attacker name the probes; the strongest is what counts."""
+        person = self.clear.probe_person
+        credits: dict[str, Tensor] = {}
+        for name, identify in ATTACKERS.items():
+            scores = identify(evidence)
+            credits[name] = rank_credit(scores, person, 1).cpu()
+            tally.rate(f"rank1_{name}", credits[name])
+            tally.rate(f"rank5_{name}", rank_credit(scores, person, 5).cpu())
+        strongest = max(credits, key=lambda name: float(credits[name].mean()))
+        replicates = torch.stack([tally.mean_replicates(credit) for credit in credits.values()]).amax(0)
+        # The replicates of the maximum, widened to the adjusted Wilson interval of the strongest attacker: a plain
+        # bootstrap has no width where every probe, or none, is identified.
+        low, high = statistics.percentile_interval(replicates)
+        wilson = tally.intervals[f"rank1_{strongest}"]
+        worst = float(credits[strongest].mean())
+        tally.put("rank1_worst", worst, (min(low, wilson[0]), max(high, wilson[1])), replicates)
+        chance = 1 / self.clear.people
+        low, high = tally.intervals["rank1_worst"]
+        tally.put(
+            "advantage",
+            (worst - chance) / (1 - chance),
+            ((low - chance) / (1 - chance), (high - chance) / (1 - chance)),
+            (replicates - chance) / (1 - chance),
+        )
+        cosine = (self.clear.probe_embedding * evidence.probe_embedding).sum(1)
+        tally.mean("hifd_privacy", 0.5 * (1 - cosine))
+
+    def _read(self, evidence: Evidence, tally: _Tally) -> None:
+        """Ask the teacher, unprepared and adapted, for the expression."""
+        clear = self.clear
+        reference, answered = clear.probe_reading, evidence.probe_reading
+        truth, answer = reference.logits.argmax(1), answered.logits.argmax(1)
+        classes = len(self.nets.teacher.classes)
+        tally.kappa("expression_kappa", truth, answer, classes)
+        head = fit(evidence.attacker_reading.features, clear.attacker_answer, classes)
+        tally.kappa("expression_kappa_adapted", truth, head(answered.features).argmax(1), classes)
+        tally.rate("expression_agreement", (truth == answer).double().cpu())
+        tally.put("expression_agreement_chance", float(expression.chance_agreement(tally.confusion(truth, answer, classes).sum(0))))
+        p = (reference.logits / self.temperature).softmax(1)
+        q = (answered.logits / self.temperature).softmax(1)
+        tally.mean("expression_kl", expression.kl(p, q))
+        tally.mean("expression_js", expression.js(p, q))
+        tally.mean("expression_similarity", expression.similarity(reference.features, answered.features))
+        if self.protocol.expressions is not None:
+            label = _labels(self.protocol.probe, self.protocol.expressions, self.nets.teacher.classes).to(self.device)
+            known = label >= 0
+            tally.values["expression_accuracy"] = float((answer == label)[known].double().mean())
+            tally.values["expression_macro_f1"] = float(
+                expression.macro_f1(tally.confusion(label[known], answer[known], classes, known).sum(0))
+            )
+
+    def _look(self, evidence: Evidence, tally: _Tally) -> None:
+        """Compare the pictures themselves."""
+        for net in self.nets.perceptual:
+            tally.mean(net.name, net.distance_to(self.probe_perceptual[net.name], evidence.probe))
+        tally.mean("ssim", realism.ssim(evidence.probe, self.probe_ssim))
+        tally.mean("mse", realism.mse(self.clear.probe.images, evidence.probe))
+        tally.values["psnr"] = realism.psnr(tally.values["mse"])
+        if self.nets.detector is not None:
+            tally.rate("detection_rate", self.nets.detector(evidence.probe).double().cpu())
+
+    def _temperature(self) -> float:
+        """Fit the teacher's temperature on labelled clear faces of the attacker people; 1 where there are none."""
+        if self.protocol.expressions is None:
+            return 1.0
+        label = _labels(self.protocol.attacker, self.protocol.expressions, self.nets.teacher.classes)
+        known = label >= 0
+        with torch.no_grad():
+            logits = self.nets.teacher(self.protocol.attacker.images.to(self.device)[known.to(self.device)]).logits
+        return expression.fit_temperature(logits.cpu(), label[known])
+
+    def _prove(self, clear: Scores) -> None:
+        """Refuse attackers and readers that do not learn even from clear faces."""
+        floor = clear.intervals["rank1_fixed"][0]
+        for name in ADAPTIVE:
+            if clear[f"rank1_{name}"] < floor:
+                raise CannotLearnError(
+                    f"attacker {name}: expected rank-1 of at least {floor:.3f} on clear faces (the fixed attacker's lower "
+                    f"bound), got {clear[f'rank1_{name}']:.3f}; it cannot learn from {len(self.protocol.gallery)} gallery "
+                    f"pictures of {self.clear.people} people, so its rates would be no privacy. Give more pictures per person"
+                )
+        if clear.intervals["expression_kappa_adapted"][0] <= 0:
+            raise CannotLearnError(
+                "the adapted reader: expected a kappa above 0 on clear faces, got "
+                f"{clear['expression_kappa_adapted']:.3f}; give more faces of attacker people "
+                f"(here {len(self.protocol.attacker)}) or another teacher"
+            )
+
+
+class _Tally:
+    """Collect values, intervals and replicates of one configuration."""
+
+    def __init__(self, person: Tensor, draws: Tensor, objectives: Sequence[str]) -> None:
+        self.person = person
+        self.draws = draws
+        self.objectives = objectives
+        self.values: dict[str, float | None] = {}
+        self.intervals: dict[str, tuple[float, float]] = {}
+        self.replicates: dict[str, NDArray[np.float32]] = {}
+
+    def put(
+        self, name: str, value: float, interval: tuple[float, float] | None = None, replicates: Tensor | None = None
+    ) -> None:
+        self.values[name] = value
+        if interval is not None:
+            self.intervals[name] = interval
+        if replicates is not None and name in self.objectives:
+            self.replicates[name] = replicates.numpy().astype(np.float32)
+
+    def mean_replicates(self, value: Tensor) -> Tensor:
+        return statistics.mean_replicates(value.double(), self.person, self.draws)
+
+    def rate(self, name: str, value: Tensor) -> None:
+        """Put a mean of (N,) values in [0, 1] with its adjusted Wilson interval."""
+        interval = statistics.wilson_interval(value, self.person)
+        self.put(name, float(value.mean()), interval, self.mean_replicates(value) if name in self.objectives else None)
+
+    def mean(self, name: str, value: Tensor) -> None:
+        """Put a mean of (N,) values with its bootstrap interval."""
+        value = value.double().cpu()
+        replicates = self.mean_replicates(value)
+        self.put(name, float(value.mean()), statistics.percentile_interval(replicates), replicates)
+
+    def confusion(self, reference: Tensor, answer: Tensor, classes: int, known: Tensor | None = None) -> Tensor:
+        person = self.person if known is None else self.person[known.cpu()]
+        people = self.draws.shape[1]
+        return expression.confusion_by_person(reference.cpu(), answer.cpu(), person, people, classes)
+
+    def kappa(self, name: str, reference: Tensor, answer: Tensor, classes: int) -> None:
+        """Put Cohen's kappa of two (N,) answers with its bootstrap interval."""
+        confusion = self.confusion(reference, answer, classes)
+        replicates = expression.kappa_replicates(confusion, self.draws)
+        self.put(name, float(expression.kappa(confusion.sum(0))), statistics.percentile_interval(replicates), replicates)
+
+
+def _labels(faces: Faces, names: Sequence[str], classes: Sequence[str]) -> Tensor:
+    """Map (N,) labels to the teacher's classes, by name, never by position; -1 where unlabelled.
+
+    Raises:
+        ValueError: if the teacher lacks a labelled class.
+    """
+    if missing := sorted(set(names) - set(classes)):
+        raise ValueError(f"labels: the teacher knows {list(classes)} but not {missing}; choose another teacher or drop them")
+    table = torch.tensor([*(classes.index(name) for name in names), -1])
+    return table[faces.expression.cpu()]
+
+
+@torch.no_grad()
+def _clear(protocol: Protocol, nets: Nets, device: torch.device) -> Clear:
+    """Compute once what never changes about the clear faces."""
+
+    def resident(faces: Faces) -> tuple[Faces, Tensor]:
+        faces = faces.to(device)
+        answer = nets.teacher(faces.images).logits.argmax(1)
+        return replace(faces, expression=answer), answer
+
+    probe = protocol.probe.to(device)
+    reading = nets.teacher(probe.images)
+    gallery, _ = resident(protocol.gallery)
+    attacker, attacker_answer = resident(protocol.attacker)
+    return Clear(
+        probe=replace(probe, expression=reading.logits.argmax(1)),
+        gallery=gallery,
+        attacker=attacker,
+        background=protocol.background.to(device),
+        probe_person=protocol.person(protocol.probe).to(device),
+        gallery_person=protocol.person(protocol.gallery).to(device),
+        people=int(protocol.enrolled.numel()),
+        probe_embedding=nets.embedder(probe.images),
+        gallery_embedding=nets.embedder(gallery.images),
+        probe_reading=reading,
+        attacker_answer=attacker_answer,
+    )

@@ -1,0 +1,63 @@
+"""Scores: what a panel says of one configuration."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evaluators.metrics import METRICS
+
+
+@dataclass(frozen=True, eq=False)
+class Scores:
+    """Hold every number of one trial.
+
+    Attributes:
+        values: one entry per name in METRICS; None where a quantity cannot be measured here, never NaN.
+        intervals: 95 % intervals (low, high) of those that have one.
+        replicates: (R,) float32 bootstrap replicates over people, for the metrics that have them; the draws are the
+            same for every configuration of a protocol, so that differences are paired.
+        n_probe: number of probes, n_people: of enrolled people.
+        chance_rank1: 1 / n_people.
+        seconds: time that the scoring took, s.
+
+    Raises:
+        ValueError: if a name is unknown or missing, or a number is not finite.
+    """
+
+    values: Mapping[str, float | None]
+    intervals: Mapping[str, tuple[float, float]]
+    replicates: Mapping[str, NDArray[np.float32]]
+    n_probe: int
+    n_people: int
+    chance_rank1: float
+    seconds: float
+
+    def __post_init__(self) -> None:
+        if set(self.values) != set(METRICS):
+            missing, unknown = set(METRICS) - set(self.values), set(self.values) - set(METRICS)
+            raise ValueError(f"Scores: expected every metric of METRICS; missing {sorted(missing)}, unknown {sorted(unknown)}")
+        for name, value in self.values.items():
+            if value is not None and not math.isfinite(value):
+                raise ValueError(f"Scores: {name} is {value}; a quantity that cannot be measured is None")
+        for name, interval in self.intervals.items():
+            if self.values[name] is None or not all(map(math.isfinite, interval)):
+                raise ValueError(f"Scores: the interval of {name} is {interval} around {self.values[name]}")
+        for name, draws in self.replicates.items():
+            if not np.isfinite(draws).all():
+                raise ValueError(f"Scores: {name} has replicates that are not finite")
+
+    def __getitem__(self, name: str) -> float:
+        """Return a measured value.
+
+        Raises:
+            KeyError: if the metric is unknown or could not be measured here.
+        """
+        value = self.values[name]
+        if value is None:
+            raise KeyError(f"{name} cannot be measured with this protocol and these networks")
+        return value

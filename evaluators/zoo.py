@@ -1,0 +1,39 @@
+"""Zoo: which networks a panel gets, and where their weights come from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from evaluators.demo_nets import load_demo_embedder, load_demo_held_out, load_demo_teacher
+from evaluators.nets import Nets
+from evaluators.onnx_nets import load_models
+from evaluators.perceptual import STLPIPS
+
+
+def load_nets(models: Path | None, *, device: torch.device | str = "cpu", threads: int | None = None) -> Nets:
+    """Load the networks of a panel.
+
+    Args:
+        models: folder with real networks; None for the demo networks that the project brings.
+        device: where they live.
+        threads: of ONNX Runtime, per network; None for as many as torch uses.
+
+    Raises:
+        ValueError: if a file is missing or has another digest than the zoo knows.
+    """
+    st_lpips = STLPIPS().to(device)
+    facts: dict[str, Any] = {
+        "st_lpips": {"name": st_lpips.name, "sha256": st_lpips.digest, "terms": "BSD-2, from the package stlpips-pytorch"}
+    }
+    if models is None:
+        embedder, held_out, teacher = (load(device) for load in (load_demo_embedder, load_demo_held_out, load_demo_teacher))
+        for role, net in (("embedder", embedder), ("held_out", held_out), ("teacher", teacher)):
+            facts[role] = {"name": net.name, "sha256": net.digest, "terms": "the project's own, trained on demo faces"}
+        return Nets(embedder, teacher, (st_lpips,), None, held_out, facts)
+    real = load_models(models, threads=threads, device=str(device))
+    return Nets(
+        real["embedder"], real["teacher"], (st_lpips,), real["detector"], real["held_out"], {**facts, **real["facts"]}
+    )

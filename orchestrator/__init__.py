@@ -1,0 +1,1 @@
+"""Search: the only package that knows Ray, tables, files and time."""

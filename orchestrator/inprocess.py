@@ -1,0 +1,64 @@
+"""The loop without Ray: one panel in this process. For debugging, and to see the whole program at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anonymizers import Anonymizer
+from evaluators.scores import Scores
+from orchestrator.sweep import Outcome, Sweep
+
+
+class PanelLike(Protocol):
+    """What a back end needs of a panel; `evaluators.panel.Panel` is one."""
+
+    def score(self, anonymizer: Anonymizer) -> Scores:
+        """Measure one configuration."""
+        ...
+
+    def released(self, anonymizer: Anonymizer, count: int) -> NDArray[np.uint8]:
+        """Return (count, H, W, 3) uint8 RGB: what the method makes of the first probes of different people."""
+        ...
+
+    def describe(self) -> dict[str, Any]:
+        """Return the facts of the panel: networks, device, the teacher's calibration."""
+        ...
+
+
+PanelFactory = Callable[[], PanelLike]
+"""Makes a panel where it will live; must be picklable for Ray."""
+
+
+def outcome_of(panel: PanelLike, anonymizer: Anonymizer) -> Outcome:
+    """Score a configuration; what goes wrong with it becomes the sentence of a failed row, never a score."""
+    try:
+        return panel.score(anonymizer)
+    except Exception as error:  # every failure of a configuration is a counted row; the type and text are kept
+        return f"{type(error).__name__}: {error}"
+
+
+class InProcess:
+    """Run sweeps with one panel in this process."""
+
+    def __init__(self, make_panel: PanelFactory) -> None:
+        self.panel = make_panel()
+
+    def run(self, sweep: Sweep) -> None:
+        """Propose, score, finish, until nothing is left."""
+        while (proposal := sweep.propose()) is not None:
+            sweep.finish(proposal.trial, outcome_of(self.panel, proposal.anonymizer))
+
+    def released(self, anonymizer: Anonymizer, count: int) -> NDArray[np.uint8]:
+        """Return (count, H, W, 3) uint8 RGB: what the method makes of the first probes of different people."""
+        return self.panel.released(anonymizer, count)
+
+    def describe(self) -> dict[str, Any]:
+        """Return the facts of the panel."""
+        return self.panel.describe()
+
+    def close(self) -> None:
+        """Do nothing: the panel goes with the process."""

@@ -1,0 +1,219 @@
+"""The figures of the report, with plotly. Every text that comes from outside is escaped for HTML."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import plotly.graph_objects as go
+
+from evaluators.metrics import METRICS
+from orchestrator.front import Row
+from orchestrator.trials import configuration, with_interval
+
+ANCHORS = {"identity": "no anonymization", "blackout": "black picture"}
+# Okabe and Ito's palette, told apart by the colour-blind too (https://jfly.uni-koeln.de/color/, 2008); no yellow, which
+# is lost on white.
+COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8c6d31", "#7570b3")
+SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross", "x", "pentagon", "star")
+INK, GRID = "#7c8591", "rgba(128, 136, 148, 0.22)"
+
+
+def hover(row: Mapping[str, Any]) -> str:
+    """Write what is shown over a point: configuration and every metric, as HTML with all texts escaped."""
+    name = f"{row['method']} {configuration(row)}".strip()
+    lines = [f"<b>{html.escape(name)}</b> (trial {row['trial']}, {html.escape(row['status'])})"]
+    lines += [f"{html.escape(m)}: {with_interval(row, m)}" for m in METRICS if row.get(m) is not None]
+    return "<br>".join(lines)
+
+
+def front_figure(rows: Sequence[Row], front: Sequence[Row], objectives: Mapping[str, str]) -> go.Figure:
+    """Draw every trial and the front over the first two objectives; a third is the color.
+
+    Args:
+        rows: flat rows.
+        front: those on the front.
+        objectives: metric name -> "min" or "max".
+    """
+    x, y, *further = list(objectives) if len(objectives) > 1 else [*objectives, "trial"]
+    shown = [row for row in rows if row["status"] != "failed" and all(row.get(n) is not None for n in (x, y, *further))]
+    on_front = {row["trial"] for row in front}
+    figure = go.Figure()
+    if len(objectives) == 2:
+        figure.add_trace(_steps([row for row in front if row["trial"] in on_front], x, y, objectives))
+    scale = _scale(shown, further[0]) if further else None
+    for place, method in enumerate(dict.fromkeys(row["method"] for row in shown)):
+        for kept in (False, True):
+            group = [r for r in shown if r["method"] == method and (r["trial"] in on_front) == kept]
+            if group:
+                alone = kept or not any(r["method"] == method and r["trial"] in on_front for r in shown)
+                figure.add_trace(_points(group, method, place, (x, y, *further), kept, alone and not scale, scale))
+        if scale:
+            # Where color is a value, the legend tells the symbols only.
+            sign = {"symbol": _symbol(method, place), "color": INK, "size": 11}
+            figure.add_trace(go.Scatter(x=[None], y=[None], mode="markers", marker=sign, name=html.escape(method)))
+    for row in shown:
+        if row["method"] in ANCHORS:
+            figure.add_annotation(
+                x=row[x],
+                y=row[y],
+                text=ANCHORS[row["method"]],
+                showarrow=False,
+                yshift=17,
+                xanchor="left" if row[x] < sum(r[x] for r in shown) / len(shown) else "right",
+                font={"size": 12, "color": INK},
+            )
+    _chance(figure, shown, x, y)
+    figure.update_layout(**_layout(x, y, objectives), height=560)
+    if scale:
+        figure.update_layout(coloraxis=scale)
+    return figure
+
+
+def attackers_figure(rows: Sequence[Row]) -> go.Figure | None:
+    """Draw the fixed attacker's rank-1 against the strongest one's; None if no row has both.
+
+    The height over the diagonal is the privacy that a fixed attacker reports and that is not there.
+    """
+    shown = [r for r in rows if r.get("rank1_fixed") is not None and r.get("rank1_worst") is not None]
+    if not shown:
+        return None
+    figure = go.Figure(
+        go.Scatter(x=[0, 1], y=[0, 1], mode="lines", line={"color": INK, "width": 1, "dash": "dash"}, hoverinfo="skip")
+    )
+    figure.update_traces(name="both find as many", showlegend=True)
+    for place, method in enumerate(dict.fromkeys(row["method"] for row in shown)):
+        group = [row for row in shown if row["method"] == method]
+        figure.add_trace(_points(group, method, place, ("rank1_fixed", "rank1_worst"), True, True, None))
+    _chance(figure, shown, "rank1_fixed", "rank1_worst")
+    figure.update_layout(**_layout("rank1_fixed", "rank1_worst", {}), height=480)
+    figure.update_xaxes(range=[-0.03, 1.03])
+    figure.update_yaxes(range=[-0.03, 1.03])
+    return figure
+
+
+def _points(
+    rows: Sequence[Row],
+    method: str,
+    place: int,
+    axes: Sequence[str],
+    strong: bool,
+    legend: bool,
+    scale: Mapping[str, Any] | None,
+) -> go.Scatter:
+    """Draw rows of one method: strong with error bars where they are on the front, faint behind it otherwise."""
+    x, y, *further = axes
+    color = COLORS[place % len(COLORS)]
+    anchor = method in ANCHORS
+    marker: dict[str, Any] = {
+        "symbol": _symbol(method, place),
+        "size": (15 if anchor else 11) if strong else 8,
+        "opacity": 1.0 if strong else 0.45,
+        "color": [row[further[0]] for row in rows] if scale else color,
+        "line": {"width": 1 if strong else 0, "color": "rgba(255, 255, 255, 0.85)"},
+    }
+    if scale:
+        marker["coloraxis"] = "coloraxis"
+    return go.Scatter(
+        x=[row[x] for row in rows],
+        y=[row[y] for row in rows],
+        mode="markers",
+        name=html.escape(method),
+        legendgroup=html.escape(method),
+        showlegend=legend,
+        marker=marker,
+        error_x=_bars(rows, x, color) if strong else None,
+        error_y=_bars(rows, y, color) if strong else None,
+        text=[hover(row) for row in rows],
+        hovertemplate="%{text}<extra></extra>",
+    )
+
+
+def _symbol(method: str, place: int) -> str:
+    """Return the symbol of a method."""
+    return "star-diamond" if method in ANCHORS else SYMBOLS[place % len(SYMBOLS)]
+
+
+def _bars(rows: Sequence[Row], name: str, color: str) -> dict[str, Any] | None:
+    """Return the intervals of a metric as plotly wants them: distances from the value."""
+    if all(row.get(f"{name}_lo") is None for row in rows):
+        return None
+    # A percentile interval need not contain the value it belongs to; a bar of negative length is drawn as none.
+    ends = [(row[name], row.get(f"{name}_lo"), row.get(f"{name}_hi")) for row in rows]
+    return {
+        "type": "data",
+        "symmetric": False,
+        "array": [max(0.0, (value if high is None else high) - value) for value, _, high in ends],
+        "arrayminus": [max(0.0, value - (value if low is None else low)) for value, low, _ in ends],
+        "thickness": 1.2,
+        "width": 3,
+        "color": color,
+    }
+
+
+def _steps(front: Sequence[Row], x: str, y: str, objectives: Mapping[str, str]) -> go.Scatter:
+    """Draw the border of what the front dominates, as a staircase."""
+    points = sorted((row[x], row[y]) for row in front)
+    # Between two points the border keeps the worse y, and the y of the point with the better x is the worse one.
+    return go.Scatter(
+        x=[p[0] for p in points],
+        y=[p[1] for p in points],
+        mode="lines",
+        line={"shape": "hv" if objectives[x] == "min" else "vh", "color": INK, "width": 1.5},
+        name="front",
+        hoverinfo="skip",
+    )
+
+
+def _chance(figure: go.Figure, rows: Sequence[Row], x: str, y: str) -> None:
+    """Draw where guessing among the enrolled people gets."""
+    chances = [row["chance_rank1"] for row in rows if row.get("chance_rank1") is not None]
+    line = {"line_dash": "dot", "line_color": INK, "line_width": 1}
+    note = {"annotation_text": "chance", "annotation_font_color": INK, "annotation_font_size": 12}
+    if chances and x.startswith("rank1_"):
+        figure.add_vline(x=chances[0], **line, **note, annotation_position="top right")
+    if chances and y.startswith("rank1_"):
+        figure.add_hline(y=chances[0], **line, **note, annotation_position="bottom right")
+
+
+def _scale(rows: Sequence[Row], name: str) -> dict[str, Any]:
+    """Return the color axis of a third objective."""
+    values = [row[name] for row in rows] or [0.0]
+    return {
+        "colorscale": "Viridis",
+        "colorbar": {"title": name, "thickness": 14},
+        "cmin": min(values),
+        "cmax": max(values),
+    }
+
+
+def _layout(x: str, y: str, objectives: Mapping[str, str]) -> dict[str, Any]:
+    """Return what the figures have in common; transparent, so that they follow the page into the dark."""
+    better = {"min": {"x": "← better", "y": "↓ better"}, "max": {"x": "better →", "y": "↑ better"}}
+
+    def axis(name: str, letter: str) -> dict[str, Any]:
+        word = better[objectives[name]][letter] if name in objectives else ""
+        return {
+            "title": {"text": f"{name}   {word}".strip()},
+            "gridcolor": GRID,
+            "zeroline": False,
+            "linecolor": INK,
+            "ticks": "outside",
+            "tickcolor": GRID,
+            "automargin": True,
+        }
+
+    return {
+        "template": "none",
+        "paper_bgcolor": "rgba(0,0,0,0)",
+        "plot_bgcolor": "rgba(0,0,0,0)",
+        "font": {"family": "system-ui, -apple-system, 'Segoe UI', sans-serif", "size": 13, "color": INK},
+        "margin": {"l": 56, "r": 16, "t": 28, "b": 56},
+        "hovermode": "closest",
+        "modebar": {"bgcolor": "rgba(0,0,0,0)", "color": INK},
+        "hoverlabel": {"align": "left", "font": {"size": 11}},
+        "legend": {"orientation": "h", "y": -0.16},
+        "xaxis": axis(x, "x"),
+        "yaxis": axis(y, "y"),
+    }

@@ -1,0 +1,269 @@
+"""Sweep: what has been asked, what came back, and the front so far. The same for both back ends."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import optuna
+
+from anonymizers import ANONYMIZERS, Anonymizer
+from evaluators.scores import Scores
+from orchestrator.front import front_mask, hypervolume, worst_and_best
+from orchestrator.ledger import Ledger
+from orchestrator.progress import Progress
+from search_spaces import SearchSpace
+
+SAMPLERS = ("tpe", "nsga2", "gp", "random", "grid")
+
+Outcome = Scores | str
+"""What a panel answers: scores, or the sentence that says why there are none."""
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """Name a configuration to be scored: its trial number and the anonymizer."""
+
+    trial: int
+    anonymizer: Anonymizer
+
+
+@dataclass(eq=False)
+class _Asked:
+    """Remember a trial that was asked for and is not finished."""
+
+    anonymizer: Anonymizer
+    optuna_trial: optuna.Trial | None
+    started: float = field(default_factory=time.perf_counter)
+    repeats: list[int] = field(default_factory=list)
+
+
+def make_study(sampler: str, directions: Sequence[str], *, seed: int, trials: int) -> optuna.Study:
+    """Create an in-memory study with a seeded sampler.
+
+    Args:
+        sampler: one of SAMPLERS; "grid" proposes nothing by itself, its points are enqueued.
+        directions: "min" or "max" per objective.
+        seed: of the sampler.
+        trials: planned number, which sets the size of a population.
+
+    Raises:
+        ValueError: if the sampler is unknown.
+    """
+    if sampler not in SAMPLERS:
+        raise ValueError(f"--sampler: expected one of {', '.join(SAMPLERS)}, got {sampler!r}")
+    made: optuna.samplers.BaseSampler
+    if sampler == "tpe":
+        made = optuna.samplers.TPESampler(seed=seed, multivariate=True, group=True, constant_liar=True)
+    elif sampler == "nsga2":
+        # Optuna's default population of 50 would leave a sweep of 50 trials purely random.
+        made = optuna.samplers.NSGAIISampler(seed=seed, population_size=max(8, min(50, trials // 5)))
+    elif sampler == "gp":
+        made = optuna.samplers.GPSampler(seed=seed)
+    else:
+        made = optuna.samplers.RandomSampler(seed=seed)
+    return optuna.create_study(directions=[{"min": "minimize", "max": "maximize"}[d] for d in directions], sampler=made)
+
+
+class Sweep:
+    """Ask Optuna for configurations, take their outcomes, and keep ledger, front and progress.
+
+    Trials are numbered in the order in which they are asked for. The anchors come first and are not Optuna's. A point
+    that repeats an earlier one is answered from what is known, without a panel.
+    """
+
+    def __init__(
+        self,
+        space: SearchSpace,
+        objectives: Mapping[str, str],
+        ledger: Ledger,
+        progress: Progress,
+        *,
+        sampler: str,
+        trials: int,
+        seed: int,
+    ) -> None:
+        """Prepare the study, and replay what the ledger already holds.
+
+        Args:
+            space: what may be tried.
+            objectives: metric name -> "min" or "max".
+            ledger: open; if it has rows, they are replayed so that sampler and sweep stand where they stood.
+            progress: told of every finished trial.
+            sampler: one of SAMPLERS.
+            trials: number of configurations besides the anchors.
+            seed: of the sampler.
+
+        Raises:
+            ValueError: if the ledger's rows are not what this space, sampler and seed propose.
+        """
+        self.space = space
+        self.objectives = dict(objectives)
+        self.ledger = ledger
+        self.progress = progress
+        self.study = make_study(sampler, list(objectives.values()), seed=seed, trials=trials)
+        self.rows: list[dict[str, Any]] = []
+        self.failures = 0
+        self.started = time.perf_counter()
+        self._faces = 0
+        self._outcomes: dict[str, Outcome] = {}
+        self._running: dict[int, _Asked] = {}
+        self._unfinished: list[Proposal] = []
+        self._next = 0
+        fixed = {repr(a) for a in space.configurations}
+        anchors = [ANONYMIZERS["identity"](), ANONYMIZERS["blackout"]()]
+        self._anchors: list[Anonymizer] = [a for a in anchors if repr(a) not in fixed]
+        if sampler == "grid":
+            points = space.points(trials)[:trials]
+            for point in points:
+                self.study.enqueue_trial(point)
+            trials = len(points)
+        self.total = len(self._anchors) + trials
+        self._replay(ledger.rows())
+
+    @property
+    def running(self) -> int:
+        """Return the number of trials that panels work on."""
+        return len(self._running)
+
+    @property
+    def finished(self) -> bool:
+        """Tell whether every trial has ended."""
+        return len(self.rows) == self.total
+
+    def propose(self) -> Proposal | None:
+        """Return the next configuration that needs a panel, or None if there is none (now, or any more)."""
+        while self._unfinished or self._next < self.total:
+            proposal = self._unfinished.pop(0) if self._unfinished else self._ask()
+            key = repr(proposal.anonymizer)
+            if key in self._outcomes:
+                self.finish(proposal.trial, self._outcomes[key])
+                continue
+            first = next(
+                (a for n, a in self._running.items() if n != proposal.trial and repr(a.anonymizer) == key), None
+            )
+            if first is not None:
+                first.repeats.append(proposal.trial)
+                continue
+            return proposal
+        return None
+
+    def finish(self, trial: int, outcome: Outcome) -> None:
+        """Take the outcome of a trial: tell Optuna, write the row, count."""
+        asked = self._running.pop(trial)
+        key = repr(asked.anonymizer)
+        fresh = key not in self._outcomes
+        self._outcomes[key] = outcome = self._checked(outcome)
+        self._tell(asked, outcome)
+        seconds = time.perf_counter() - asked.started if fresh else 0.0
+        row = _row(trial, asked.anonymizer, outcome, seconds)
+        self.ledger.append(row)
+        self._count(row)
+        if fresh and isinstance(outcome, Scores):
+            self._faces += outcome.n_probe
+        elapsed = time.perf_counter() - self.started
+        self.progress.trial_done(
+            row,
+            done=len(self.rows),
+            total=self.total,
+            running=len(self._running),
+            failures=self.failures,
+            front_size=self._front_size,
+            hypervolume=self._hypervolume,
+            faces_per_second=self._faces / elapsed,
+        )
+        for repeat in asked.repeats:
+            self.finish(repeat, outcome)
+
+    def check_closed(self) -> None:
+        """Assert that no trial of the study was left running.
+
+        Raises:
+            RuntimeError: if one was; its sampler would wait for it for ever.
+        """
+        left = self.study.get_trials(deepcopy=False, states=[optuna.trial.TrialState.RUNNING])
+        if left or self._running:
+            raise RuntimeError(f"{len(left)} trials of the study were left running: {[t.number for t in left][:10]}")
+
+    def _ask(self, *, replayed: bool = False) -> Proposal:
+        trial = self._next
+        self._next += 1
+        optuna_trial = None
+        if self._anchors:
+            anonymizer = self._anchors.pop(0)
+        else:
+            optuna_trial = self.study.ask()
+            anonymizer = self.space.decode(self.space.suggest(optuna_trial))
+        self._running[trial] = _Asked(anonymizer, optuna_trial)
+        if not replayed:
+            self.ledger.append(_row(trial, anonymizer, None, 0.0))
+        return Proposal(trial, anonymizer)
+
+    def _checked(self, outcome: Outcome) -> Outcome:
+        """Turn scores that lack an objective into a failure that says so."""
+        if isinstance(outcome, str):
+            return outcome
+        missing = [name for name in self.objectives if outcome.values[name] is None]
+        return f"{', '.join(missing)} could not be measured for this configuration" if missing else outcome
+
+    def _tell(self, asked: _Asked, outcome: Outcome) -> None:
+        if asked.optuna_trial is None:
+            return
+        if isinstance(outcome, str):
+            self.study.tell(asked.optuna_trial, state=optuna.trial.TrialState.FAIL)
+        else:
+            values = [outcome[name] for name in self.objectives]
+            assert all(map(math.isfinite, values)), "Scores refuses numbers that are not finite"
+            self.study.tell(asked.optuna_trial, values)
+
+    def _count(self, row: dict[str, Any]) -> None:
+        """Add a finished row to what the front is computed from."""
+        self.rows.append(row)
+        self.failures += row["status"] == "failed"
+        complete = [r["scores"] for r in self.rows if r["scores"] is not None]
+        points = np.array([[s[name] for name in self.objectives] for s in complete]).reshape(-1, len(self.objectives))
+        directions = list(self.objectives.values())
+        self._front_size = int(front_mask(points, directions).sum())
+        self._hypervolume = hypervolume(points, directions, *worst_and_best(self.objectives))
+
+    def _replay(self, events: Sequence[Mapping[str, Any]]) -> None:
+        """Ask and tell again what the ledger tells, in its order, so that the sampler knows what it knew.
+
+        The ledger holds questions and answers in the order in which they happened, so a seeded sampler proposes the
+        same points again. What was asked for and not answered is proposed again first.
+        """
+        for event in events:
+            trial = event["trial"]
+            if event["status"] == "asked":
+                proposal = self._ask(replayed=True)
+                if (proposal.trial, repr(proposal.anonymizer)) != (trial, event["anonymizer"]):
+                    raise ValueError(
+                        f"--resume: with this space, sampler and seed trial {proposal.trial} is {proposal.anonymizer!r}, the "
+                        f"ledger says {trial}: {event['anonymizer']}; give the options and versions of the first run"
+                    )
+                continue
+            asked = self._running.pop(trial)
+            outcome: Outcome = event["scores"] if event["scores"] is not None else event["error"]
+            self._outcomes[event["anonymizer"]] = outcome
+            self._tell(asked, outcome)
+            self._count(dict(event))
+        self._unfinished = [Proposal(trial, asked.anonymizer) for trial, asked in sorted(self._running.items())]
+
+
+def _row(trial: int, anonymizer: Anonymizer, outcome: Outcome | None, seconds: float) -> dict[str, Any]:
+    """Make a ledger row: a question (`asked`, no outcome yet) or an answer (`complete` or `failed`)."""
+    scores = outcome if isinstance(outcome, Scores) else None
+    return {
+        "trial": trial,
+        "status": "asked" if outcome is None else "complete" if scores else "failed",
+        "error": outcome if isinstance(outcome, str) else None,
+        "method": anonymizer.method,
+        "anonymizer": repr(anonymizer),
+        "hyperparameters": anonymizer.hyperparameters(),
+        "scores": scores,
+        "seconds": seconds,
+    }

@@ -1,0 +1,41 @@
+"""The named spaces, and how a user's own is found."""
+
+from __future__ import annotations
+
+import importlib
+
+from anonymizers import Blackout, Blur, KSame, Pixelate
+from search_spaces.space import SearchSpace
+
+SPACES: dict[str, SearchSpace] = {
+    "classical_grid": SearchSpace(
+        "classical_grid",
+        configurations=(
+            *(Blur(kernel=kernel) for kernel in (11, 21, 31, 51, 71, 101)),
+            *(Pixelate(block=block) for block in (4, 8, 12, 16, 24, 32)),
+            Blackout(),
+        ),
+    ),
+    "k_same_grid": SearchSpace("k_same_grid", configurations=tuple(KSame(k=k) for k in (2, 5, 10, 20, 50))),
+    "classical": SearchSpace("classical", methods=("blur", "pixelate", "k_same")),
+}
+
+
+def load_space(name: str) -> SearchSpace:
+    """Find a space by its name in SPACES, or a user's own as package.module:NAME.
+
+    Raises:
+        ValueError: if there is no such space.
+    """
+    if name in SPACES:
+        return SPACES[name]
+    module, colon, attribute = name.partition(":")
+    if not colon:
+        raise ValueError(f"--space: expected one of {', '.join(SPACES)}, or package.module:NAME, got {name!r}")
+    try:
+        space = getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError) as error:
+        raise ValueError(f"--space {name}: expected a SearchSpace to import: {error}") from error
+    if not isinstance(space, SearchSpace):
+        raise ValueError(f"--space {name}: expected a SearchSpace, got {type(space).__name__}")
+    return space

@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from sklearn.metrics import top_k_accuracy_score
+from torch import Tensor
+
+from evaluators.identity import person_scores, rank_credit
+
+
+def unit(count: int, dim: int, seed: int) -> Tensor:
+    return torch.nn.functional.normalize(torch.randn(count, dim, generator=torch.Generator().manual_seed(seed)), dim=1)
+
+
+def expected_credit(scores: list[float], person: int, k: int) -> float:
+    """Fill the k places one score at a time; those who tie for the last places share them."""
+    places = k
+    for score in sorted(set(scores), reverse=True):
+        tied = [p for p, s in enumerate(scores) if s == score]
+        if person in tied:
+            return min(places, len(tied)) / len(tied) if places > 0 else 0.0
+        places -= len(tied)
+    raise AssertionError
+
+
+def test_scores_are_the_best_over_a_persons_pictures() -> None:
+    probe, gallery = unit(7, 16, 0), unit(11, 16, 1)
+    person = torch.tensor([3, 0, 1, 2, 3, 0, 0, 1, 2, 3, 3])
+    found = person_scores(probe, gallery, person, 4)
+    for n in range(7):
+        for p in range(4):
+            best = max(float(probe[n] @ gallery[m]) for m in range(11) if person[m] == p)
+            assert float(found[n, p]) == pytest.approx(best, abs=1e-6)
+
+
+def test_equal_pictures_tie_wherever_they_stand() -> None:
+    probe, gallery = unit(5, 512, 0), unit(1, 512, 1).expand(301, -1).contiguous()
+    scores = person_scores(probe, gallery, torch.arange(301), 301)
+    assert torch.equal(scores, scores[:, :1].expand(-1, 301))
+
+
+def test_a_person_without_a_gallery_picture_is_refused() -> None:
+    with pytest.raises(ValueError, match="each of the 4 enrolled people, got none of 2"):
+        person_scores(unit(2, 4, 0), unit(2, 4, 1), torch.tensor([0, 2]), 4)
+
+
+@pytest.mark.parametrize("k", [1, 2, 5, 9])
+def test_credit_is_that_of_a_nested_loop_under_ties(k: int) -> None:
+    generator = torch.Generator().manual_seed(k)
+    scores = torch.randint(0, 4, (200, 8), generator=generator).float()
+    person = torch.randint(0, 8, (200,), generator=generator)
+    expected = [expected_credit(row, p, k) for row, p in zip(scores.tolist(), person.tolist(), strict=True)]
+    assert rank_credit(scores, person, k).tolist() == pytest.approx(expected, abs=1e-15)
+
+
+@pytest.mark.parametrize("k", [1, 3])
+def test_credit_is_sklearns_without_ties(k: int) -> None:
+    generator = torch.Generator().manual_seed(0)
+    scores = torch.randn(300, 10, generator=generator)
+    person = torch.randint(0, 10, (300,), generator=generator)
+    found = rank_credit(scores, person, k)
+    assert found.dtype == torch.float64
+    assert float(found.mean()) == top_k_accuracy_score(person.numpy(), scores.numpy(), k=k, labels=range(10))
+
+
+def test_a_constant_picture_gets_exactly_chance() -> None:
+    scores = torch.full((20, 7), 0.3)
+    person = torch.arange(20) % 7
+    assert torch.equal(rank_credit(scores, person, 1), torch.full((20,), 1 / 7, dtype=torch.float64))
+    assert torch.equal(rank_credit(scores, person, 5), torch.full((20,), 5 / 7, dtype=torch.float64))
+    assert torch.equal(rank_credit(scores, person, 9), torch.ones(20, dtype=torch.float64))
+
+
+def test_what_is_no_rank_is_refused() -> None:
+    scores = torch.zeros(2, 3)
+    with pytest.raises(ValueError, match="at least one place, got k = 0"):
+        rank_credit(scores, torch.tensor([0, 1]), 0)
+    scores[1, 2] = torch.nan
+    with pytest.raises(ValueError, match="NaN for 1 probes"):
+        rank_credit(scores, torch.tensor([0, 1]), 1)

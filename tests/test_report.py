@@ -1,0 +1,180 @@
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from sample_rows import OBJECTIVES, SWEEP, row, sample
+
+from orchestrator.ledger import Ledger, write_tables
+from orchestrator.report import ContactSheet, write_report
+from orchestrator.report_figures import attackers_figure, front_figure, hover
+from orchestrator.trials import number
+
+HOSTILE = "<script>alert(1)</script>"
+
+
+@pytest.fixture(scope="module")
+def tables(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    folder = tmp_path_factory.mktemp("sweep")
+    with Ledger.create(folder / "ledger.arrow", SWEEP) as ledger:
+        for one in sample():
+            ledger.append(one)
+        return ledger.trials(), write_tables(ledger.table(), SWEEP, folder)
+
+
+def contact() -> ContactSheet:
+    images = np.random.default_rng(0).integers(0, 256, (3, 10, 16, 16, 3), dtype=np.uint8)
+    return ContactSheet(("original", "blackout", HOSTILE), images)
+
+
+@pytest.fixture(scope="module")
+def page(tables: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("report") / "report.html"
+    rows, front = tables
+    hostile = {**SWEEP, "name": f"sample {HOSTILE}", "notes": [HOSTILE], "versions": {HOSTILE: HOSTILE}}
+    write_report(path, hostile, rows, front, contact())
+    return path
+
+
+class Tags(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.scripts: list[str] = []
+        self.addresses: list[str] = []
+        self.texts: list[str] = []
+        self.images = 0
+        self._script = False
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self._script = tag == "script"
+        if self._script:
+            self.scripts.append("")
+        self.images += tag == "img"
+        self.addresses += [value or "" for name, value in attrs if name in ("src", "href")]
+
+    def handle_endtag(self, tag: str) -> None:
+        self._script = False
+
+    def handle_data(self, data: str) -> None:
+        if self._script:
+            self.scripts[-1] += data
+        else:
+            self.texts.append(data)
+
+
+def test_page_is_self_contained_and_whole(page: Path, tables: Any) -> None:
+    text = page.read_text(encoding="utf-8")
+    tags = Tags()
+    tags.feed(text)
+    assert all(address.startswith("data:image/png;base64,") for address in tags.addresses)
+    assert tags.images == 30
+    said = " ".join(tags.texts)
+    assert "$" not in re.sub(r"\s", "", said)
+    for words in (
+        "The front",
+        "What a fixed attacker overrates",
+        "Failures (1)",
+        SWEEP["protocol"]["digest"],
+        "ab" * 32,
+    ):
+        assert words in said
+    for kept in tables[1]:
+        assert f"{kept['rank1_worst']:.3f}" in said
+        assert f"{kept['front_probability']:.3f}" in said
+    assert "demo networks" not in said
+
+
+def test_texts_are_escaped(page: Path) -> None:
+    tags = Tags()
+    tags.feed(page.read_text(encoding="utf-8"))
+    assert not [script for script in tags.scripts if script.strip().startswith("alert")]
+    assert "".join(tags.texts).count(HOSTILE) >= 5
+    assert page.read_text(encoding="utf-8").count(HOSTILE) == 0
+
+
+def test_hover_is_escaped(tables: Any) -> None:
+    bad = {**tables[0][2], "method": HOSTILE, f"{HOSTILE}.field": HOSTILE}
+    assert HOSTILE not in hover(bad)
+    assert "&lt;script&gt;" in hover(bad)
+    figure = front_figure([bad], [bad], OBJECTIVES)
+    assert not [t for t in figure.data if HOSTILE in str(t.text) or HOSTILE in str(t.name)]
+
+
+def test_front_figure_shows_every_trial_once(tables: Any) -> None:
+    rows, front = tables
+    figure = front_figure(rows, front, OBJECTIVES)
+    shown = [x for trace in figure.data if trace.mode == "markers" for x in trace.x]
+    assert sorted(shown) == sorted(r["rank1_worst"] for r in rows if r["status"] == "complete")
+    bars = [trace for trace in figure.data if trace.error_x.array is not None]
+    assert sum(len(trace.x) for trace in bars) == len(front)
+    np.testing.assert_allclose(bars[0].error_x.array, 0.05)
+    np.testing.assert_allclose(bars[0].error_y.arrayminus, 0.05)
+    assert {note.text for note in figure.layout.annotations} >= {"no anonymization", "black picture", "chance"}
+    named = [trace.name for trace in figure.data if trace.showlegend is not False]
+    assert len(named) == len(set(named))
+
+
+def test_third_objective_is_the_color(tables: Any) -> None:
+    rows, front = tables
+    figure = front_figure(rows, front, {**OBJECTIVES, "st_lpips": "min"})
+    colors = [c for trace in figure.data if trace.marker.coloraxis for c in trace.marker.color]
+    assert sorted(colors) == sorted(r["st_lpips"] for r in rows if r["status"] == "complete")
+
+
+def test_attackers_figure(tables: Any) -> None:
+    rows, _ = tables
+    assert attackers_figure([r for r in rows if r["status"] == "failed"]) is None
+    assert attackers_figure(rows) is not None
+
+
+def test_sweep_without_a_front(tmp_path: Path) -> None:
+    demo = {**SWEEP, "models": {"embedder": {"name": "demo", "terms": "the project's own, trained on demo faces"}}}
+    with Ledger.create(tmp_path / "ledger.arrow", demo) as ledger:
+        ledger.append(row(0, "identity", {}, HOSTILE))
+        front = write_tables(ledger.table(), demo, tmp_path)
+        write_report(tmp_path / "report.html", demo, ledger.trials(), front)
+    text = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "there is no front" in text
+    assert "These are demo networks" in text
+    assert HOSTILE not in text
+
+
+def test_contact_sheet_refuses_other_shapes() -> None:
+    with pytest.raises(ValueError, match="one row per label"):
+        ContactSheet(("one",), np.zeros((2, 10, 8, 8, 3), np.uint8))
+    with pytest.raises(ValueError, match="uint8"):
+        ContactSheet(("one",), np.zeros((1, 10, 8, 8, 3), np.float32))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(0.12345, "0.123"), (0.0, "0.000"), (123.45, "123.5"), (7, "7"), (None, "–"), (1e-5, "1e-05")]
+)
+def test_number(value: float | None, text: str) -> None:
+    assert number(value) == text
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("objectives", [OBJECTIVES, {**OBJECTIVES, "st_lpips": "min"}], ids=["two", "three"])
+def test_in_a_browser(tables: Any, objectives: dict[str, str], tmp_path: Path) -> None:
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if chromium is None:
+        pytest.skip("no Chromium on this machine")
+    page = tmp_path / "report.html"
+    write_report(page, {**SWEEP, "objectives": objectives}, *tables, contact())
+    options = (
+        "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
+        "--disable-component-update --disable-sync --virtual-time-budget=5000 --enable-logging=stderr --v=0 --dump-dom"
+    )
+    command = [chromium, *options.split(), f"--user-data-dir={tmp_path / 'profile'}", page.as_uri()]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    console = [line for line in ended.stderr.splitlines() if "CONSOLE" in line]
+    assert console == []
+    assert ended.stdout.count('class="main-svg"') >= 2
+    # Points are paths in the browser's tree only if plotly drew them.
+    assert ended.stdout.count('class="point"') >= 2 * sum(r["status"] == "complete" for r in tables[0])

@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import pytest
+import torch
+from scipy.stats import binomtest
+from torch import Tensor
+
+from evaluators import statistics
+
+
+def clustered(rate: float, people: int, pictures: int, correlation: float, generator: torch.Generator) -> Tensor:
+    """Draw (people, pictures) of 0 and 1: each picture repeats its person's coin or throws its own, both with `rate`."""
+    coin = torch.rand(people, 1, generator=generator) < rate
+    own = torch.rand(people, pictures, generator=generator) < rate
+    # Two pictures of a person share the coin with probability `correlation`.
+    repeats = torch.rand(people, pictures, generator=generator) < correlation**0.5
+    return torch.where(repeats, coin, own).double()
+
+
+def test_draws_are_the_same_for_the_same_arguments() -> None:
+    draws = statistics.person_draws(30, 500, seed=1)
+    assert draws.shape == (500, 30) and draws.dtype == torch.float64
+    assert torch.equal(draws.sum(1), torch.full((500,), 30.0, dtype=torch.float64))
+    assert torch.equal(draws, statistics.person_draws(30, 500, seed=1))
+    assert not torch.equal(draws, statistics.person_draws(30, 500, seed=2))
+    assert float(draws.var(0).mean()) == pytest.approx(29 / 30, rel=0.05)
+
+
+def test_replicates_are_means_over_the_drawn_peoples_pictures() -> None:
+    generator = torch.Generator().manual_seed(0)
+    value, person = torch.rand(60, generator=generator), torch.randint(0, 8, (60,), generator=generator)
+    draws = statistics.person_draws(8, 20)
+    found = statistics.mean_replicates(value, person, draws)
+    for row, mean in zip(draws.long(), found.tolist(), strict=True):
+        drawn = [float(value[n]) for n in range(60) for _ in range(int(row[person[n]]))]
+        assert mean == pytest.approx(np.mean(drawn), abs=1e-12)
+
+
+def test_a_replicate_without_pictures_is_refused() -> None:
+    with pytest.raises(ValueError, match="1 of 3 people have pictures"):
+        statistics.mean_replicates(torch.ones(2), torch.zeros(2, dtype=torch.int64), statistics.person_draws(3))
+
+
+def test_percentiles_are_numpys() -> None:
+    replicates = torch.randn(2000, generator=torch.Generator().manual_seed(0))
+    for level in (0.95, 0.8):
+        expected = np.quantile(replicates.double().numpy(), [(1 - level) / 2, (1 + level) / 2])
+        assert statistics.percentile_interval(replicates, level) == pytest.approx(tuple(expected), abs=1e-12)
+
+
+def test_wilson_is_that_of_the_papers_authors() -> None:
+    pattern = [[1, 1, 0, 1], [0, 0], [1, 1, 1], [0, 1, 0, 0, 1], [1, 1]] * 200
+    value = torch.tensor([float(v) for person in pattern for v in person])
+    person = torch.tensor([p for p, values in enumerate(pattern) for _ in values])
+    # get_binerror_ci of the authors' package cimat 0.1.2 on these errors; it leaves out the factor P / (P - 1).
+    assert statistics.wilson_interval(value, person) == pytest.approx(AUTHORS, abs=2e-5)
+
+
+def test_wilson_is_the_usual_one_with_a_picture_per_person() -> None:
+    for hits in (0, 1, 17, 49, 50):
+        value = (torch.arange(50) < hits).double()
+        for level in (0.95, 0.9):
+            usual = binomtest(hits, 50).proportion_ci(level, method="wilson")
+            found = statistics.wilson_interval(value, torch.arange(50), level)
+            assert found == pytest.approx((usual.low, usual.high), abs=1e-12)
+
+
+def test_pictures_that_repeat_their_person_count_once() -> None:
+    value, person = (torch.arange(40) < 15).double(), torch.arange(40)
+    low, high = statistics.wilson_interval(value, person)
+    repeated = statistics.wilson_interval(value.repeat_interleave(5), person.repeat_interleave(5))
+    assert repeated == pytest.approx((low, high), abs=1e-12)
+    assert repeated[1] - repeated[0] > 2 * (np.diff(statistics.wilson_interval(value.repeat(5), torch.arange(200)))[0])
+
+
+@pytest.mark.parametrize("rate", [0.0, 1.0])
+def test_wilson_has_a_width_where_all_are_alike(rate: float) -> None:
+    person = torch.arange(100).repeat_interleave(5)
+    low, high = statistics.wilson_interval(torch.full((500,), rate), person)
+    usual = binomtest(round(100 * rate), 100).proportion_ci(method="wilson")
+    assert (low, high) == pytest.approx((usual.low, usual.high), abs=1e-12)
+    assert low <= rate <= high and high - low > 0.03
+
+
+def test_wilson_of_one_person_says_next_to_nothing() -> None:
+    low, high = statistics.wilson_interval(torch.tensor([0.0, 1.0, 1.0, 0.0]), torch.zeros(4, dtype=torch.int64))
+    assert high - low > 0.8
+
+
+def test_wilson_of_shared_credit_has_a_width() -> None:
+    low, high = statistics.wilson_interval(torch.full((500,), 0.01), torch.arange(100).repeat_interleave(5))
+    assert 0 < low < 0.01 < high < 0.03
+
+
+@pytest.mark.parametrize("rate", [0.05, 0.5, 0.95])
+@pytest.mark.parametrize("correlation", [0.1, 0.5])
+def test_wilson_covers(rate: float, correlation: float) -> None:
+    generator = torch.Generator().manual_seed(0)
+    person = torch.arange(150).repeat_interleave(5)
+    trials = 1500
+    intervals = [
+        statistics.wilson_interval(clustered(rate, 150, 5, correlation, generator).flatten(), person) for _ in range(trials)
+    ]
+    coverage = sum(low <= rate <= high for low, high in intervals) / trials
+    assert 0.93 <= coverage <= 0.98
+
+
+def test_replicates_are_quick() -> None:
+    draws = statistics.person_draws(1000)
+    person = torch.arange(1000)
+    start = time.perf_counter()
+    statistics.percentile_interval(statistics.mean_replicates(torch.rand(1000), person, draws))
+    assert time.perf_counter() - start < 1
