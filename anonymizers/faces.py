@@ -46,7 +46,9 @@ class Faces:
             if value.shape != (n,) or value.dtype != torch.int64:
                 raise ValueError(f"Faces.{name}: expected ({n},) int64, got {tuple(value.shape)} {value.dtype}")
         if len(self.key) != n or len(set(self.key)) != n:
-            raise ValueError(f"Faces.key: expected {n} different strings, got {len(self.key)}, {len(set(self.key))} different")
+            raise ValueError(
+                f"Faces.key: expected {n} different strings, got {len(self.key)}, {len(set(self.key))} different"
+            )
 
     def __len__(self) -> int:
         return self.images.shape[0]

@@ -1,8 +1,8 @@
 """k-Same: release the mean of at least k people, to at least k people.
 
 Sources: Newton, Sweeney and Malin, Preserving privacy by de-identifying face images, IEEE TKDE 2005
-(https://doi.org/10.1109/TKDE.2005.32), for k-Same-Pixel; Gross, Airoldi, Malin and Sweeney, Integrating utility into face
-de-identification, PET 2005 (https://doi.org/10.1007/11767831_15), for k-Same-Select.
+(https://doi.org/10.1109/TKDE.2005.32), for k-Same-Pixel; Gross, Airoldi, Malin and Sweeney, Integrating utility into
+face de-identification, PET 2005 (https://doi.org/10.1007/11767831_15), for k-Same-Select.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ class KSame(Anonymizer):
     """Replace each face by the mean of a group of at least k different people, who all get the same picture.
 
     k-Same is defined on one picture per person. Sets with several are worked through in rounds: the r-th round holds
-    every person's r-th picture. Within a round a face is drawn, its k - 1 nearest by squared pixel distance join it, and
-    the group leaves; the last group takes what is left. Pictures that cannot fill a group of k (a round or an expression
+    every person's r-th picture. Within a round a face is drawn, its k - 1 nearest by pixel distance join it, and the
+    group leaves; the last group takes what is left. Pictures that cannot fill a group of k (a round or an expression
     with too few people) join the nearest group of any round, so that the guarantee holds for all. Outside the region
     the original remains, and nothing is guaranteed there.
 

@@ -1,6 +1,6 @@
 """What the orchestration costs: ms per trial when scoring is free, and the panel against its bare forward passes.
 
-    uv run python benchmarks/overhead.py
+uv run python benchmarks/overhead.py
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class FreePanel:
 
     def score(self, anonymizer: Anonymizer) -> Scores:
         rank1 = (hash(repr(anonymizer)) % 1000) / 1000
-        values: dict[str, float | None] = {name: 0.5 for name in METRICS}
+        values: dict[str, float | None] = dict.fromkeys(METRICS, 0.5)
         values["rank1_worst"] = rank1
         draws = {name: np.full(2000, 0.5, np.float32) for name in DEFAULT_OBJECTIVES}
         intervals = {name: (0.4, 0.6) for name, metric in METRICS.items() if metric.interval}
@@ -57,7 +57,10 @@ def sweep_ms(backend: InProcess | OnRay) -> float:
     """Return ms per trial of a sweep with the random sampler, whose own cost is least."""
     with tempfile.TemporaryDirectory() as folder, Path("/dev/null").open("w") as null:
         facts = {"objectives": objectives_of(DEFAULT_OBJECTIVES)}
-        with Ledger.create(Path(folder) / "ledger.arrow", facts) as ledger, PlainProgress(Console(file=null)) as progress:
+        with (
+            Ledger.create(Path(folder) / "ledger.arrow", facts) as ledger,
+            PlainProgress(Console(file=null)) as progress,
+        ):
             sweep = Sweep(
                 SPACES["classical"],
                 objectives_of(DEFAULT_OBJECTIVES),

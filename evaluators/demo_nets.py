@@ -1,4 +1,4 @@
-"""The demo networks: small, trained on demo faces by `python -m evaluators.demo_training`, committed with the project."""
+"""The demo networks: small, trained on demo faces by `python -m evaluators.demo_training`."""
 
 from __future__ import annotations
 
@@ -22,7 +22,9 @@ BATCH = 32
 class ConvUnit(nn.Module):
     """Convolve, normalize, rectify; the normalization can be folded into the convolution."""
 
-    def __init__(self, inputs: int, outputs: int, size: int = 3, stride: int = 1, groups: int = 1, relu: bool = True) -> None:
+    def __init__(
+        self, inputs: int, outputs: int, size: int = 3, stride: int = 1, groups: int = 1, relu: bool = True
+    ) -> None:
         super().__init__()
         self.conv = nn.Conv2d(inputs, outputs, size, stride, size // 2, groups=groups, bias=False)
         self.norm: nn.Module = nn.BatchNorm2d(outputs)
@@ -110,7 +112,7 @@ class EmbedderNet(nn.Module):
 
 
 class TeacherNet(nn.Module):
-    """Read expressions: a trunk, one weight per channel and position, a linear layer of penultimate features, logits."""
+    """Read expressions: a trunk, one weight per channel and position, then logits."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -160,7 +162,9 @@ class _Resident:
     def __init__(self, net: str, device: torch.device | str) -> None:
         path = WEIGHTS / f"demo_{net}.safetensors"
         if not path.is_file():
-            raise ValueError(f"demo networks: expected {path}, which is missing; make it with python -m evaluators.demo_training")
+            raise ValueError(
+                f"demo networks: expected {path}, which is missing; make it with python -m evaluators.demo_training"
+            )
         module = build(net)
         module.load_state_dict(load_file(path))
         self.name = f"demo_{net}"

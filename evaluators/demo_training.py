@@ -20,9 +20,9 @@ from evaluators.datasets import demo, demo_geometry, demo_render
 from evaluators.demo_nets import DIMENSION, WEIGHTS, build
 
 SEED = 0
-PEOPLE = {"embedder": (0, 1000, 10), "held_out": (2000, 1000, 10), "teacher": (4000, 1000, 7)}
+PEOPLE = {"embedder": (0, 800, 10), "held_out": (2000, 800, 10), "teacher": (4000, 1000, 7)}
 """Network -> first person, number of people, pictures of each."""
-EPOCHS = {"embedder": 10, "held_out": 10, "teacher": 8}
+EPOCHS = {"embedder": 8, "held_out": 6, "teacher": 8}
 TEST_PERSON = 9_000
 """First of the people on whom a trained network is measured; protocols use others still."""
 BATCH = 128
@@ -88,7 +88,8 @@ def batches(label: Tensor, per_label: int, generator: torch.Generator) -> list[T
     if per_label > 1:
         order = order[label[order].argsort(stable=True)].view(-1, per_label)
         order = order[torch.randperm(len(order), generator=generator)].flatten()
-    return [part for part in order.split(BATCH) if len(part) == BATCH]
+    size = BATCH - BATCH % per_label
+    return [part for part in order.split(size) if len(part) == size]
 
 
 def train(net: str, *, people: int | None = None, epochs: int | None = None) -> nn.Module:
@@ -107,7 +108,7 @@ def train(net: str, *, people: int | None = None, epochs: int | None = None) -> 
     faces = demo.people(first, count, pictures, seed=SEED)
     print(f"{net}: rendered {len(faces.images)} faces in {time.perf_counter() - start:.0f} s", flush=True)
     label = faces.expression if net == "teacher" else faces.identity - first
-    module = build(net).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    module = build(net).to(memory_format=torch.channels_last)
     directions = nn.Parameter(torch.randn(count, DIMENSION))
     loss_of: Callable[[Tensor, Tensor], Tensor] = {
         "embedder": lambda out, y: arcface(out, directions, y),
@@ -115,18 +116,21 @@ def train(net: str, *, people: int | None = None, epochs: int | None = None) -> 
         "teacher": lambda out, y: functional.cross_entropy(out, y, label_smoothing=0.02),
     }[net]
     parameters = [*module.parameters(), *([directions] if net == "embedder" else [])]
-    steps = len(batches(label, 1, generator))
+    together = 5 if net == "held_out" else 1
+    steps = len(batches(label, together, generator))
     optimizer = torch.optim.AdamW(parameters, weight_decay=5e-3)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 4e-3, epochs=epochs, steps_per_epoch=steps)
     for epoch in range(epochs):
         total, module = 0.0, module.train()
-        for part in batches(label, 5 if net == "held_out" else 1, generator):
+        for part in batches(label, together, generator):
             x = augment(faces.images[part], generator).contiguous(memory_format=torch.channels_last)
-            with torch.autocast("cpu", torch.bfloat16):  # a third faster where the CPU knows it; the weights stay float32
+            with torch.autocast(
+                "cpu", torch.bfloat16
+            ):  # a third faster where the CPU knows it; the weights stay float32
                 out = module(x)
             loss = loss_of(out.float(), label[part])
             optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             optimizer.step()
             schedule.step()
             total += loss.item()

@@ -14,7 +14,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 INPUT = 320
+"""Side in px of the square into which a whole picture is fitted."""
+CROP_INPUT = 160
+"""The same for an aligned crop in its frame: on LFW's clear crops as good as 320 in a quarter of the time."""
 THRESHOLD = 0.5
+FRAME = 127
+"""Gray level of the frame around an aligned crop; repeating the crop's border finds fewer blurred faces."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,24 +57,38 @@ class Scrfd:
         self.net = SCRFD(model_file=str(path), session=made)
         self.net.prepare(-1, input_size=(INPUT, INPUT), det_thresh=THRESHOLD)
 
-    def detect(self, picture: NDArray[np.uint8]) -> list[Detection]:
-        """Find faces in an (H, W, 3) uint8 RGB picture, best score first."""
-        boxes, landmarks = self.net.detect(np.ascontiguousarray(picture[:, :, ::-1]))
+    def detect(self, picture: NDArray[np.uint8], side: int = INPUT) -> list[Detection]:
+        """Find faces in a picture.
+
+        Args:
+            picture: (H, W, 3) uint8 RGB in [0, 255], of any size.
+            side: of the square into which it is fitted for the network, px, a multiple of 32.
+
+        Returns:
+            the faces, best score first, in px of the picture; none is an empty list.
+        """
+        height, width = picture.shape[:2]
+        if min(height, width) * side < max(height, width):
+            return []  # fitted into the square, less than a pixel would be left of the short side
+        boxes, landmarks = self.net.detect(np.ascontiguousarray(picture[:, :, ::-1]), input_size=(side, side))
         return [Detection(box[:4], float(box[4]), points) for box, points in zip(boxes, landmarks, strict=True)]
 
     def __call__(self, images: Tensor) -> Tensor:
-        """Tell in which (N, 3, S, S) uint8 aligned crops a face is found.
+        """Tell in which aligned crops a face is found.
 
         A crop is set into a gray frame of half its side: the detector has learned faces with something around them.
+
+        Args:
+            images: (N, 3, S, S) uint8 RGB in [0, 255].
 
         Returns:
             (N,) bool on the device of the images.
         """
         margin = images.shape[-1] // 2
-        framed = np.pad(
-            images.permute(0, 2, 3, 1).cpu().numpy(), ((0, 0), (margin, margin), (margin, margin), (0, 0)), constant_values=127
-        )
-        return torch.tensor([bool(self.detect(picture)) for picture in framed], device=images.device)
+        widths = ((margin, margin), (margin, margin), (0, 0))
+        crops = images.permute(0, 2, 3, 1).cpu().numpy()
+        found = [bool(self.detect(np.pad(crop, widths, constant_values=FRAME), CROP_INPUT)) for crop in crops]
+        return torch.tensor(found, dtype=torch.bool, device=images.device)
 
 
 def main_face(found: list[Detection], width: int, height: int) -> Detection:

@@ -112,7 +112,8 @@ def kl(p: Tensor, q: Tensor) -> Tensor:
     """
     p, q = p.double(), q.double()
     # Rounded probabilities do not quite sum to 1, which may leave equal ones a hair below 0.
-    return (torch.special.xlogy(p, p) - torch.special.xlogy(p, q.clamp_min(SMALLEST))).sum(1).clamp_min(0)
+    terms: Tensor = torch.special.xlogy(p, p) - torch.special.xlogy(p, q.clamp_min(SMALLEST))
+    return terms.sum(1).clamp_min(0)
 
 
 def js(p: Tensor, q: Tensor) -> Tensor:
@@ -140,13 +141,15 @@ def similarity(a: Tensor, b: Tensor) -> Tensor:
     Returns:
         (N,) float64 in [-1, 1]; 0 where a feature vector is 0.
     """
-    return functional.cosine_similarity(a.double(), b.double(), dim=1).clamp(-1, 1)
+    cosine: Tensor = functional.cosine_similarity(a.double(), b.double(), dim=1)
+    return cosine.clamp(-1, 1)
 
 
 def fit_temperature(logits: Tensor, label: Tensor) -> float:
     """Fit the temperature that calibrates a teacher (Guo et al., On calibration of modern neural networks, ICML 2017).
 
-    The negative log-likelihood of softmax(β z) is convex in β = 1 / τ; its slope, the mean of E[z] - z_label, is bisected.
+    The negative log-likelihood of softmax(β z) is convex in β = 1 / τ; its slope, the mean of
+    E[z] - z_label, is bisected.
 
     Args:
         logits: (N, C) float.
@@ -196,5 +199,7 @@ def ece(probability: Tensor, label: Tensor, bins: int = 15) -> float:
 def _total(confusion: Tensor) -> Tensor:
     total = confusion.sum((-2, -1))
     if not (total > 0).all():
-        raise ValueError("expression: expected at least one answer in every table, got an empty one; leave out what nobody read")
+        raise ValueError(
+            "expression: expected at least one answer in every table, got an empty one; leave out what nobody read"
+        )
     return total

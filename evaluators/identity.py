@@ -26,11 +26,11 @@ def person_scores(probe: Tensor, gallery: Tensor, gallery_person: Tensor, people
     cosine = (probe.double() @ gallery.double().T).float().clamp(-1, 1)
     best = cosine.new_full((len(probe), people), -torch.inf)
     best = best.scatter_reduce(1, gallery_person.expand(len(probe), -1), cosine, "amax")
-    missing = people - len(gallery_person.unique())
+    missing = int(best.isneginf().any(0).sum())
     if missing:
         raise ValueError(
-            f"person_scores: expected a gallery picture of each of the {people} enrolled people, got none of {missing}; "
-            "leave them out of the enrolled people"
+            f"person_scores: expected a gallery picture of each of the {people} enrolled people, got none of {missing}"
+            "; leave them out of the enrolled people"
         )
     return best
 
@@ -56,7 +56,9 @@ def rank_credit(scores: Tensor, person: Tensor, k: int) -> Tensor:
         raise ValueError(f"rank_credit: expected at least one place, got k = {k}; ask for rank 1 or more")
     if scores.isnan().any():
         count = int(scores.isnan().any(1).sum())
-        raise ValueError(f"rank_credit: expected finite scores, got NaN for {count} probes; look at the attacker's network")
+        raise ValueError(
+            f"rank_credit: expected finite scores, got NaN for {count} probes; look at the attacker's network"
+        )
     true = scores.gather(1, person[:, None])
     above = (scores > true).sum(1).double()
     tied = (scores == true).sum(1).double()

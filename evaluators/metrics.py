@@ -41,7 +41,7 @@ _ATTACKERS = {
     "retrained": "MLP trained on the anonymized gallery",
 }
 _COHEN = "Cohen, Educ. Psychol. Meas. 1960"
-_PROTOCOL = "PROTOCOL.md"
+_OWN = "as defined here"
 
 # A kappa, cosine or SSIM below 0 and an advantage above 1 cannot be told from their worst value by anyone who uses the
 # faces, so worst is that value: the hypervolume clips what lies beyond it, and the table keeps it as measured.
@@ -50,30 +50,48 @@ METRICS: dict[str, Metric] = {
     "rank1_worst": _rank(1, "the strongest attacker", "the largest of the attackers' rates"),
     **{f"rank5_{name}": _rank(5, name, text) for name, text in _ATTACKERS.items()},
     "advantage": Metric(
-        "min", None, 1, "", 1, True, "Yeom et al., CSF 2018", "(rank1_worst - chance) / (1 - chance); 0 for a constant picture"
+        "min",
+        None,
+        1,
+        "",
+        1,
+        True,
+        "Yeom et al., CSF 2018",
+        "(rank1_worst - chance) / (1 - chance); 0 for a constant picture",
     ),
     "hifd_privacy": Metric(
         "max", 0, 1, "", 0, True, "HiFD", "0.5 (1 - mean cosine of original and anonymized); knows no attacker"
     ),
     "expression_kappa": Metric("max", -1, 1, "", 0, True, _COHEN, "teacher on anonymized against teacher on original"),
     "expression_kappa_adapted": Metric("max", -1, 1, "", 0, True, _COHEN, "the same for a reader who knows the method"),
-    "expression_agreement": Metric("max", 0, 1, "", 0, True, _PROTOCOL, "raw share of equal answers of the teacher"),
-    "expression_agreement_chance": Metric("min", 0, 1, "", 1, False, _COHEN, "expression_agreement of independent answers"),
-    "expression_accuracy": Metric("max", 0, 1, "", 0, False, _PROTOCOL, "teacher on anonymized against the true label"),
+    "expression_agreement": Metric("max", 0, 1, "", 0, True, _OWN, "raw share of equal answers of the teacher"),
+    "expression_agreement_chance": Metric(
+        "min", 0, 1, "", 1, False, _COHEN, "expression_agreement of independent answers"
+    ),
+    "expression_accuracy": Metric("max", 0, 1, "", 0, False, _OWN, "teacher on anonymized against the true label"),
     "expression_macro_f1": Metric(
         "max", 0, 1, "", 0, False, "van Rijsbergen 1979", "mean F1 over classes, against the true label"
     ),
     "expression_kl": Metric(
-        "min", 0, None, "nats", 10, True, "Kullback and Leibler, Ann. Math. Stat. 1951", "mean KL(p(original) ‖ p(anonymized))"
+        "min",
+        0,
+        None,
+        "nats",
+        10,
+        True,
+        "Kullback and Leibler, Ann. Math. Stat. 1951",
+        "mean KL(p(original) ‖ p(anonymized))",
     ),
-    "expression_js": Metric("min", 0, 1, "", 1, True, "Lin, IEEE Trans. Inf. Theory 1991", "Jensen-Shannon divergence / ln 2"),
-    "expression_similarity": Metric("max", -1, 1, "", 0, True, _PROTOCOL, "mean cosine of the teacher's features"),
+    "expression_js": Metric(
+        "min", 0, 1, "", 1, True, "Lin, IEEE Trans. Inf. Theory 1991", "Jensen-Shannon divergence / ln 2"
+    ),
+    "expression_similarity": Metric("max", -1, 1, "", 0, True, _OWN, "mean cosine of the teacher's features"),
     "lpips": Metric("min", 0, None, "", 1, True, "Zhang et al., CVPR 2018", "learned perceptual distance"),
     "st_lpips": Metric("min", 0, None, "", 1, True, "Ghildyal and Liu, ECCV 2022", "shift-tolerant LPIPS"),
     "ssim": Metric("max", -1, 1, "", 0, True, "Wang et al., IEEE TIP 2004", "structural similarity"),
-    "mse": Metric("min", 0, 1, "", 1, True, _PROTOCOL, "mean squared error, data range 1"),
-    "psnr": Metric("max", 0, None, "dB", 0, False, _PROTOCOL, "of the mean squared error; none for identical pictures"),
-    "detection_rate": Metric("max", 0, 1, "", 0, True, _PROTOCOL, "share of pictures in which a face is still found"),
+    "mse": Metric("min", 0, 1, "", 1, True, _OWN, "mean squared error, data range 1"),
+    "psnr": Metric("max", 0, None, "dB", 0, False, _OWN, "of the mean squared error; none for identical pictures"),
+    "detection_rate": Metric("max", 0, 1, "", 0, True, _OWN, "share of pictures in which a face is still found"),
 }
 
 
@@ -90,5 +108,7 @@ def objectives_of(names: Sequence[str]) -> dict[str, str]:
         ValueError: if a metric is unknown.
     """
     if unknown := [name for name in names if name not in METRICS]:
-        raise ValueError(f"--objective: expected metrics of {', '.join(METRICS)}, got {', '.join(unknown)}; choose of those")
+        raise ValueError(
+            f"--objective: expected metrics of {', '.join(METRICS)}, got {', '.join(unknown)}; choose of those"
+        )
     return {name: METRICS[name].direction for name in names}

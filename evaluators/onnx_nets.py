@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -108,7 +109,14 @@ class _OnnxNet:
     """Keep one ONNX Runtime session and the convention of its file."""
 
     def __init__(
-        self, folder: Path, name: str, convention: Convention, *, threads: int | None, device: str, outputs: tuple[str, ...]
+        self,
+        folder: Path,
+        name: str,
+        convention: Convention,
+        *,
+        threads: int | None,
+        device: str,
+        outputs: tuple[str, ...],
     ) -> None:
         path = checked(folder / convention.path, convention.sha256)
         self.name = name
@@ -116,9 +124,9 @@ class _OnnxNet:
         self.convention = convention
         self.device = torch.device(device)
         model = onnx.load(path)
-        known = {output.name for output in model.graph.output}
+        present = {output.name for output in model.graph.output}
         for output in outputs:
-            if output not in known:
+            if output not in present:
                 model.graph.output.append(onnx.helper.make_tensor_value_info(output, onnx.TensorProto.FLOAT, None))
         self.session = session(model.SerializeToString(), threads=threads, device=device)
         self.outputs = list(outputs) or [self.session.get_outputs()[0].name]
@@ -134,7 +142,9 @@ class _OnnxNet:
         want = self.convention
         x = images.float()
         if x.shape[-1] != want.size:
-            x = functional.interpolate(x, size=(want.size, want.size), mode="bilinear", antialias=x.shape[-1] > want.size)
+            x = functional.interpolate(
+                x, size=(want.size, want.size), mode="bilinear", antialias=x.shape[-1] > want.size
+            )
         if want.gray:
             x = (x * torch.tensor(LUMA, device=x.device)[:, None, None]).sum(1, keepdim=True)
         x = (x - want.mean) / want.scale
@@ -147,7 +157,7 @@ class OnnxEmbedder(_OnnxNet):
     """Embed faces with a network of EMBEDDERS."""
 
     def __init__(self, folder: Path, name: str, *, threads: int | None = None, device: str = "cpu") -> None:
-        super().__init__(folder, name, EMBEDDERS[name], threads=threads, device=device, outputs=())
+        super().__init__(folder, name, known(EMBEDDERS, name), threads=threads, device=device, outputs=())
 
     def __call__(self, images: Tensor) -> Tensor:
         """Map (N, 3, S, S) uint8 RGB aligned faces to (N, D) float32 of unit norm."""
@@ -158,7 +168,7 @@ class OnnxTeacher(_OnnxNet):
     """Read expressions with a network of TEACHERS."""
 
     def __init__(self, folder: Path, name: str, *, threads: int | None = None, device: str = "cpu") -> None:
-        convention = TEACHERS[name]
+        convention = known(TEACHERS, name)
         outputs = (convention.logits, convention.features)
         super().__init__(folder, name, convention, threads=threads, device=device, outputs=outputs)
         self.classes = convention.classes
@@ -171,6 +181,19 @@ class OnnxTeacher(_OnnxNet):
     def _batch(self, images: Tensor) -> tuple[Tensor, Tensor]:
         logits, features = self.run(images)
         return logits, features.mean((2, 3))  # pooled batch by batch: the maps of all faces would fill the memory
+
+
+def known(table: Mapping[str, Convention], name: str) -> Convention:
+    """Look a network up.
+
+    Raises:
+        ValueError: if its convention is not declared.
+    """
+    if name not in table:
+        raise ValueError(
+            f"--models: expected one of {', '.join(table)}, got {name!r}; declare its convention here first"
+        )
+    return table[name]
 
 
 def checked(path: Path, sha256: str) -> Path:
@@ -235,5 +258,9 @@ def load_models(
         for role, net in loaded.items()
         if role != "detector"
     }
-    facts["detector"] = {"name": loaded["detector"].name, "sha256": DETECTOR_SHA256, "terms": f"InsightFace: {RESEARCH}"}
+    facts["detector"] = {
+        "name": loaded["detector"].name,
+        "sha256": DETECTOR_SHA256,
+        "terms": f"InsightFace: {RESEARCH}",
+    }
     return {**loaded, "facts": facts}

@@ -163,7 +163,10 @@ class Panel:
         head = fit(evidence.attacker_reading.features, clear.attacker_answer, classes)
         tally.kappa("expression_kappa_adapted", truth, head(answered.features).argmax(1), classes)
         tally.rate("expression_agreement", (truth == answer).double().cpu())
-        tally.put("expression_agreement_chance", float(expression.chance_agreement(tally.confusion(truth, answer, classes).sum(0))))
+        tally.put(
+            "expression_agreement_chance",
+            float(expression.chance_agreement(tally.confusion(truth, answer, classes).sum(0))),
+        )
         p = (reference.logits / self.temperature).softmax(1)
         q = (answered.logits / self.temperature).softmax(1)
         tally.mean("expression_kl", expression.kl(p, q))
@@ -182,8 +185,9 @@ class Panel:
         for net in self.nets.perceptual:
             tally.mean(net.name, net.distance_to(self.probe_perceptual[net.name], evidence.probe))
         tally.mean("ssim", realism.ssim(evidence.probe, self.probe_ssim))
-        tally.mean("mse", realism.mse(self.clear.probe.images, evidence.probe))
-        tally.values["psnr"] = realism.psnr(tally.values["mse"])
+        error = realism.mse(self.clear.probe.images, evidence.probe)
+        tally.mean("mse", error)
+        tally.values["psnr"] = realism.psnr(float(error.mean()))
         if self.nets.detector is not None:
             tally.rate("detection_rate", self.nets.detector(evidence.probe).double().cpu())
 
@@ -203,9 +207,10 @@ class Panel:
         for name in ADAPTIVE:
             if clear[f"rank1_{name}"] < floor:
                 raise CannotLearnError(
-                    f"attacker {name}: expected rank-1 of at least {floor:.3f} on clear faces (the fixed attacker's lower "
-                    f"bound), got {clear[f'rank1_{name}']:.3f}; it cannot learn from {len(self.protocol.gallery)} gallery "
-                    f"pictures of {self.clear.people} people, so its rates would be no privacy. Give more pictures per person"
+                    f"attacker {name}: expected rank-1 of at least {floor:.3f} on clear faces (the fixed attacker's "
+                    f"lower bound), got {clear[f'rank1_{name}']:.3f}; it cannot learn from "
+                    f"{len(self.protocol.gallery)} gallery pictures of {self.clear.people} people, so its rates would "
+                    "be no privacy. Give more pictures per person"
                 )
         if clear.intervals["expression_kappa_adapted"][0] <= 0:
             raise CannotLearnError(
@@ -258,7 +263,9 @@ class _Tally:
         """Put Cohen's kappa of two (N,) answers with its bootstrap interval."""
         confusion = self.confusion(reference, answer, classes)
         replicates = expression.kappa_replicates(confusion, self.draws)
-        self.put(name, float(expression.kappa(confusion.sum(0))), statistics.percentile_interval(replicates), replicates)
+        self.put(
+            name, float(expression.kappa(confusion.sum(0))), statistics.percentile_interval(replicates), replicates
+        )
 
 
 def _labels(faces: Faces, names: Sequence[str], classes: Sequence[str]) -> Tensor:
@@ -268,7 +275,9 @@ def _labels(faces: Faces, names: Sequence[str], classes: Sequence[str]) -> Tenso
         ValueError: if the teacher lacks a labelled class.
     """
     if missing := sorted(set(names) - set(classes)):
-        raise ValueError(f"labels: the teacher knows {list(classes)} but not {missing}; choose another teacher or drop them")
+        raise ValueError(
+            f"labels: the teacher knows {list(classes)} but not {missing}; choose another teacher or drop them"
+        )
     table = torch.tensor([*(classes.index(name) for name in names), -1])
     return table[faces.expression.cpu()]
 

@@ -67,7 +67,8 @@ class _Perceptual(nn.Module):
         Returns:
             (N, C, h, w) float32 per stage, of unit norm over the channels.
         """
-        parts = [self._activations(_floats(part)) for part in images.split(BATCH)]
+        starts = range(0, len(images), BATCH)
+        parts = [self._activations(_floats(images[start : start + BATCH])) for start in starts]
         return tuple(torch.cat(stage) for stage in zip(*parts, strict=True))
 
     @torch.inference_mode()
@@ -102,7 +103,7 @@ class _Perceptual(nn.Module):
 
     def _activations(self, images: Tensor) -> list[Tensor]:
         """Return the activations of each stage, of unit norm over the channels, of pictures in [-1, 1]."""
-        x = (images - self.shift) / self.scale
+        x = (images - self.get_buffer("shift")) / self.get_buffer("scale")
         out = []
         for stage in self.stages:
             x = stage(x)
@@ -175,7 +176,13 @@ class STLPIPS(_Perceptual):
         path = path or _package("stlpips_pytorch") / "weights" / "vST0.0" / "alex_shift_tolerant.pth"
         state: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
         # The published keys number the layers of the whole trunk: net.slice<stage>.<layer>.
-        shapes = {"1.0": (64, 3, 11), "2.5": (192, 64, 5), "3.9": (384, 192, 3), "4.11": (256, 384, 3), "5.13": (256, 256, 3)}
+        shapes = {
+            "1.0": (64, 3, 11),
+            "2.5": (192, 64, 5),
+            "3.9": (384, 192, 3),
+            "4.11": (256, 384, 3),
+            "5.13": (256, 256, 3),
+        }
         blurs = {"1.1": 64, "2.4": 64, "3.8": 192}
         expected: dict[str, tuple[int, ...]] = {f"scaling_layer.{key}": (1, 3, 1, 1) for key in ("shift", "scale")}
         for i, (key, (outputs, inputs, size)) in enumerate(shapes.items()):
@@ -185,8 +192,8 @@ class STLPIPS(_Perceptual):
         expected |= {f"net.slice{key}.filt": (channels, 1, 3, 3) for key, channels in blurs.items()}
         if (got := {key: tuple(value.shape) for key, value in state.items()}) != expected:
             raise ValueError(
-                f"STLPIPS: expected the {len(expected)} tensors of ST-LPIPS on AlexNet in {path}, got {len(got)} of which "
-                f"{len(got.items() & expected.items())} fit; install stlpips-pytorch again"
+                f"STLPIPS: expected the {len(expected)} tensors of ST-LPIPS on AlexNet in {path}, got {len(got)} of "
+                f"which {len(got.items() & expected.items())} fit; install stlpips-pytorch again"
             )
 
         def conv(key: str) -> nn.Module:
@@ -230,9 +237,9 @@ class _BlurredConv(nn.Module):
     """Convolve with stride 1 and padding 2, then blur and halve as `_BlurPool` does, as one convolution of stride 2.
 
     The two follow each other without a nonlinearity, so that their kernels can be convolved: a third of the
-    multiplications. At the border: blurring c2 c1 [c0 c1 c2 ...], of which those outside the brackets are reflected, gives
-    twice the same first value. At the far end it does so where the number n of values is odd; where it is even, the last
-    value is that of c_(n-2) c_(n-1) c_(n-2), a blur by 1/2 1/2 of the last two.
+    multiplications. At the border: blurring c2 c1 [c0 c1 c2 ...], of which those outside the brackets are reflected,
+    gives twice the same first value. At the far end it does so where the number n of values is odd; where it is even,
+    the last value is that of c_(n-2) c_(n-1) c_(n-2), a blur by 1/2 1/2 of the last two.
     """
 
     def __init__(self, weight: Tensor, bias: Tensor) -> None:

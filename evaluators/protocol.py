@@ -52,14 +52,16 @@ class Protocol:
         if people["gallery"] != people["probe"]:
             odd = sorted(people["gallery"] ^ people["probe"])
             raise ValueError(
-                f"Protocol {self.name}: expected the same people in gallery and probe (identification needs two pictures "
-                f"of each), got {len(odd)} people in one of them only, first {odd[:3]}"
+                f"Protocol {self.name}: expected the same people in gallery and probe (identification needs two "
+                f"pictures of each), got {len(odd)} people in one of them only, first {odd[:3]}"
             )
         if len(people["gallery"]) < 2:
             raise ValueError(f"Protocol {self.name}: expected at least 2 enrolled people, got 1")
         for a, b in (("background", "attacker"), ("background", "gallery"), ("attacker", "gallery")):
             if shared := people[a] & people[b]:
-                raise ValueError(f"Protocol {self.name}: {len(shared)} people stand in both {a} and {b}; split by identity")
+                raise ValueError(
+                    f"Protocol {self.name}: {len(shared)} people stand in both {a} and {b}; split by identity"
+                )
         keys = [key for role in ROLES for key in getattr(self, role).key]
         if len(set(keys)) != len(keys):
             raise ValueError(f"Protocol {self.name}: {len(keys) - len(set(keys))} pictures stand on two sides")
@@ -67,7 +69,8 @@ class Protocol:
     @functools.cached_property
     def enrolled(self) -> Tensor:
         """Return the (P,) int64 identities of the enrolled people, ascending; a person's place here is his index."""
-        return self.gallery.identity.unique()
+        enrolled: Tensor = self.gallery.identity.unique()
+        return enrolled
 
     def person(self, faces: Faces) -> Tensor:
         """Return the (N,) int64 index in `enrolled` of each face's person."""

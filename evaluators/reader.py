@@ -50,9 +50,9 @@ def fit(features: Tensor, answer: Tensor, classes: int, *, ridge: float = RIDGE)
     def closure() -> Tensor:
         optimizer.zero_grad()
         loss = functional.cross_entropy(x @ weight + bias, answer) + 0.5 * ridge * weight.square().sum()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         return loss
 
     with torch.enable_grad():
-        optimizer.step(closure)  # type: ignore[no-untyped-call]
+        optimizer.step(closure)
     return Head(mean, scale, weight.detach(), bias.detach())

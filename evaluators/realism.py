@@ -48,8 +48,8 @@ def ssim_statistics(images: Tensor) -> SsimStatistics:
             f"{images.shape[-2]} x {images.shape[-1]}; use larger crops"
         )
     means, variances = [], []
-    for part in images.split(CHUNK):
-        x = part.float() - MIDDLE
+    for start in range(0, len(images), CHUNK):
+        x = images[start : start + CHUNK].float() - MIDDLE
         mean, square = _smooth(torch.cat([x, x * x])).chunk(2)
         means.append(mean)
         variances.append(square - mean * mean)
@@ -59,8 +59,8 @@ def ssim_statistics(images: Tensor) -> SsimStatistics:
 def ssim(images: Tensor, original: SsimStatistics) -> Tensor:
     """Compute the structural similarity (Wang et al., IEEE TIP 2004, https://doi.org/10.1109/TIP.2003.819861).
 
-    Gaussian window 11, sigma 1.5, data range 1, variances without Bessel's correction; the mean is taken over the pixels
-    whose window lies in the picture, and over the three channels.
+    Gaussian window 11, sigma 1.5, data range 1, variances without Bessel's correction; the mean is taken over the
+    pixels whose window lies in the picture, and over the three channels.
 
     Args:
         images: (N, 3, H, W) uint8, anonymized.

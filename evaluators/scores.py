@@ -40,7 +40,9 @@ class Scores:
     def __post_init__(self) -> None:
         if set(self.values) != set(METRICS):
             missing, unknown = set(METRICS) - set(self.values), set(self.values) - set(METRICS)
-            raise ValueError(f"Scores: expected every metric of METRICS; missing {sorted(missing)}, unknown {sorted(unknown)}")
+            raise ValueError(
+                f"Scores: expected every metric of METRICS; missing {sorted(missing)}, unknown {sorted(unknown)}"
+            )
         for name, value in self.values.items():
             if value is not None and not math.isfinite(value):
                 raise ValueError(f"Scores: {name} is {value}; a quantity that cannot be measured is None")

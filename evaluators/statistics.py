@@ -42,11 +42,12 @@ def mean_replicates(value: Tensor, person: Tensor, draws: Tensor) -> Tensor:
     """
     people = draws.shape[1]
     sums = draws.new_zeros(people).index_add_(0, person, value.double())
-    total = draws @ torch.bincount(person, minlength=people).double()
+    pictures = torch.bincount(person, minlength=people).double()
+    total = draws @ pictures
     if not (total > 0).all():
         raise ValueError(
             f"mean_replicates: expected pictures in every replicate, got {int((total == 0).sum())} of {len(draws)} "
-            f"without one; {len(person.unique())} of {people} people have pictures, too few for an interval"
+            f"without one; {int((pictures > 0).sum())} of {people} people have pictures, too few for an interval"
         )
     return (draws @ sums) / total
 
@@ -87,13 +88,13 @@ def wilson_interval(value: Tensor, person: Tensor, level: float = LEVEL) -> tupl
         (low, high) in [0, 1], low < high.
     """
     count = len(value)
-    _, index, pictures = person.unique(return_inverse=True, return_counts=True)
-    people = len(pictures)
+    pictures = torch.bincount(person).double()
+    people = int((pictures > 0).sum())
     rate = float(value.double().mean())
-    fewest = count**2 / float(pictures.double().square().sum())
+    fewest = count**2 / float(pictures.square().sum())
     effective = fewest
     if people > 1 and 0 < rate < 1:
-        deviation = value.new_zeros(people, dtype=torch.float64).index_add_(0, index, value.double() - rate)
+        deviation = torch.zeros_like(pictures).index_add_(0, person, value.double() - rate)
         variance = float(deviation.square().sum()) / count**2 * people / (people - 1)
         # Compared as a product, since a variance of 0 has no quotient.
         effective = float(count)

@@ -26,10 +26,14 @@ def load_nets(models: Path | None, *, device: torch.device | str = "cpu", thread
     """
     st_lpips = STLPIPS().to(device)
     facts: dict[str, Any] = {
-        "st_lpips": {"name": st_lpips.name, "sha256": st_lpips.digest, "terms": "BSD-2, from the package stlpips-pytorch"}
+        "st_lpips": {
+            "name": st_lpips.name,
+            "sha256": st_lpips.digest,
+            "terms": "BSD-2, from the package stlpips-pytorch",
+        }
     }
     if models is None:
-        embedder, held_out, teacher = (load(device) for load in (load_demo_embedder, load_demo_held_out, load_demo_teacher))
+        embedder, held_out, teacher = load_demo_embedder(device), load_demo_held_out(device), load_demo_teacher(device)
         for role, net in (("embedder", embedder), ("held_out", held_out), ("teacher", teacher)):
             facts[role] = {"name": net.name, "sha256": net.digest, "terms": "the project's own, trained on demo faces"}
         return Nets(embedder, teacher, (st_lpips,), None, held_out, facts)

@@ -159,7 +159,7 @@ class OnRay:
         """
         for key, value in TUNE_ENVIRONMENT.items():
             os.environ.setdefault(key, value)
-        # Workers of a local Ray inherit this: they import the program and a user's own space from where the driver does.
+        # Workers of a local Ray inherit this: they import the program and a user's own space as the driver does.
         os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [ROOT, str(Path.cwd()), os.environ.get("PYTHONPATH")]))
         self.started = not ray.is_initialized()
         if self.started:
@@ -174,9 +174,7 @@ class OnRay:
         share = gpus_per_panel if gpus else 0
         remote = ray.remote(_PanelActor)
         self.actors = [
-            remote.options(name=name, num_cpus=1, num_gpus=share, max_restarts=2, max_task_retries=1).remote(
-                reference
-            )
+            remote.options(name=name, num_cpus=1, num_gpus=share, max_restarts=2, max_task_retries=1).remote(reference)
             for name in self.names
         ]
         try:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 import platform
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -191,7 +190,9 @@ def check(settings: Settings) -> dict[str, str]:
         raise ValueError(f"--objective: expected two or three different metrics, got {', '.join(settings.objectives)}")
     for name in directions:
         if name in UNMEASURED[settings.world]:
-            raise ValueError(f"--objective {name}: cannot be measured on the {settings.world} faces; choose another metric")
+            raise ValueError(
+                f"--objective {name}: cannot be measured on the {settings.world} faces; choose another metric"
+            )
         if name == "psnr":
             raise ValueError("--objective psnr: has no value for identical pictures; choose mse, which orders alike")
     if settings.data is not None and not settings.data.is_dir():
@@ -242,9 +243,10 @@ def load_protocol(settings: Settings, console: Console) -> FaceProtocol:
     """Load or render the faces and split them by identity."""
     if settings.data is None:
         return demo_protocol(seed=settings.seed)
-    from evaluators.datasets.folder import folder_protocol
+    from evaluators.datasets.folder import folder_protocol, read_people
     from evaluators.onnx_nets import load_detector
 
+    read_people(settings.data)  # a folder that cannot serve is refused before any network is loaded
     assert settings.models is not None
     with console.status("faces") as status:
         return folder_protocol(
@@ -293,7 +295,9 @@ def _facts(
     """Collect what the tables' metadata says of the sweep."""
     notes = []
     if settings.data is None:
-        notes.append("Demo faces and demo networks: rendered people and small networks of the project's own, no real ones.")
+        notes.append(
+            "Demo faces and demo networks: rendered people and small networks of the project's own, no real ones."
+        )
     return {
         "name": folder.name,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -328,7 +332,9 @@ def _open_ledger(settings: Settings, folder: Path, facts: Mapping[str, Any]) -> 
 
 def _same(name: str, before: Any, now: Any) -> None:
     if before != now:
-        raise ValueError(f"--resume: the sweep in this folder has another {name}: {before}, now {now}; start anew instead")
+        raise ValueError(
+            f"--resume: the sweep in this folder has another {name}: {before}, now {now}; start anew instead"
+        )
 
 
 def _interruptible(backend: Backend, sweep: Sweep) -> bool:

@@ -20,8 +20,12 @@ errors = Console(stderr=True, highlight=False, soft_wrap=True)
 
 @app.command()
 def main(
-    space: Annotated[str, typer.Option(help=f"What may be tried: {', '.join(SPACES)}, or package.module:NAME.")] = "classical",
-    data: Annotated[Path | None, typer.Option(help="Folder of one folder of pictures per person. Default: the demo world.")] = None,
+    space: Annotated[
+        str, typer.Option(help=f"What may be tried: {', '.join(SPACES)}, or package.module:NAME.")
+    ] = "classical",
+    data: Annotated[
+        Path | None, typer.Option(help="Folder of one folder of pictures per person. Default: the demo world.")
+    ] = None,
     models: Annotated[Path | None, typer.Option(help="Folder of real networks; needed with --data.")] = None,
     trials: Annotated[int, typer.Option(help="Configurations to try, besides the anchors.")] = 40,
     objective: Annotated[
@@ -31,23 +35,35 @@ def main(
         str | None, typer.Option(help=f"One of {', '.join(SAMPLERS)}. Default: grid for a fixed list, else tpe.")
     ] = None,
     seed: Annotated[int, typer.Option(help="Of splits, sampler, anonymizers, attackers and bootstrap.")] = 0,
-    out: Annotated[Path | None, typer.Option(help="Results folder. Default: results/<data>-<space>, numbered if taken.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Results folder. Default: results/<data>-<space>, numbered if taken.")
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the sweep in the results folder.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the sweep in the results folder.")] = False,
     backend: Annotated[str, typer.Option(help="ray, or inprocess: the same loop without Ray.")] = "ray",
     address: Annotated[
-        str | None, typer.Option(help="Ray cluster to join, e.g. auto. Default: RAY_ADDRESS, else a local one.", envvar="RAY_ADDRESS")
+        str | None,
+        typer.Option(
+            help="Ray cluster to join, e.g. auto. Default: RAY_ADDRESS, else a local one.", envvar="RAY_ADDRESS"
+        ),
     ] = None,
     panels: Annotated[
-        int | None, typer.Option(help="Panel actors.", show_default="one per GPU share, or per node", rich_help_panel=PANEL_SECTION)
+        int | None,
+        typer.Option(
+            help="Panel actors.", show_default="one per GPU share, or per node", rich_help_panel=PANEL_SECTION
+        ),
     ] = None,
-    gpus_per_panel: Annotated[float, typer.Option(help="Share of a GPU per panel; 0: CPU only.", rich_help_panel=PANEL_SECTION)] = 1.0,
+    gpus_per_panel: Annotated[
+        float, typer.Option(help="Share of a GPU per panel; 0: CPU only.", rich_help_panel=PANEL_SECTION)
+    ] = 1.0,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.", rich_help_panel=PANEL_SECTION)] = "auto",
     min_pictures: Annotated[
         int | None, typer.Option(help="Evaluate all people with at least so many pictures, and nobody else.")
     ] = None,
     max_pictures: Annotated[int | None, typer.Option(help="Draw at most so many pictures of each person.")] = None,
-    attacker_faces: Annotated[int, typer.Option(help="Faces of other people to train the adapted reader on, at most.")] = 2500,
+    attacker_faces: Annotated[
+        int, typer.Option(help="Faces of other people to train the adapted reader on, at most.")
+    ] = 2500,
 ) -> None:
     """Find the privacy-utility front of face anonymization.
 

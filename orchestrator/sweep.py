@@ -242,8 +242,9 @@ class Sweep:
                 proposal = self._ask(replayed=True)
                 if (proposal.trial, repr(proposal.anonymizer)) != (trial, event["anonymizer"]):
                     raise ValueError(
-                        f"--resume: with this space, sampler and seed trial {proposal.trial} is {proposal.anonymizer!r}, the "
-                        f"ledger says {trial}: {event['anonymizer']}; give the options and versions of the first run"
+                        f"--resume: with this space, sampler and seed trial {proposal.trial} is "
+                        f"{proposal.anonymizer!r}, the ledger says {trial}: {event['anonymizer']}; give the options "
+                        "and versions of the first run"
                     )
                 continue
             asked = self._running.pop(trial)

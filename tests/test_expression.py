@@ -5,10 +5,10 @@ import math
 import numpy as np
 import pytest
 import torch
-from scipy.optimize import minimize_scalar
-from scipy.spatial.distance import jensenshannon
-from scipy.special import log_softmax
-from scipy.stats import entropy
+from scipy.optimize import minimize_scalar  # type: ignore[import-untyped]
+from scipy.spatial.distance import jensenshannon  # type: ignore[import-untyped]
+from scipy.special import log_softmax  # type: ignore[import-untyped]
+from scipy.stats import entropy  # type: ignore[import-untyped]
 from sklearn.metrics import cohen_kappa_score, f1_score
 from torch import Tensor
 from torchmetrics.functional.classification import multiclass_calibration_error
@@ -68,7 +68,9 @@ def test_kappa_replicates_are_kappas_of_the_drawn_people() -> None:
 
 def test_divergences_are_scipys() -> None:
     p, q = probabilities(0), probabilities(1)
-    assert expression.kl(p, q).numpy() == pytest.approx(entropy(p.double().numpy(), q.double().numpy(), axis=1), abs=1e-6)
+    assert expression.kl(p, q).numpy() == pytest.approx(
+        entropy(p.double().numpy(), q.double().numpy(), axis=1), abs=1e-6
+    )
     theirs = jensenshannon(p.double().numpy(), q.double().numpy(), base=2, axis=1) ** 2
     assert expression.js(p, q).numpy() == pytest.approx(theirs, abs=1e-6)
 
@@ -121,7 +123,12 @@ def test_calibration_error_is_torchmetrics() -> None:
 
 def test_nothing_is_not_measured() -> None:
     empty = torch.zeros(3, CLASSES, CLASSES)
-    for measure in (expression.kappa, expression.agreement, expression.chance_agreement, lambda c: expression.macro_f1(c[0])):
+    for measure in (
+        expression.kappa,
+        expression.agreement,
+        expression.chance_agreement,
+        lambda c: expression.macro_f1(c[0]),
+    ):
         with pytest.raises(ValueError, match="at least one answer"):
             measure(empty)
     nobody = torch.zeros(0, CLASSES), torch.zeros(0, dtype=torch.int64)

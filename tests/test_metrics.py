@@ -4,9 +4,32 @@ import pytest
 
 from evaluators.metrics import METRICS, objectives_of
 
-BUILT = """rank1_fixed rank1_parrot rank1_retrained rank1_worst rank5_fixed rank5_parrot rank5_retrained advantage expression_kappa
-expression_kappa_adapted expression_agreement expression_agreement_chance expression_accuracy expression_macro_f1 expression_kl
-expression_js expression_similarity lpips st_lpips ssim mse psnr detection_rate hifd_privacy""".split()
+BUILT = [
+    "rank1_fixed",
+    "rank1_parrot",
+    "rank1_retrained",
+    "rank1_worst",
+    "rank5_fixed",
+    "rank5_parrot",
+    "rank5_retrained",
+    "advantage",
+    "expression_kappa",
+    "expression_kappa_adapted",
+    "expression_agreement",
+    "expression_agreement_chance",
+    "expression_accuracy",
+    "expression_macro_f1",
+    "expression_kl",
+    "expression_js",
+    "expression_similarity",
+    "lpips",
+    "st_lpips",
+    "ssim",
+    "mse",
+    "psnr",
+    "detection_rate",
+    "hifd_privacy",
+]
 
 
 @pytest.mark.parametrize("name", METRICS)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import torch
-import torchvision
+import torchvision  # type: ignore[import-untyped]
 from torch import Tensor
 
 from evaluators.nets import Perceptual

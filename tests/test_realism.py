@@ -31,7 +31,13 @@ def test_ssim_is_skimages_and_torchmetrics() -> None:
     assert found.dtype == torch.float32
     for a, b, value in zip(original.numpy(), anonymized.numpy(), found.tolist(), strict=True):
         expected = structural_similarity(
-            a / 255, b / 255, channel_axis=0, gaussian_weights=True, sigma=1.5, use_sample_covariance=False, data_range=1
+            a / 255,
+            b / 255,
+            channel_axis=0,
+            gaussian_weights=True,
+            sigma=1.5,
+            use_sample_covariance=False,
+            data_range=1,
         )
         assert value == pytest.approx(expected, abs=1e-5)
     # torchmetrics averages over borders with mirrored pixels too; skimage and this project over whole windows only.

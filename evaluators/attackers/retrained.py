@@ -61,7 +61,8 @@ def enroll(embedding: Tensor, person: Tensor, people: int, *, seed: int) -> Clas
     dim = embedding.shape[1]
 
     def initial(*shape: int, fan_in: int) -> Tensor:
-        return (torch.randn(*shape, generator=generator) / fan_in**0.5).to(embedding.device).requires_grad_()
+        weight: Tensor = torch.randn(*shape, generator=generator) / fan_in**0.5
+        return weight.to(embedding.device).requires_grad_()
 
     weights = (
         initial(SEEDS, dim, HIDDEN, fan_in=dim),
@@ -77,7 +78,7 @@ def enroll(embedding: Tensor, person: Tensor, people: int, *, seed: int) -> Clas
             keep = (torch.rand(SEEDS, 1, HIDDEN, generator=generator) > DROPOUT).to(x) / (1 - DROPOUT)
             loss = SEEDS * functional.cross_entropy(_logits(x, weights, keep).flatten(0, 1), target)
             optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             optimizer.step()
             schedule.step()
     return Classifier(mean, scale, tuple(w.detach() for w in weights))  # type: ignore[arg-type]

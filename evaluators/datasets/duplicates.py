@@ -11,7 +11,7 @@ from torch.nn import functional
 DISTANCE = 2
 """Of the 64 bits of two difference hashes, at most so many may differ."""
 LEVELS = 6.0
-"""Root mean square difference of the two faces, 32 x 32 px gray, in gray levels, up to which they are one photograph."""
+"""Root mean square difference of the two faces, 32 x 32 px gray, in gray levels, up to which they are one photo."""
 
 
 def difference_hash(images: Tensor) -> NDArray[np.uint64]:
@@ -33,8 +33,8 @@ def difference_hash(images: Tensor) -> NDArray[np.uint64]:
 def near_duplicates(images: Tensor, side: Tensor) -> dict[int, int]:
     """Find pictures that have a near-duplicate on another side that matters more.
 
-    Aligned faces resemble each other enough for two people's hashes to meet by chance, so that a hash is only a hint, and
-    the faces themselves decide.
+    Aligned faces resemble each other enough for two people's hashes to meet by chance, so that a hash is only a hint,
+    and the faces themselves decide.
 
     Args:
         images: (N, 3, S, S) uint8 aligned faces.
@@ -59,7 +59,9 @@ def near_duplicates(images: Tensor, side: Tensor) -> dict[int, int]:
 def _gray(images: Tensor, height: int, width: int) -> Tensor:
     """Return (N, height, width) float32 mean of the channels, shrunk with antialiasing."""
     parts = [
-        functional.interpolate(part.float().mean(1, keepdim=True), size=(height, width), mode="bilinear", antialias=True)
+        functional.interpolate(
+            part.float().mean(1, keepdim=True), size=(height, width), mode="bilinear", antialias=True
+        )
         for part in images.cpu().split(512)
     ]
     return torch.cat(parts)[:, 0] if parts else torch.empty((0, height, width))

@@ -81,20 +81,24 @@ def read_people(root: Path) -> dict[str, list[Path]]:
         raise ValueError(f"--data: expected pictures ({kinds}) in one folder per person, {root} has none")
     if max(map(len, people.values())) < 2:
         raise ValueError(
-            f"--data: expected people with at least 2 pictures (identification needs one in the gallery and one as probe), "
+            "--data: expected people with at least 2 pictures (identification needs one in the gallery, one as probe), "
             f"each of the {len(people)} people in {root} has 1"
         )
     return people
 
 
 def split_people(
-    pictures_per_person: Mapping[str, int], *, seed: int, min_pictures: int | None = None, max_pictures: int | None = None
+    pictures_per_person: Mapping[str, int],
+    *,
+    seed: int,
+    min_pictures: int | None = None,
+    max_pictures: int | None = None,
 ) -> Split:
     """Split people into background, attacker and evaluation, and the last one's pictures into gallery and probe.
 
-    By default half of the people are evaluated, drawn among those with at least two pictures, and the others serve in equal
-    parts as attacker and background. With `min_pictures` all people with so many are evaluated, and two thirds of the others
-    serve as attacker. Half of each evaluation person's pictures, rounded down, are in the gallery.
+    By default half of the people are evaluated, drawn among those with at least two pictures, and the others serve in
+    equal parts as attacker and background. With `min_pictures` all people with so many are evaluated, and two thirds of
+    the others serve as attacker. Half of each evaluation person's pictures, rounded down, are in the gallery.
 
     Args:
         pictures_per_person: name -> number of pictures; its order does not matter.
@@ -115,8 +119,8 @@ def split_people(
     able = [name for name in names if pictures_per_person[name] >= needed]
     if len(able) < 2:
         raise ValueError(
-            f"--min-pictures: expected at least 2 people with {needed} pictures or more, got {len(able)} of {len(names)}; "
-            "lower it or give more pictures"
+            f"--min-pictures: expected at least 2 people with {needed} pictures or more, got {len(able)} of "
+            f"{len(names)}; lower it or give more pictures"
         )
     if min_pictures is None:
         able = [able[i] for i in sorted(rng.permutation(len(able))[: max(2, len(names) // 2)])]
@@ -124,8 +128,8 @@ def split_people(
     others = [name for name in names if name not in chosen]
     if not others:
         raise ValueError(
-            f"--data: expected at least 1 person beside the {len(able)} evaluated ones, for the attackers to train on, got 0; "
-            "give more people or raise --min-pictures"
+            f"--data: expected at least 1 person beside the {len(able)} evaluated ones, for the attackers to train on, "
+            "got 0; give more people or raise --min-pictures"
         )
     others = [others[i] for i in rng.permutation(len(others))]
     attackers = -(-len(others) // 2) if min_pictures is None else -(-2 * len(others) // 3)
@@ -212,8 +216,8 @@ def folder_protocol(
     """Make a protocol of a folder of pictures.
 
     Only the pictures that serve are read. A near-duplicate of a picture on another side is left out, on the side that
-    matters less (probe, gallery, attacker, background); people who thereby lose their last gallery or probe picture leave
-    the evaluation. Whatever is left out is counted in the protocol's facts.
+    matters less (probe, gallery, attacker, background); people who thereby lose their last gallery or probe picture
+    leave the evaluation. Whatever is left out is counted in the protocol's facts.
 
     Args:
         root: one folder per person.
@@ -230,7 +234,10 @@ def folder_protocol(
     """
     people = read_people(root)
     split = split_people(
-        {name: len(paths) for name, paths in people.items()}, seed=seed, min_pictures=min_pictures, max_pictures=max_pictures
+        {name: len(paths) for name, paths in people.items()},
+        seed=seed,
+        min_pictures=min_pictures,
+        max_pictures=max_pictures,
     )
     chosen = _chosen(people, split, seed, {"attacker": attacker_faces, "background": background_faces})
     number = {name: i for i, name in enumerate(people)}
@@ -253,7 +260,8 @@ def folder_protocol(
     if len(enrolled["gallery"]) < 2 or not enrolled["attacker"]:
         raise ValueError(
             f"--data: expected at least 2 people with a gallery and a probe face and 1 attacker person, got "
-            f"{len(enrolled['gallery'])} and {len(enrolled['attacker'])} in {root} after {dict(reasons)}; give other pictures"
+            f"{len(enrolled['gallery'])} and {len(enrolled['attacker'])} in {root} after {dict(reasons)}; give other "
+            "pictures"
         )
     facts: dict[str, Any] = {
         "source": f"folder {root.name}: {sum(map(len, people.values()))} pictures of {len(people)} people",
@@ -265,8 +273,8 @@ def folder_protocol(
         "rejected_pictures": {reject.key: reject.reason for reject in rejected},
         "left_evaluation": sorted(set(split.evaluation) - {list(people)[i] for i in enrolled["gallery"]}),
     }
-    sides = {role: faces.take([i for i in kept if roles[i] == role]) for role in ROLES}
-    return Protocol(**sides, seed=seed, name=root.resolve().name, facts=facts)
+    background, attacker, gallery, probe = (faces.take([i for i in kept if roles[i] == role]) for role in ROLES)
+    return Protocol(background, attacker, gallery, probe, seed=seed, name=root.resolve().name, facts=facts)
 
 
 def _chosen(

@@ -1,0 +1,41 @@
+"""Faces for tests: smooth random pictures of people, and where the test data lies."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch.nn import functional
+
+from anonymizers import Faces
+
+SHARED = Path(__file__).resolve().parents[2] / "shared"
+
+
+def smooth_faces(people: int, pictures: int, *, size: int = 112, seed: int = 0, expressions: int = 4) -> Faces:
+    """Draw a smooth picture per person and vary it a little per picture."""
+    generator = torch.Generator().manual_seed(seed)
+    person = torch.rand(people, 3, 7, 7, generator=generator).repeat_interleave(pictures, 0)
+    detail = torch.rand(people * pictures, 3, 14, 14, generator=generator)
+    images = 0.8 * functional.interpolate(person, size=(size, size), mode="bicubic")
+    images += 0.2 * functional.interpolate(detail, size=(size, size), mode="bicubic")
+    identity = torch.arange(people).repeat_interleave(pictures)
+    return Faces(
+        (images.clamp(0, 1) * 255).round().to(torch.uint8),
+        identity,
+        torch.arange(people * pictures) % expressions,
+        tuple(f"{p}/{i}" for i, p in enumerate(identity.tolist())),
+    )
+
+
+@pytest.fixture(scope="session")
+def faces() -> Faces:
+    return smooth_faces(60, 2)
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    if not (SHARED / "models").is_dir():
+        pytest.skip("the test data with real networks and faces is absent")
+    return SHARED

@@ -1,0 +1,121 @@
+"""The panel on a small demo world: its anchors, its refusals, its cache."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from anonymizers import Blackout, Blur, Faces, Identity, KSame, Pixelate
+from evaluators.datasets.demo_protocol import demo_protocol
+from evaluators.metrics import METRICS
+from evaluators.panel import CannotLearnError, Panel
+from evaluators.protocol import Protocol
+from evaluators.zoo import load_nets
+
+
+@pytest.fixture(scope="module")
+def protocol() -> Protocol:
+    return demo_protocol(evaluated=24, pictures=6, attacker=50, background=4)
+
+
+@pytest.fixture(scope="module")
+def panel(protocol: Protocol) -> Panel:
+    return Panel(protocol, load_nets(None))
+
+
+def test_the_identity_transform_is_the_ceiling(panel: Panel) -> None:
+    clear = panel.score(Identity())
+    assert clear["rank1_worst"] >= 0.95
+    assert clear["expression_kappa"] == 1
+    assert clear["expression_agreement"] == 1
+    assert clear["st_lpips"] == pytest.approx(0, abs=1e-6)
+    assert clear["ssim"] == pytest.approx(1, abs=1e-6)
+    assert clear["mse"] == 0
+    assert clear.values["psnr"] is None
+    assert clear["expression_accuracy"] >= 0.9
+    assert clear["expression_kappa_adapted"] > 0.7
+
+
+def test_blackout_is_chance(panel: Panel) -> None:
+    black = panel.score(Blackout())
+    for name in ("rank1_fixed", "rank1_parrot", "rank1_retrained", "rank1_worst"):
+        assert black[name] == pytest.approx(black.chance_rank1, abs=1e-9)
+        low, high = black.intervals[name]
+        assert low <= black.chance_rank1 <= high
+    assert black["advantage"] == pytest.approx(0, abs=1e-9)
+    assert black["expression_kappa"] == pytest.approx(0, abs=1e-9)
+    assert black["expression_kappa_adapted"] == pytest.approx(0, abs=1e-9)
+    assert black["expression_agreement"] == pytest.approx(black["expression_agreement_chance"])
+
+
+def test_the_strongest_attacker_counts_and_what_cannot_be_measured_is_none(panel: Panel) -> None:
+    scores = panel.score(Blur(kernel=41))
+    attackers = [scores[f"rank1_{name}"] for name in ("fixed", "parrot", "retrained")]
+    assert scores["rank1_worst"] == max(attackers)
+    assert scores.values["lpips"] is None
+    assert scores.values["detection_rate"] is None
+    assert set(scores.values) == set(METRICS)
+    for name, (low, high) in scores.intervals.items():
+        assert low <= scores[name] + 1e-9, name
+        assert scores[name] <= high + 1e-9, name
+    assert set(scores.replicates) == {"rank1_worst", "expression_kappa_adapted"}
+    assert all(len(draws) == 2000 for draws in scores.replicates.values())
+
+
+def test_a_configuration_is_measured_once(panel: Panel) -> None:
+    assert panel.score(Pixelate(block=9)) is panel.score(Pixelate(block=9))
+
+
+def test_a_new_panel_gives_the_same_numbers(panel: Panel, protocol: Protocol) -> None:
+    again = Panel(protocol, load_nets(None)).score(KSame(k=3, variant="select"))
+    first = panel.score(KSame(k=3, variant="select"))
+    for name, value in first.values.items():
+        assert again.values[name] == pytest.approx(value, abs=1e-5), name
+
+
+def test_an_attacker_that_cannot_learn_is_an_error(protocol: Protocol, monkeypatch: pytest.MonkeyPatch) -> None:
+    from evaluators import attackers
+
+    broken = {
+        **attackers.ATTACKERS,
+        "retrained": lambda evidence: torch.rand(len(evidence.clear.probe), evidence.clear.people),
+    }
+    monkeypatch.setattr("evaluators.panel.ATTACKERS", broken)
+    with pytest.raises(CannotLearnError, match="attacker retrained: expected rank-1 of at least"):
+        Panel(protocol, load_nets(None))
+
+
+def test_released_pictures_are_of_different_people(panel: Panel) -> None:
+    pictures = panel.released(Identity(), 5)
+    assert pictures.shape == (5, 112, 112, 3)
+    assert len({picture.tobytes() for picture in pictures}) == 5
+
+
+def test_a_protocol_refuses_what_cannot_be_measured(protocol: Protocol) -> None:
+    probe, gallery = protocol.probe, protocol.gallery
+    with pytest.raises(ValueError, match="same people in gallery and probe"):
+        replace(protocol, probe=probe.take(torch.nonzero(probe.identity != probe.identity[0])[:, 0]))
+    with pytest.raises(ValueError, match="stand in both attacker and gallery"):
+        replace(
+            protocol,
+            attacker=Faces(gallery.images, gallery.identity, gallery.expression, tuple("x" + k for k in gallery.key)),
+        )
+    with pytest.raises(ValueError, match="stand on two sides"):
+        replace(protocol, probe=gallery)
+    one = torch.nonzero(gallery.identity == gallery.identity[0])[:, 0]
+    with pytest.raises(ValueError, match="at least 2 enrolled people"):
+        replace(
+            protocol,
+            gallery=gallery.take(one),
+            probe=probe.take(torch.nonzero(probe.identity == gallery.identity[0])[:, 0]),
+        )
+
+
+def test_the_digest_knows_every_pixel_and_the_seed(protocol: Protocol) -> None:
+    assert protocol.digest == demo_protocol(evaluated=24, pictures=6, attacker=50, background=4).digest
+    changed = protocol.probe.images.clone()
+    changed[3, 0, 5, 5] ^= 1
+    assert replace(protocol, probe=replace(protocol.probe, images=changed)).digest != protocol.digest
+    assert replace(protocol, seed=1).digest != protocol.digest
