@@ -1,151 +1,197 @@
-"""Folders of people: what is read, what is refused, how people are split, how faces are aligned."""
-
 from __future__ import annotations
 
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 import torch
-from insightface.utils import face_align
 from PIL import Image
 
-from evaluators.alignment import TEMPLATE, align, similarity
-from evaluators.datasets.folder import folder_protocol, load_faces, near_duplicates, read_people, split_people
-from evaluators.onnx_nets import load_detector
-from tests.conftest import smooth_faces
+from evaluators.alignment import TEMPLATE
+from evaluators.datasets.duplicates import near_duplicates
+from evaluators.datasets.folder import folder_protocol, load_faces, read_people, split_people
+from evaluators.detection import Detection
+
+SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 
-def test_the_similarity_recovers_a_known_one() -> None:
-    angle, scale, shift = 0.3, 2.5, np.array([40.0, -7.0])
-    turn = scale * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
-    back = similarity(TEMPLATE @ turn.T + shift)
-    assert np.allclose(back[:, :2] @ turn, np.eye(2), atol=1e-9)
-    assert np.allclose(back @ np.append(TEMPLATE[0] @ turn.T + shift, 1), TEMPLATE[0], atol=1e-9)
+class Whole:
+    """Finds one face in each picture, as large as the picture; none in a black one."""
+
+    def detect(self, picture: np.ndarray) -> list[Detection]:
+        if not picture.any():
+            return []
+        height, width = picture.shape[:2]
+        landmarks = (TEMPLATE * [width / 112, height / 112]).astype(np.float32)
+        return [Detection(np.array([0, 0, width, height], np.float32), 1.0, landmarks)]
 
 
-@pytest.mark.filterwarnings("ignore::FutureWarning")
-def test_crops_equal_those_of_insightface() -> None:
-    generator = np.random.default_rng(0)
-    picture = cv2.GaussianBlur(generator.integers(0, 256, (250, 250, 3), dtype=np.uint8), (9, 9), 0)
-    for _ in range(5):
-        landmarks = (TEMPLATE + generator.normal(0, 3, (5, 2)) + 60).astype(np.float32)
-        ours, theirs = align(picture, landmarks), face_align.norm_crop(picture, landmarks)
-        assert np.abs(ours.astype(int) - theirs).max() <= 1
+def draw(path: Path, seed: int, *, black: bool = False) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    small = np.random.default_rng(seed).integers(0, 256, (14, 14, 3), dtype=np.uint8) * (not black)
+    Image.fromarray(small.astype(np.uint8)).resize((112, 112), Image.Resampling.BICUBIC).save(path)
 
 
-def test_people_are_split_by_identity_as_the_protocol_says() -> None:
-    counts = {f"p{i:03}": 1 + i % 8 for i in range(200)}
-    split = split_people(counts, seed=0)
-    assert set(split.gallery) == set(split.probe) == set(split.evaluation)
-    roles = [set(split.background), set(split.attacker), set(split.evaluation)]
-    assert sum(map(len, roles)) == len(set.union(*roles)) == 200
-    assert [len(role) for role in roles] == [50, 50, 100]
-    for name, pictures in split.gallery.items():
-        assert counts[name] >= 2
-        assert not set(pictures) & set(split.probe[name])
-        assert len(pictures) == counts[name] // 2
-    assert split_people(counts, seed=0) == split
-    assert split_people(counts, seed=1) != split
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    for person in range(8):
+        for picture in range(4):
+            draw(tmp_path / f"p{person}" / f"{picture}.png", 10 * person + picture)
+    return tmp_path
 
 
-def test_min_and_max_pictures_choose_the_evaluation_people() -> None:
-    counts = {f"p{i:03}": 1 + i % 12 for i in range(120)}
-    split = split_people(counts, seed=0, min_pictures=10, max_pictures=10)
-    assert set(split.gallery) == {name for name, n in counts.items() if n >= 10}
-    assert all(len(split.gallery[n]) == len(split.probe[n]) == 5 for n in split.gallery)
-    assert len(split.attacker) == 60
-    assert len(split.background) == 30
+def test_read_people_sorts_and_ignores_what_is_hidden_or_no_picture(tree: Path) -> None:
+    draw(tree / "p0" / "deeper" / "x.JPG", 1000)
+    draw(tree / "p0" / ".hidden.png", 1001)
+    draw(tree / ".git" / "a.png", 1002)
+    (tree / "p0" / "notes.txt").write_text("no picture")
+    (tree / "empty").mkdir()
+    (tree / "linked").symlink_to(tree / "p1")
+    people = read_people(tree)
+    assert list(people) == ["linked", *(f"p{i}" for i in range(8))]
+    assert [path.relative_to(tree).as_posix() for path in people["p0"]] == [
+        *(f"p0/{i}.png" for i in range(4)),
+        "p0/deeper/x.JPG",
+    ]
+    assert len(people["linked"]) == 4
+
+
+def test_read_people_refuses_what_cannot_be_measured(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"nowhere is none"):
+        read_people(tmp_path / "nowhere")
+    draw(tmp_path / "flat.png", 0)
+    with pytest.raises(ValueError, match=r"expected pictures .* in one folder per person"):
+        read_people(tmp_path)
+    draw(tmp_path / "a" / "1.png", 0)
+    draw(tmp_path / "b" / "1.png", 1)
+    with pytest.raises(ValueError, match="at least 2 pictures .* each of the 2 people"):
+        read_people(tmp_path)
+
+
+def test_default_split_is_a_quarter_a_quarter_and_a_half() -> None:
+    counts = {f"p{i:03}": 1 + i % 5 for i in range(100)}
+    split = split_people(counts, seed=3)
+    sides = [set(split.background), set(split.attacker), set(split.evaluation)]
+    assert [len(side) for side in sides] == [25, 25, 50] and set.union(*sides) == set(counts)
+    assert all(counts[name] >= 2 for name in split.evaluation)
+    for name in split.evaluation:
+        gallery, probe = split.gallery[name], split.probe[name]
+        assert sorted(gallery + probe) == list(range(counts[name])) and len(gallery) == counts[name] // 2
+    assert split == split_people(dict(reversed(counts.items())), seed=3)
+    assert split.evaluation != split_people(counts, seed=4).evaluation
+
+
+def test_min_pictures_evaluates_everybody_who_has_them_and_max_pictures_cuts() -> None:
+    counts = {f"p{i:03}": 12 if i < 10 else 3 for i in range(40)}
+    split = split_people(counts, seed=0, min_pictures=10, max_pictures=7)
+    assert split.evaluation == tuple(f"p{i:03}" for i in range(10))
+    assert (len(split.attacker), len(split.background)) == (20, 10)
+    assert all((len(split.gallery[n]), len(split.probe[n])) == (3, 4) for n in split.evaluation)
+    assert {len(split.pictures[n]) for n in split.attacker} == {3}
 
 
 @pytest.mark.parametrize(
     ("counts", "options", "sentence"),
     [
-        ({"a": 5, "b": 5}, {"min_pictures": 5}, "beside the 2 evaluated ones"),
-        ({"a": 5, "b": 1, "c": 1}, {}, "expected at least 2 people with 2 pictures"),
-        ({"a": 5, "b": 5, "c": 5}, {"min_pictures": 1}, "--min-pictures"),
-        ({"a": 5, "b": 5, "c": 5}, {"max_pictures": 1}, "--max-pictures"),
+        ({"a": 2, "b": 1, "c": 1}, {}, r"at least 2 people with 2 pictures or more, got 1 of 3"),
+        ({"a": 9, "b": 9, "c": 8}, {"min_pictures": 10}, r"with 10 pictures or more, got 0 of 3"),
+        ({"a": 2, "b": 2}, {}, r"at least 1 person beside the 2 evaluated ones"),
+        ({"a": 2, "b": 2, "c": 2}, {"min_pictures": 2}, r"at least 1 person beside the 3 evaluated ones"),
+        ({"a": 2, "b": 2, "c": 2}, {"min_pictures": 1}, r"--min-pictures: expected at least 2 .* got 1"),
+        ({"a": 2, "b": 2, "c": 2}, {"max_pictures": 1}, r"--max-pictures: expected at least 2 .* got 1"),
     ],
 )
-def test_a_set_that_cannot_carry_a_split_is_refused(
-    counts: dict[str, int], options: dict[str, int], sentence: str
-) -> None:
+def test_split_refuses_what_cannot_carry_it(counts: dict[str, int], options: dict[str, int], sentence: str) -> None:
     with pytest.raises(ValueError, match=sentence):
         split_people(counts, seed=0, **options)
 
 
-def test_pictures_are_listed_by_person(tmp_path: Path) -> None:
-    for name in ("Zoë K", "Bo", ".hidden"):
-        (tmp_path / name).mkdir()
-        for file in ("b.JPG", "a.png", "notes.txt", ".c.png"):
-            (tmp_path / name / file).touch()
-    (tmp_path / "empty").mkdir()
-    people = read_people(tmp_path)
-    assert list(people) == ["Bo", "Zoë K"]
-    assert [p.name for p in people["Bo"]] == ["a.png", "b.JPG"]
-    with pytest.raises(ValueError, match="is none"):
-        read_people(tmp_path / "nowhere")
-    with pytest.raises(ValueError, match="at least two pictures"):
-        read_people(tmp_path / "empty")
+def test_three_people_are_just_enough() -> None:
+    split = split_people({"a": 2, "b": 2, "c": 1}, seed=0)
+    assert (split.evaluation, split.attacker, split.background) == (("a", "b"), ("c",), ())
 
 
-def test_copies_on_two_sides_are_found_and_the_probe_stays() -> None:
-    faces = smooth_faces(8, 2)
-    images = faces.images.clone()
-    images[3] = images[0]
-    noisy = images[1].int() + torch.randint(-2, 3, images[1].shape, generator=torch.Generator().manual_seed(0))
-    images[5] = noisy.clamp(0, 255).to(torch.uint8)
-    probe, gallery, attacker = 3, 2, 1
-    side = torch.tensor([probe] * 3 + [gallery] + [attacker] * 12)
-    assert near_duplicates(images, side) == {3: 0, 5: 1}
-    assert near_duplicates(images, torch.ones(16, dtype=torch.int64)) == {}
-
-
-@pytest.mark.real
-def test_what_cannot_be_used_is_listed_with_its_reason(shared: Path, tmp_path: Path) -> None:
-    source = sorted((shared / "data" / "lfw").glob("*/*.jpg"))[:2]
-    paths = []
-    for number, path in enumerate(source):
-        paths.append(tmp_path / f"face{number}.jpg")
-        paths[-1].write_bytes(path.read_bytes())
-    (tmp_path / "torn.jpg").write_bytes(source[0].read_bytes()[:900])
-    (tmp_path / "text.png").write_text("no picture")
-    Image.new("RGB", (120, 120), (9, 99, 9)).save(tmp_path / "meadow.png")
-    paths += [tmp_path / "torn.jpg", tmp_path / "text.png", tmp_path / "meadow.png"]
-    faces, rejected = load_faces(tmp_path, paths, [4, 5, 6, 7, 8], load_detector(shared / "models", threads=1))
-    assert faces.key == ("face0.jpg", "face1.jpg")
-    assert faces.identity.tolist() == [4, 5]
-    reasons = {item.key: item.reason for item in rejected}
-    assert reasons["meadow.png"] == "no face found"
-    assert reasons["torn.jpg"].startswith("unreadable")
-    assert reasons["text.png"].startswith("unreadable")
-
-
-@pytest.mark.real
-def test_a_sideways_picture_is_turned_as_its_exif_says(shared: Path, tmp_path: Path) -> None:
-    source = next(iter(sorted((shared / "data" / "lfw").glob("*/*.jpg"))))
-    upright = Image.open(source)
+def test_load_faces_counts_what_it_cannot_use_and_applies_the_cameras_orientation(tree: Path) -> None:
+    (tree / "p0" / "broken.jpg").write_bytes(b"\xff\xd8\xff\xe0 no picture")
+    (tree / "p0" / "gone.png").symlink_to(tree / "nothing")
+    draw(tree / "p0" / "black.png", 0, black=True)
+    upright = np.asarray(Image.open(tree / "p0" / "0.png"))
     exif = Image.Exif()
-    exif[274] = 6  # the camera was turned: show it turned by 90 degrees
-    upright.save(tmp_path / "upright.png")
-    upright.rotate(90, expand=True).save(tmp_path / "turned.png", exif=exif)
-    detector = load_detector(shared / "models", threads=1)
-    faces, _ = load_faces(tmp_path, [tmp_path / "upright.png", tmp_path / "turned.png"], [0, 0], detector)
-    assert torch.equal(faces.images[0], faces.images[1])
+    exif[0x0112] = 6  # to be turned clockwise when shown
+    Image.fromarray(np.rot90(upright).copy()).save(tree / "p0" / "turned.png", exif=exif)
+    Image.fromarray(upright[..., 0]).save(tree / "p0" / "gray.png")
+    paths = sorted((tree / "p0").iterdir())
+    seen: list[tuple[int, int]] = []
+    faces, rejected = load_faces(tree, paths, [7] * len(paths), Whole(), progress=lambda *at: seen.append(at))
+    assert faces.key == tuple(f"p0/{n}.png" for n in ("0", "1", "2", "3", "gray", "turned"))
+    assert {r.key: r.reason for r in rejected} == {
+        "p0/black.png": "no face found",
+        "p0/broken.jpg": "unreadable: UnidentifiedImageError",
+        "p0/gone.png": "unreadable: FileNotFoundError",
+    }
+    assert seen == [(i, 9) for i in range(1, 10)]
+    assert (faces.images[0] == torch.from_numpy(upright.copy()).permute(2, 0, 1)).float().mean() > 0.99
+    assert torch.equal(faces.images[5], faces.images[0])
+    assert faces.identity.tolist() == [7] * 6 and faces.expression.tolist() == [-1] * 6
+
+
+def test_near_duplicates_are_found_however_they_were_saved_and_only_across_sides() -> None:
+    images = torch.rand(6, 3, 14, 14, generator=torch.Generator().manual_seed(0))
+    images = torch.nn.functional.interpolate(images, size=112, mode="bicubic").clamp(0, 1)
+    images[1] = images[0] * 0.7 + 0.1  # darker, flatter
+    images[3] = (images[2] + 0.03 * torch.randn(3, 112, 112, generator=torch.Generator().manual_seed(1))).clamp(0, 1)
+    images[5] = images[4]
+    images = (images * 255).byte()
+    assert near_duplicates(images, torch.tensor([0, 3, 3, 1, 2, 2])) == {0: 1, 3: 2}
+    assert near_duplicates(torch.zeros_like(images), torch.arange(6)) == {}
+
+
+def test_folder_protocol_splits_counts_and_repeats(tree: Path) -> None:
+    protocol = folder_protocol(tree, Whole(), seed=1)
+    sizes = [len(side) for side in (protocol.background, protocol.attacker, protocol.gallery, protocol.probe)]
+    assert sizes == [8, 8, 8, 8] and protocol.facts["rejected"] == 0 and protocol.name == tree.name
+    assert protocol.digest == folder_protocol(tree, Whole(), seed=1, workers=1).digest
+    assert protocol.digest != folder_protocol(tree, Whole(), seed=2).digest
+    small = folder_protocol(tree, Whole(), seed=1, attacker_faces=3, background_faces=0)
+    assert (len(small.attacker), len(small.background), small.facts["n_read"]) == (3, 0, 19)
+    assert torch.equal(small.probe.images, protocol.probe.images)
+
+
+def test_a_repeated_picture_leaves_the_side_that_is_not_probe(tree: Path) -> None:
+    before = folder_protocol(tree, Whole(), seed=1)
+    probe, enrolled, other = before.probe.key[0], before.gallery.key[-1], before.attacker.key[0]
+    for key in (enrolled, other):
+        (tree / key).write_bytes((tree / probe).read_bytes())
+    protocol = folder_protocol(tree, Whole(), seed=1)
+    assert protocol.facts["rejected_pictures"] == {key: f"near-duplicate of {probe}" for key in (enrolled, other)}
+    assert protocol.facts["rejected_reasons"] == {"near-duplicate": 2}
+    assert probe in protocol.probe.key and not {enrolled, other} & {*protocol.gallery.key, *protocol.attacker.key}
+
+
+def test_who_loses_the_last_gallery_picture_leaves_and_is_counted(tree: Path) -> None:
+    before = folder_protocol(tree, Whole(), seed=1)
+    person = before.probe.key[0].partition("/")[0]
+    for key in before.gallery.key:
+        if key.startswith(f"{person}/"):
+            draw(tree / key, 0, black=True)
+    protocol = folder_protocol(tree, Whole(), seed=1)
+    assert protocol.facts["left_evaluation"] == [person]
+    assert protocol.facts["rejected_reasons"] == {
+        "no face found": 2,
+        "the person's last gallery picture was rejected": 2,
+    }
+    assert protocol.enrolled.numel() == 3
+    for key in before.gallery.key + before.probe.key:
+        draw(tree / key, 0, black=True)
+    with pytest.raises(ValueError, match=r"got 0 and 2 in .* after \{'no face found': 16\}"):
+        folder_protocol(tree, Whole(), seed=1)
 
 
 @pytest.mark.real
-@pytest.mark.slow
-def test_a_protocol_from_lfw_keeps_people_apart(shared: Path, tmp_path: Path) -> None:
-    for number, folder in enumerate(sorted((shared / "data" / "lfw").iterdir())):
-        if len(list(folder.iterdir())) >= 4 or number % 60 == 0:
-            (tmp_path / folder.name).symlink_to(folder)
-        if number > 900:
-            break
-    protocol = folder_protocol(
-        tmp_path, load_detector(shared / "models", threads=1), min_pictures=4, max_pictures=4, attacker_faces=10
-    )
-    assert protocol.enrolled.numel() >= 20
-    assert len(protocol.gallery) == len(protocol.probe)
-    assert not set(protocol.probe.identity.tolist()) & set(protocol.attacker.identity.tolist())
+@pytest.mark.skipif(not (SHARED / "data" / "lfw").is_dir(), reason="needs LFW of the test data")
+def test_lfw_gives_158_people_with_five_and_five_pictures() -> None:
+    people = read_people(SHARED / "data" / "lfw")
+    assert (len(people), sum(map(len, people.values()))) == (5748, 13232)
+    split = split_people({n: len(p) for n, p in people.items()}, seed=0, min_pictures=10, max_pictures=10)
+    assert len(split.evaluation) == 158
+    assert all(len(split.gallery[n]) == len(split.probe[n]) == 5 for n in split.evaluation)

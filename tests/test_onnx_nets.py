@@ -1,75 +1,138 @@
-"""Real networks on real faces: conventions, checksums, figures of the test data."""
-
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import numpy as np
+import onnx
+import onnxruntime
 import pytest
 import torch
 
-from evaluators.datasets.folder import folder_protocol
-from evaluators.identity import person_scores, rank_credit
+from evaluators import onnx_nets
 from evaluators.nets import Embedder, Teacher
-from evaluators.onnx_nets import EMBEDDERS, TEACHERS, OnnxEmbedder, OnnxTeacher, checked, load_detector, session
-from evaluators.protocol import Protocol
+from evaluators.onnx_nets import EMBEDDERS, TEACHERS, Convention, OnnxEmbedder, OnnxTeacher, load_models
 
-pytestmark = [pytest.mark.real, pytest.mark.slow]
-
-
-@pytest.fixture(scope="module")
-def protocol(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Protocol:
-    """Read some LFW people with six pictures each."""
-    folder = tmp_path_factory.mktemp("lfw")
-    people = [p for p in sorted((shared / "data" / "lfw").iterdir()) if len(list(p.iterdir())) >= 6][:40]
-    others = [p for p in sorted((shared / "data" / "lfw").iterdir()) if len(list(p.iterdir())) == 2][:20]
-    for person in people + others:
-        (folder / person.name).symlink_to(person)
-    return folder_protocol(folder, load_detector(shared / "models", threads=1), min_pictures=6, max_pictures=6)
+MODELS = Path(__file__).resolve().parents[2] / "shared" / "models"
+needs_models = pytest.mark.skipif(not MODELS.is_dir(), reason="needs the networks of the test data")
+FACES = torch.randint(0, 256, (11, 3, 112, 112), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
 
 
+def tiny(folder: Path, monkeypatch: pytest.MonkeyPatch, *, channels_last: bool, gray: bool = False) -> Convention:
+    """A network that hands its input on, as an embedder of one row per picture."""
+    shape = ["n", 4, 4, 1 if gray else 3] if channels_last else ["n", 1 if gray else 3, 4, 4]
+    graph = onnx.helper.make_graph(
+        [onnx.helper.make_node("Identity", ["x"], ["map"]), onnx.helper.make_node("Flatten", ["map"], ["y"])],
+        "tiny",
+        [onnx.helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, shape)],
+        [onnx.helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, ["n", "d"])],
+    )
+    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=8)
+    onnx.save(model, folder / "tiny.onnx")
+    digest = hashlib.sha256((folder / "tiny.onnx").read_bytes()).hexdigest()
+    convention = Convention("tiny.onnx", digest, 4, channels_last, 127.5, 128.0, "none", gray=gray)
+    monkeypatch.setitem(EMBEDDERS, "tiny", convention)
+    return convention
+
+
+@pytest.mark.parametrize("channels_last", [False, True])
+def test_layout_range_and_unit_norm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, channels_last: bool) -> None:
+    tiny(tmp_path, monkeypatch, channels_last=channels_last)
+    net = OnnxEmbedder(tmp_path, "tiny", threads=1)
+    assert isinstance(net, Embedder) and net.name == "tiny"
+    images = FACES[:, :, :4, :4]
+    x = (images.float() - 127.5) / 128
+    expected = (x.permute(0, 2, 3, 1) if channels_last else x).flatten(1)
+    got = net(images)
+    torch.testing.assert_close(got, expected / expected.norm(dim=1, keepdim=True))
+    torch.testing.assert_close(got.norm(dim=1), torch.ones(11))
+
+
+def test_gray_is_the_luma_of_rgb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tiny(tmp_path, monkeypatch, channels_last=True, gray=True)
+    red = torch.zeros(1, 3, 4, 4, dtype=torch.uint8)
+    red[:, 0] = 200
+    pixels = OnnxEmbedder(tmp_path, "tiny", threads=1).pixels(red)
+    assert pixels.shape == (1, 4, 4, 1)
+    np.testing.assert_allclose(pixels, (0.299 * 200 - 127.5) / 128, rtol=1e-5)
+
+
+def test_shrinking_averages_and_enlarging_does_not_shift(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tiny(tmp_path, monkeypatch, channels_last=False)
+    net = OnnxEmbedder(tmp_path, "tiny", threads=1)
+    checks = (torch.arange(16)[:, None] + torch.arange(16)) % 2 * 255
+    shrunk = net.pixels(checks.to(torch.uint8).expand(1, 3, 16, 16)) * 128 + 127.5
+    assert np.abs(shrunk - 127.5).max() < 10  # without antialiasing: 0 or 255
+    ramp = torch.tensor([0, 100], dtype=torch.uint8).expand(1, 3, 2, 2)
+    np.testing.assert_allclose(net.pixels(ramp)[0, 0, 0] * 128 + 127.5, [0, 25, 75, 100], atol=1e-4)
+
+
+def test_a_missing_or_other_file_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    convention = tiny(tmp_path, monkeypatch, channels_last=False)
+    with pytest.raises(ValueError, match=r"edgeface_xs\.onnx, which is missing"):
+        load_models(tmp_path / "nowhere")
+    with pytest.raises(ValueError, match="expected one of edgeface_xs"):
+        OnnxEmbedder(tmp_path, "facex")
+    with pytest.raises(ValueError, match="expected one of facex"):
+        OnnxTeacher(tmp_path, "tiny")
+    (tmp_path / "tiny.onnx").write_bytes(b"something else")
+    with pytest.raises(ValueError, match=f"with SHA-256 {convention.sha256}, got"):
+        OnnxEmbedder(tmp_path, "tiny")
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without a GPU")
+def test_a_gpu_that_is_not_there_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tiny(tmp_path, monkeypatch, channels_last=False)
+    with pytest.raises(ValueError, match="expected ONNX Runtime's CUDAExecutionProvider"):
+        OnnxEmbedder(tmp_path, "tiny", device="cuda")
+
+
+@pytest.mark.real
+@needs_models
 @pytest.mark.parametrize("name", EMBEDDERS)
-def test_embedders_know_people(name: str, shared: Path, protocol: Protocol) -> None:
-    net = OnnxEmbedder(shared / "models", name, threads=1)
-    assert isinstance(net, Embedder)
-    probe, gallery = net(protocol.probe.images), net(protocol.gallery.images)
-    assert torch.allclose(probe.norm(dim=1), torch.ones(len(probe)), atol=1e-5)
-    scores = person_scores(probe, gallery, protocol.person(protocol.gallery), len(protocol.enrolled))
-    assert float(rank_credit(scores, protocol.person(protocol.probe), 1).mean()) >= 0.98
-    assert torch.allclose(net(protocol.probe.images[:5]), probe[:5], atol=1e-4)
+def test_embeddings_do_not_depend_on_the_batch(name: str) -> None:
+    net = OnnxEmbedder(MODELS, name, threads=1)
+    got = net(FACES)
+    assert got.shape == (11, 192 if name == "mobilefacenet_192" else 512) and got.dtype == torch.float32
+    torch.testing.assert_close(got.norm(dim=1), torch.ones(11))
+    torch.testing.assert_close(got[9:], net(FACES[9:]), atol=1e-5, rtol=0)
 
 
+@pytest.mark.real
+@needs_models
 @pytest.mark.parametrize("name", TEACHERS)
-def test_teachers_answer_with_logits_and_pooled_features(name: str, shared: Path, protocol: Protocol) -> None:
-    net = OnnxTeacher(shared / "models", name, threads=1)
-    assert isinstance(net, Teacher)
-    out = net(protocol.probe.images[:40])
-    assert out.logits.shape == (40, 7)
-    assert out.features.ndim == 2
-    assert len(set(net.classes)) == 7
-    assert out.logits.argmax(1).unique().numel() >= 3
+def test_a_teachers_logits_are_its_files_and_its_features_feed_the_last_layer(name: str) -> None:
+    net = OnnxTeacher(MODELS, name, threads=1)
+    assert isinstance(net, Teacher) and len(set(net.classes)) == 7
+    got = net(FACES[:3])
+    assert got.logits.shape == (3, 7) and got.features.ndim == 2 and got.features.isfinite().all()
+    path = MODELS / TEACHERS[name].path
+    plain = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    answer = plain.run(None, {plain.get_inputs()[0].name: net.pixels(FACES[:3])})[0]
+    mine = got.logits if name == "facex" else got.logits.softmax(1)
+    torch.testing.assert_close(mine, torch.from_numpy(answer), atol=1e-4, rtol=1e-4)
+
+    # From the features' tensor to the logits there is one layer with weights, whatever reshapes it.
+    graph = onnx.load(path).graph
+    reached, weighted = {TEACHERS[name].features}, []
+    for node in graph.node:
+        if reached & set(node.input):
+            reached |= set(node.output)
+            weighted += [node.op_type] if node.op_type in {"Conv", "Gemm", "MatMul"} else []
+    assert TEACHERS[name].logits in reached and len(weighted) == 1
 
 
-def test_teachers_agree_on_smiles_by_name_not_by_position(shared: Path, protocol: Protocol) -> None:
-    nets = [OnnxTeacher(shared / "models", name, threads=1) for name in TEACHERS]
-    happy = [net(protocol.probe.images).logits.softmax(1)[:, net.classes.index("happy")] for net in nets]
-    assert float(np.corrcoef(happy[0], happy[1])[0, 1]) > 0.4
-
-
-def test_the_detector_finds_faces_in_clear_crops_and_none_in_black_ones(shared: Path, protocol: Protocol) -> None:
-    detector = load_detector(shared / "models", threads=1)
-    assert float(detector(protocol.probe.images[:60]).double().mean()) >= 0.95
-    assert not detector(torch.zeros(2, 3, 112, 112, dtype=torch.uint8)).any()
-
-
-def test_another_file_is_refused_by_its_checksum(shared: Path, tmp_path: Path) -> None:
-    forged = tmp_path / "edgeface_xs.onnx"
-    forged.write_bytes(b"not a network")
-    with pytest.raises(ValueError, match="fetch it again"):
-        checked(forged, EMBEDDERS["edgeface_xs"].sha256)
-
-
-@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
-def test_a_gpu_that_is_not_there_is_an_error(shared: Path) -> None:
-    with pytest.raises(ValueError, match="--device cuda"):
-        session((shared / "models" / "expression" / "mini_xception.onnx").read_bytes(), threads=1, device="cuda")
+@pytest.mark.real
+@needs_models
+def test_load_models_names_what_it_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded = load_models(MODELS, threads=1, embedder="edgeface_xxs", teacher="mini_xception")
+    assert [loaded[role].name for role in ("embedder", "held_out", "teacher", "detector")] == [
+        "edgeface_xxs",
+        "mobilefacenet_192",
+        "mini_xception",
+        "scrfd_2.5g_bnkps",
+    ]
+    for role in ("embedder", "held_out", "teacher", "detector"):
+        assert set(loaded["facts"][role]) == {"name", "sha256", "terms"}
+    for convention in (*EMBEDDERS.values(), *TEACHERS.values()):
+        onnx_nets.checked(MODELS / convention.path, convention.sha256)

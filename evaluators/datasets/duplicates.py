@@ -1,67 +1,46 @@
-"""Near-duplicates: the same photograph twice, perhaps saved anew, resized or cropped elsewhere."""
+"""Near-duplicates: one photograph twice, perhaps under another name, saved anew, brightened or of another size."""
 
 from __future__ import annotations
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-DISTANCE = 2
-"""Of the 64 bits of two difference hashes, at most so many may differ."""
-LEVELS = 6.0
-"""Root mean square difference of the two faces, 32 x 32 px gray, in gray levels, up to which they are one photo."""
-
-
-def difference_hash(images: Tensor) -> NDArray[np.uint64]:
-    """Hash pictures by whether brightness rises from left to right (8 x 8 places).
-
-    Source: Krawetz, Kind of Like That, 2013, https://www.hackerfactor.com/blog/index.php?/archives/529-Kind-of-Like-That.html
-
-    Args:
-        images: (N, 3, S, S) uint8.
-
-    Returns:
-        (N,) uint64.
-    """
-    small = _gray(images, 8, 9)
-    bits = (small[:, :, 1:] > small[:, :, :-1]).flatten(1).numpy()
-    return np.packbits(bits, axis=1).view(np.uint64)[:, 0]
+GRID = 16
+"""Side in px to which a face is shrunk before it is compared: noise and compression are averaged away."""
+CORRELATION = 0.99
+"""From which two faces are one photograph. Of the 10 million pairs of 4,580 aligned faces of LFW the repeated photographs
+reach 0.996 and more; a person seen twice in one session stays below 0.988, two people below 0.975. Hashes of 64 bits do
+not tell them apart: aligned faces are so alike that at a distance of 2 bits nearly all pairs are of two people."""
+CHUNK = 1024
 
 
 def near_duplicates(images: Tensor, side: Tensor) -> dict[int, int]:
-    """Find pictures that have a near-duplicate on another side that matters more.
-
-    Aligned faces resemble each other enough for two people's hashes to meet by chance, so that a hash is only a hint,
-    and the faces themselves decide.
+    """Find the pictures of which a near-duplicate stands on a side that matters more.
 
     Args:
         images: (N, 3, S, S) uint8 aligned faces.
-        side: (N,) int64; of two near-duplicates on different sides the one on the lower side is named.
+        side: (N,) int64; of two near-duplicates the one on the lower side is named, on one side neither.
 
     Returns:
-        index of a picture to drop -> index of the picture, on a higher side, that it repeats.
+        index of a picture to drop -> index of the picture that it repeats (the most similar, if several).
     """
-    hashes = difference_hash(images)
-    small = _gray(images, 32, 32).flatten(1)
+    faces = _normalized(images)
     found: dict[int, int] = {}
-    for i in range(len(images)):
-        near = np.bitwise_count(hashes ^ hashes[i]) <= DISTANCE
-        near &= (side > side[i]).numpy()
-        for j in np.flatnonzero(near):
-            if float((small[i] - small[j]).square().mean().sqrt()) <= LEVELS:
-                found[i] = int(j)
-                break
+    for start in range(0, len(faces), CHUNK):
+        part = slice(start, start + CHUNK)
+        alike = (faces[part] @ faces.T).masked_fill(side[part, None] >= side, -1.0)
+        best, where = alike.max(1)
+        for i in torch.nonzero(best >= CORRELATION)[:, 0].tolist():
+            found[start + i] = int(where[i])
     return found
 
 
-def _gray(images: Tensor, height: int, width: int) -> Tensor:
-    """Return (N, height, width) float32 mean of the channels, shrunk with antialiasing."""
+def _normalized(images: Tensor) -> Tensor:
+    """Return (N, GRID²) float32 gray faces of mean 0 and norm 1 (0 for a picture of one color)."""
     parts = [
-        functional.interpolate(
-            part.float().mean(1, keepdim=True), size=(height, width), mode="bilinear", antialias=True
-        )
-        for part in images.cpu().split(512)
+        functional.interpolate(part.float().mean(1, keepdim=True), size=(GRID, GRID), mode="bilinear", antialias=True)
+        for part in images.cpu().split(CHUNK)
     ]
-    return torch.cat(parts)[:, 0] if parts else torch.empty((0, height, width))
+    flat = torch.cat(parts).flatten(1) if parts else torch.empty((0, GRID * GRID))
+    return functional.normalize(flat - flat.mean(1, keepdim=True), dim=1)
