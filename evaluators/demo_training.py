@@ -20,9 +20,9 @@ from evaluators.datasets import demo, demo_geometry, demo_render
 from evaluators.demo_nets import DIMENSION, WEIGHTS, build
 
 SEED = 0
-PEOPLE = {"embedder": (0, 800, 10), "held_out": (2000, 800, 10), "teacher": (4000, 1000, 7)}
+PEOPLE = {"embedder": (0, 800, 10), "held_out": (2000, 1100, 10), "teacher": (4000, 1000, 7)}
 """Network -> first person, number of people, pictures of each."""
-EPOCHS = {"embedder": 8, "held_out": 6, "teacher": 8}
+EPOCHS = {"embedder": 8, "held_out": 8, "teacher": 8}
 TEST_PERSON = 9_000
 """First of the people on whom a trained network is measured; protocols use others still."""
 BATCH = 128

@@ -20,7 +20,7 @@ from evaluators.detection import Scrfd
 from evaluators.nets import TeacherOutput
 
 BATCH = {"cpu": 8, "cuda": 64}
-"""Faces per run: on a CPU the intermediate tensors of more no longer fit its caches, and each face costs up to half more."""
+"""Faces per run: on a CPU the tensors of more no longer fit its caches, and each face costs up to half more."""
 RESEARCH = "non-commercial research"
 PACKAGE_MIT = "MIT by its package"
 

@@ -36,6 +36,8 @@ TUNE_ENVIRONMENT = {
     "TUNE_RESULT_BUFFER_LENGTH": "0",
     "RAY_AIR_NEW_OUTPUT": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    # Threads that wait spinning slow a panel down several times as soon as anything else runs on its cores.
+    "OMP_WAIT_POLICY": "PASSIVE",
 }
 
 

@@ -222,18 +222,18 @@ def front_table(rows: Sequence[Row], objectives: Mapping[str, str]) -> Table:
         One line per configuration: objectives with intervals, further attackers and realism, front probability.
     """
     table = Table(title=f"The front: {len(rows)} configurations", title_justify="left")
-    for name in ("method", "hyperparameters"):
-        table.add_column(name, overflow="fold")
+    table.add_column("configuration", overflow="fold", min_width=18)
     further = measured_columns(rows, (name for name in KEY_COLUMNS if name not in objectives))
     for name, way in objectives.items():
-        table.add_column(f"{name} ({way})", justify="right")
+        table.add_column(f"{name} ({way})", justify="right", min_width=20)
     for name in (*further, "front_probability"):
         table.add_column(name, justify="right")
     for row in rows:
         measured = [with_interval(row, name) for name in objectives]
         others = [number(row.get(name)) for name in (*further, "front_probability")]
         # Text, not str: brackets of an interval or a name are no markup.
-        table.add_row(*(Text(cell) for cell in (row["method"], configuration(row), *measured, *others)))
+        name = f"{row['method']} {configuration(row)}".strip()
+        table.add_row(*(Text(cell) for cell in (name, *measured, *others)))
     return table
 
 

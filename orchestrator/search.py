@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -92,7 +93,8 @@ def main(
             max_pictures=max_pictures,
             attacker_faces=attacker_faces,
         )
-        code = run(settings, Console(highlight=False))
+        # A table in a file or a pipe needs no fitting into 80 columns.
+        code = run(settings, Console(highlight=False, width=None if sys.stdout.isatty() else 140))
     except ValueError as error:
         errors.print("error:", str(error), style="red", markup=False)
         raise typer.Exit(2) from None

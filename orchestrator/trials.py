@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 from collections.abc import Iterable, Mapping
@@ -202,8 +203,11 @@ def with_interval(row: Mapping[str, Any], name: str) -> str:
 
 
 def configuration(row: Mapping[str, Any]) -> str:
-    """Write the hyperparameters of a flat row, or what an anchor is."""
-    return ", ".join(f"{name}={number(value)}" for name, value in hyperparameters(row).items())
+    """Write the hyperparameters of a flat row that differ from their default, as in kernel=31."""
+    method = ANONYMIZERS.get(row["method"])
+    default = {} if method is None else {field.name: field.default for field in dataclasses.fields(method)}
+    values = hyperparameters(row).items()
+    return ", ".join(f"{name}={number(value)}" for name, value in values if value != default.get(name))
 
 
 def _scores(columns: Row, replicates: Mapping[str, Any]) -> Scores:

@@ -42,7 +42,7 @@ def test_the_crop_is_insightfaces(seed: int, size: int) -> None:
     other = face_align.norm_crop(picture, landmarks, size)
     mine = align(picture, landmarks, size)
     assert mine.shape == (size, size, 3) and mine.dtype == np.uint8
-    # Bilinear weights have five bits in OpenCV: where the two matrices differ in the seventh digit, a weight may round away.
+    # Bilinear weights have five bits in OpenCV: where the matrices differ in the last digits, a weight may round away.
     away = np.abs(mine.astype(int) - other)
     assert away.max() <= 8 and (away > 1).mean() < 1e-3, (away.max(), (away > 1).mean())
 

@@ -80,7 +80,7 @@ def test_front_table(tmp_path: Any) -> None:
     table = front_table(front, OBJECTIVES)
     assert table.row_count == len(front)
     heads = [str(column.header) for column in table.columns]
-    assert heads[:4] == ["method", "hyperparameters", "rank1_worst (min)", "expression_kappa_adapted (max)"]
+    assert heads[:3] == ["configuration", "rank1_worst (min)", "expression_kappa_adapted (max)"]
     assert heads[-1] == "front_probability"
     assert {"rank1_fixed", "rank1_parrot", "rank1_retrained", "st_lpips"} <= set(heads)
     out = io.StringIO()

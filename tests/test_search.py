@@ -72,8 +72,8 @@ def test_faces_without_networks_are_refused(tmp_path: Path) -> None:
 def test_one_picture_per_person_is_refused_with_the_numbers(tmp_path: Path) -> None:
     data = people_folder(tmp_path / "d", 1)
     sentence = refused("--data", str(data), "--models", str(tmp_path), "--out", str(tmp_path / "out"))
-    assert "at least two pictures of each person" in sentence
-    assert "3 people with at most 1" in sentence
+    assert "expected people with at least 2 pictures" in sentence
+    assert "each of the 3 people" in sentence
 
 
 def test_missing_networks_are_named(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from torch.nn import functional
 GRID = 16
 """Side in px to which a face is shrunk before it is compared: noise and compression are averaged away."""
 CORRELATION = 0.99
-"""From which two faces are one photograph. Of the 10 million pairs of 4,580 aligned faces of LFW the repeated photographs
+"""From which two faces are one photograph. Of the 10 million pairs of 4,580 aligned faces of LFW the repeated ones
 reach 0.996 and more; a person seen twice in one session stays below 0.988, two people below 0.975. Hashes of 64 bits do
 not tell them apart: aligned faces are so alike that at a distance of 2 bits nearly all pairs are of two people."""
 CHUNK = 1024
@@ -20,18 +20,18 @@ def near_duplicates(images: Tensor, side: Tensor) -> dict[int, int]:
 
     Args:
         images: (N, 3, S, S) uint8 aligned faces.
-        side: (N,) int64; of two near-duplicates the one on the lower side is named, on one side neither.
+        side: (N,) int64, from 0; of two near-duplicates the one on the lower side is named, on one side neither.
 
     Returns:
-        index of a picture to drop -> index of the picture that it repeats (the most similar, if several).
+        index of a picture to drop -> index of the picture that it repeats, on the highest side.
     """
     faces = _normalized(images)
     found: dict[int, int] = {}
     for start in range(0, len(faces), CHUNK):
         part = slice(start, start + CHUNK)
-        alike = (faces[part] @ faces.T).masked_fill(side[part, None] >= side, -1.0)
-        best, where = alike.max(1)
-        for i in torch.nonzero(best >= CORRELATION)[:, 0].tolist():
+        alike = (faces[part] @ faces.T >= CORRELATION) & (side > side[part, None])
+        highest, where = torch.where(alike, side, -1).max(1)
+        for i in torch.nonzero(highest >= 0)[:, 0].tolist():
             found[start + i] = int(where[i])
     return found
 
