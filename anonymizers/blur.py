@@ -45,7 +45,7 @@ class Blur(Anonymizer):
         weight = torch.exp(-0.5 * (offset.double() / (sigma * scale)).square())
         weight /= weight.sum()
         at = torch.arange(size)[:, None] + offset[None, :]
-        period = 2 * (size - 1)
+        period = max(1, 2 * (size - 1))
         at = at.remainder(period)
         at = torch.where(at < size, at, period - at)
         matrix = torch.zeros(size, size, dtype=torch.float64)

@@ -13,7 +13,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from anonymizers.base import Anonymizer, Choice, Context, Integer, ranged
+from anonymizers.base import Anonymizer, Choice, Context, Integer, batches, ranged
 from anonymizers.faces import UNLABELLED, Faces
 from anonymizers.regions import REGION, mask, within
 
@@ -23,14 +23,22 @@ class KSame(Anonymizer):
     """Replace each face by the mean of a group of at least k different people, who all get the same picture.
 
     k-Same is defined on one picture per person. Sets with several are worked through in rounds: the r-th round holds
-    every person's r-th picture. Within a round a face is drawn, its k - 1 nearest by pixel distance join it, and the
-    group leaves; the last group takes what is left. Pictures that cannot fill a group of k (a round or an expression
-    with too few people) join the nearest group of any round, so that the guarantee holds for all. Outside the region
-    the original remains, and nothing is guaranteed there.
+    every person's r-th picture. Within a round a face is drawn, its k - 1 nearest by squared pixel distance join it,
+    and the group leaves; fewer than 2k left make one last group. With "select" that happens within each expression
+    of the round. Pictures of a round or expression with fewer than k people join, in this order: the nearest group
+    of their own expression, of any round; a group of k among themselves, if the expression never has a group and the
+    round has k such people; the nearest group of all. Nearest means by squared distance to the group's mean.
+
+    Every person has the same weight in the mean of a group, however many of his pictures joined it: at most 1 / k.
+
+    The faces are drawn by a permutation of their positions that depends on the seed alone, not on the keys: all faces
+    are released in one call, so there are no batches that it could depend on.
+
+    Outside the region the original remains, and nothing is guaranteed there.
 
     Attributes:
         k: least number of people per released picture.
-        variant: "pixel" groups within a round; "select" within a round and an expression, as long as k people show it.
+        variant: "pixel" groups within a round; "select" within a round and an expression.
         region: whole crop or face ellipse; distances and means are taken inside.
     """
 
@@ -45,12 +53,15 @@ class KSame(Anonymizer):
         Raises:
             ValueError: if there are fewer than k people, or "select" gets a face without expression.
         """
-        group = self.groups(faces, context).to(faces.images.device)
+        group = self.groups(faces, context)
+        identity = faces.identity.cpu()
         out = torch.empty_like(faces.images)
         for number in range(int(group.max()) + 1):
-            members = group == number
-            mean = faces.images[members].float().mean(0).round_().to(torch.uint8)
-            out[members] = within(self.region, mean.expand(int(members.sum()), -1, -1, -1), faces.images[members])
+            members = torch.nonzero(group == number)[:, 0]
+            at = members.to(faces.images.device)
+            originals = faces.images[at]
+            mean = _mean(originals.flatten(1), identity[members]).round_().to(torch.uint8)
+            out[at] = within(self.region, mean.view_as(originals[0]).expand_as(originals), originals)
         return out
 
     def groups(self, faces: Faces, context: Context) -> Tensor:
@@ -68,59 +79,92 @@ class KSame(Anonymizer):
         """
         if faces.people < self.k:
             raise ValueError(f"{self!r}: expected at least k = {self.k} people, got {faces.people}; choose a smaller k")
-        if self.variant == "select" and bool((faces.expression == UNLABELLED).any()):
-            raise ValueError(f"{self!r}: expected an expression of every face, some have none; choose variant pixel")
-        pixels = faces.images.flatten(2)[:, :, mask(self.region, faces.size, faces.images.device).flatten()]
-        pixels = pixels.flatten(1).float().cpu() / 255
-        group = torch.full((len(faces),), -1, dtype=torch.int64)
+        unlabelled = int((faces.expression == UNLABELLED).sum())
+        if self.variant == "select" and unlabelled:
+            raise ValueError(
+                f"{self!r}: expected an expression of every face, {unlabelled} of {len(faces)} have none; "
+                "label them or choose variant pixel"
+            )
+        pixels = faces.images.flatten(2)[:, :, mask(self.region, faces.size, faces.images.device).flatten()].flatten(1)
+        identity = faces.identity.cpu()
+        label = faces.expression.cpu() if self.variant == "select" else torch.zeros(len(faces), dtype=torch.int64)
         generator = torch.Generator().manual_seed(context.seed)
-        count = 0
-        for members in _rounds(faces.identity.tolist()):
-            count = self._fill(pixels, group, self._cells(members, faces.expression.tolist()), count, generator)
-            left = [i for i in members if group[i] < 0]
-            count = self._fill(pixels, group, [left], count, generator)
-        self._join(pixels, group, count)
+        group = torch.full((len(faces),), -1, dtype=torch.int64)
+        rounds = _rounds(identity.tolist())
+
+        for members in rounds:
+            for value in label[members].unique():
+                self._fill(pixels, group, members[label[members] == value], generator)
+        for value in label[group < 0].unique():
+            own = group[(group >= 0) & (label == value)].unique()
+            _join(pixels, identity, group, torch.nonzero((group < 0) & (label == value))[:, 0], own)
+        for members in rounds:
+            self._fill(pixels, group, members[group[members] < 0], generator)
+        _join(pixels, identity, group, torch.nonzero(group < 0)[:, 0], group[group >= 0].unique())
         return group
 
-    def _cells(self, members: list[int], expression: list[int]) -> list[list[int]]:
-        """Split a round by expression for "select"; for "pixel" it is one cell."""
-        if self.variant == "pixel":
-            return [members]
-        return [[i for i in members if expression[i] == e] for e in sorted({expression[i] for i in members})]
-
-    def _fill(
-        self, pixels: Tensor, group: Tensor, cells: list[list[int]], count: int, generator: torch.Generator
-    ) -> int:
-        """Form groups of k within each cell that has so many; return the number of groups so far."""
-        for cell in cells:
-            if len(cell) < self.k:
-                continue
-            chosen = pixels[cell]
-            distance = torch.cdist(chosen, chosen)
-            free = torch.ones(len(cell), dtype=torch.bool)
-            for start in torch.randperm(len(cell), generator=generator).tolist():
-                if not free[start]:
-                    continue
-                near = distance[start].masked_fill(~free, torch.inf)
-                near[start] = -1  # the face itself, even where another is equal
-                size = self.k if int(free.sum()) >= 2 * self.k else int(free.sum())
-                taken = near.topk(size, largest=False).indices
-                free[taken] = False
-                group[torch.tensor(cell)[taken]] = count
-                count += 1
-        return count
-
-    def _join(self, pixels: Tensor, group: Tensor, count: int) -> None:
-        """Let every face without a group join the one whose mean is nearest."""
-        left = torch.nonzero(group < 0)[:, 0]
-        if not len(left):
+    def _fill(self, pixels: Tensor, group: Tensor, members: Tensor, generator: torch.Generator) -> None:
+        """Split members, one picture per person, into groups of k; leave them alone if they are fewer than k."""
+        if len(members) < self.k:
             return
-        means = torch.stack([pixels[group == number].mean(0) for number in range(count)])
-        group[left] = torch.cdist(pixels[left], means).argmin(1)
+        distance = squared_distances(pixels[members.to(pixels.device)]).cpu()
+        free = torch.ones(len(members), dtype=torch.bool)
+        for start in torch.randperm(len(members), generator=generator).tolist():
+            if not free[start]:
+                continue
+            left = int(free.sum())
+            near = distance[start].masked_fill(~free, torch.inf)
+            near[start] = -1  # the face itself comes first, even where another is equal
+            taken = near.argsort(stable=True)[: self.k if left >= 2 * self.k else left]
+            free[taken] = False
+            group[members[taken]] = group.max() + 1
 
 
-def _rounds(identity: list[int]) -> list[list[int]]:
-    """List, for r = 0, 1, …, the positions of every person's r-th picture."""
+def squared_distances(pixels: Tensor) -> Tensor:
+    """Compute the squared Euclidean distances between pictures, exactly.
+
+    Args:
+        pixels: (n, P) uint8.
+
+    Returns:
+        (n, n) float64 integers, in squared grey levels, with a diagonal of 0, on the device of the pixels.
+    """
+    product = torch.zeros(len(pixels), len(pixels), dtype=torch.float64, device=pixels.device)
+    # 256 products of two uint8 sum to less than 2 ** 24, which float32 holds in any order of summation: the groups
+    # are the same on every device.
+    for part in pixels.split(256, dim=1):
+        part = part.float()
+        product += part @ part.T
+    square = product.diagonal()
+    return square[:, None] + square[None, :] - 2 * product
+
+
+def _join(pixels: Tensor, identity: Tensor, group: Tensor, members: Tensor, numbers: Tensor) -> None:
+    """Let each member join that group among `numbers` whose mean is nearest; without groups, leave them alone."""
+    if not len(members) or not len(numbers):
+        return
+    distance = torch.empty(len(numbers), len(members), dtype=torch.float64)
+    for row, number in enumerate(numbers):
+        inside = torch.nonzero(group == number)[:, 0]
+        mean = _mean(pixels[inside.to(pixels.device)], identity[inside])
+        for part in batches(len(members), 64):
+            few = pixels[members[part].to(pixels.device)]
+            distance[row, part] = (few - mean).square_().sum(1).cpu()
+    group[members] = numbers[distance.argmin(0)]
+
+
+def _mean(pixels: Tensor, identity: Tensor) -> Tensor:
+    """Average (n, P) uint8 pictures of the people `identity` (n,): each person's mean first, then over people."""
+    _, person, pictures = identity.unique(return_inverse=True, return_counts=True)
+    weight = (1 / (len(pictures) * pictures[person].double())).to(pixels.device)
+    mean = torch.zeros(pixels.shape[1], dtype=torch.float64, device=pixels.device)
+    for part in batches(len(pixels), 64):
+        mean += weight[part] @ pixels[part].double()
+    return mean
+
+
+def _rounds(identity: list[int]) -> list[Tensor]:
+    """List, for r = 0, 1, …, the positions of every person's r-th picture, each (n,) int64."""
     rounds: list[list[int]] = []
     seen: dict[int, int] = {}
     for position, person in enumerate(identity):
@@ -129,4 +173,4 @@ def _rounds(identity: list[int]) -> list[list[int]]:
         if nth == len(rounds):
             rounds.append([])
         rounds[nth].append(position)
-    return rounds
+    return [torch.tensor(members) for members in rounds]

@@ -36,6 +36,7 @@ class Pixelate(Anonymizer):
 
     def operator(self, size: int, scale: float) -> Tensor:
         """Return the (size, size) float32 matrix that replaces each pixel of a column by the mean of its block."""
+        # A pixel belongs to the block that holds its center: edges lie at round(i * block * scale).
         block = torch.div(torch.arange(size) + 0.5, self.block * scale, rounding_mode="floor")
         same = (block[:, None] == block[None, :]).double()
         return (same / same.sum(1, keepdim=True)).float()
