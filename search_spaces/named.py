@@ -15,9 +15,19 @@ SPACES: dict[str, SearchSpace] = {
             *(Pixelate(block=block) for block in (4, 8, 12, 16, 24, 32)),
             Blackout(),
         ),
+        description="Thirteen classical configurations over the whole crop, in a fixed order.",
     ),
-    "k_same_grid": SearchSpace("k_same_grid", configurations=tuple(KSame(k=k) for k in (2, 5, 10, 20, 50))),
-    "classical": SearchSpace("classical", methods=("blur", "pixelate", "k_same")),
+    "k_same_grid": SearchSpace(
+        "k_same_grid",
+        configurations=tuple(KSame(k=k) for k in (2, 5, 10, 20, 50)),
+        description="Five values of k for k-Same-Pixel over the whole crop.",
+    ),
+    # Blackout has nothing to search and is an anchor of every sweep: trials are not spent on it here.
+    "classical": SearchSpace(
+        "classical",
+        methods=("blur", "pixelate", "k_same"),
+        description="Blur, pixelation and k-Same over the full ranges of their fields.",
+    ),
 }
 
 
@@ -32,6 +42,8 @@ def load_space(name: str) -> SearchSpace:
     module, colon, attribute = name.partition(":")
     if not colon:
         raise ValueError(f"--space: expected one of {', '.join(SPACES)}, or package.module:NAME, got {name!r}")
+    if not module or module.startswith(".") or not attribute:
+        raise ValueError(f"--space {name}: expected package.module:NAME with an absolute module and a name")
     try:
         space = getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError) as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -17,7 +18,7 @@ METHOD = "method"
 CONFIGURATION = "configuration"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class SearchSpace:
     """Say what may be tried: either `configurations`, a fixed list, or `methods` with the ranges of their fields.
 
@@ -25,16 +26,19 @@ class SearchSpace:
         name: as in SPACES.
         configurations: the fixed list; empty for ranges.
         methods: names in ANONYMIZERS; their fields' own ranges hold unless narrowed.
-        narrowed: "<method>.<field>" -> a range within the field's own.
+        narrowed: "<method>.<field>" -> a range within the field's own, or one value, which is then not searched.
+        description: one sentence for the reader.
 
     Raises:
-        ValueError: if neither or both are given, a name is unknown, or a narrowed range leaves the field's own.
+        ValueError: if neither or both are given, a name is unknown or repeats, or a narrowed range leaves the
+            field's own.
     """
 
     name: str
     configurations: tuple[Anonymizer, ...] = ()
     methods: tuple[str, ...] = ()
-    narrowed: Mapping[str, Range] = field(default_factory=dict)
+    narrowed: Mapping[str, Range | int | float | str] = field(default_factory=dict)
+    description: str = ""
 
     def __post_init__(self) -> None:
         if bool(self.configurations) == bool(self.methods):
@@ -43,77 +47,158 @@ class SearchSpace:
             raise ValueError(f"space {self.name}: a configuration stands in the list twice")
         if unknown := [m for m in self.methods if m not in ANONYMIZERS]:
             raise ValueError(f"space {self.name}: expected methods of {sorted(ANONYMIZERS)}, got {unknown}")
+        if len(set(self.methods)) != len(self.methods):
+            raise ValueError(f"space {self.name}: expected each method once, got {self.methods}")
         own = {f"{m}.{f}": over for m in self.methods for f, over in ANONYMIZERS[m].ranges().items()}
         for name, over in self.narrowed.items():
             if name not in own:
                 raise ValueError(f"space {self.name}: expected to narrow one of {sorted(own)}, got {name}")
-            values = over.values if isinstance(over, Choice) else over.corners()
-            if not all(own[name].holds(value) for value in values):
+            values = [over] if isinstance(over, int | float | str) else _members(over)
+            if not values or not all(own[name].holds(value) for value in values):
                 raise ValueError(f"space {self.name}: {name} is narrowed to {over}, which leaves {own[name]}")
 
+    @property
+    def size(self) -> int | None:
+        """Return the number of different configurations, or None if one of the ranges is continuous."""
+        if self.configurations:
+            return len(self.configurations)
+        sizes = [self._size(method) for method in self.methods]
+        return None if math.inf in sizes else int(sum(sizes))
+
     def ranges(self, method: str) -> dict[str, Range]:
-        """Return the range of each field of a method here."""
-        return {
-            name: self.narrowed.get(f"{method}.{name}", over) for name, over in ANONYMIZERS[method].ranges().items()
-        }
+        """Return the range of each field of a method that is searched here."""
+        here = {f: self.narrowed.get(f"{method}.{f}", over) for f, over in ANONYMIZERS[method].ranges().items()}
+        return {name: over for name, over in here.items() if not isinstance(over, int | float | str)}
 
     def suggest(self, trial: optuna.Trial) -> dict[str, Any]:
-        """Let Optuna choose the parameters of one configuration; fields depend on the method chosen."""
+        """Let Optuna choose the parameters of one configuration.
+
+        The method is asked for where there are several, and then only its own fields, as "<method>.<field>"; fixed
+        values are in the result without being asked for.
+        """
         if self.configurations:
             names = [repr(c) for c in self.configurations]
             return {CONFIGURATION: trial.suggest_categorical(CONFIGURATION, names)}
-        method = trial.suggest_categorical(METHOD, list(self.methods))
-        parameters = {METHOD: method}
+        method = self.methods[0]
+        if len(self.methods) > 1:
+            method = trial.suggest_categorical(METHOD, list(self.methods))
+        parameters = self._fixed(method)
         for name, over in self.ranges(method).items():
             key = f"{method}.{name}"
-            if isinstance(over, Integer):
-                # Optuna takes no step together with log.
-                step = 1 if over.log else over.step
-                parameters[key] = trial.suggest_int(key, over.low, over.high, step=step, log=over.log)
+            if isinstance(over, Choice):
+                parameters[key] = trial.suggest_categorical(key, over.values)
             elif isinstance(over, Real):
                 parameters[key] = trial.suggest_float(key, over.low, over.high, log=over.log)
+            elif over.log:
+                # Optuna takes no step together with log: the nearest value on the steps is used.
+                parameters[key] = _on_step(over, trial.suggest_int(key, over.low, over.high, log=True))
             else:
-                parameters[key] = trial.suggest_categorical(key, over.values)
+                parameters[key] = trial.suggest_int(key, over.low, _on_step(over, over.high), step=over.step)
         return parameters
 
     def decode(self, parameters: Mapping[str, Any]) -> Anonymizer:
-        """Make the anonymizer that parameters of `suggest` or `points` name."""
+        """Make the anonymizer that parameters of `suggest` or `points` name.
+
+        Raises:
+            ValueError: if they are not parameters of this space.
+        """
         if self.configurations:
-            return next(c for c in self.configurations if repr(c) == parameters[CONFIGURATION])
+            wanted = parameters.get(CONFIGURATION)
+            for configuration in self.configurations:
+                if repr(configuration) == wanted:
+                    return configuration
+            raise ValueError(f"space {self.name}: expected one of its {self.size} configurations, got {wanted!r}")
         method = parameters[METHOD]
-        return ANONYMIZERS[method](**{name: parameters[f"{method}.{name}"] for name in self.ranges(method)})
+        if method not in self.methods:
+            raise ValueError(f"space {self.name}: expected a method of {self.methods}, got {method!r}")
+        return ANONYMIZERS[method](**{f: parameters[f"{method}.{f}"] for f in ANONYMIZERS[method].ranges()})
 
     def points(self, limit: int) -> list[dict[str, Any]]:
-        """List an even grid of at least one and at most about `limit` parameters, as `suggest` would give them.
+        """List an even grid of at most `limit` points, in the form of `suggest`; Optuna can be given them to try.
 
-        A fixed list is listed whole, in its order.
+        Methods share the limit evenly; what a small method leaves goes to the others. Numbers take evenly spread
+        levels with both ends; choices take all their values, or the first where the share has no room.
+        A fixed list is listed whole, in its order, whatever the limit.
+
+        Raises:
+            ValueError: if there are fewer than one point per method to give.
         """
         if self.configurations:
             return [{CONFIGURATION: repr(c)} for c in self.configurations]
-        grids = [self._grid(method, max(1, limit // len(self.methods))) for method in self.methods]
-        return [point for grid in grids for point in grid]
+        if limit < len(self.methods):
+            raise ValueError(
+                f"space {self.name}: expected at least {len(self.methods)} points, one per method, got {limit}"
+            )
+        share: dict[str, int] = {}
+        for method in sorted(self.methods, key=self._size):
+            free = (limit - sum(share.values())) // (len(self.methods) - len(share))
+            share[method] = int(min(self._size(method), free))
+        return [point for method in self.methods for point in self._grid(method, share[method])]
+
+    def _fixed(self, method: str) -> dict[str, Any]:
+        """Return the parameters of a method that are not searched, the method's name among them."""
+        searched = self.ranges(method)
+        keys = [f"{method}.{name}" for name in ANONYMIZERS[method].ranges() if name not in searched]
+        return {METHOD: method, **{key: self.narrowed[key] for key in keys}}
+
+    def _size(self, method: str) -> float:
+        """Count the configurations of a method; infinite where a range is continuous."""
+        return math.prod(_count(over) for over in self.ranges(method).values())
 
     def _grid(self, method: str, limit: int) -> list[dict[str, Any]]:
-        """List an even grid over the fields of one method: all choices, numbers at evenly spread levels."""
+        """List an even grid of at most `limit` points over the fields of one method."""
         ranges = self.ranges(method)
-        numeric = [name for name, over in ranges.items() if not isinstance(over, Choice)]
-        choices = 1
-        for over in ranges.values():
-            choices *= len(over.values) if isinstance(over, Choice) else 1
-        levels = max(1, round((limit / choices) ** (1 / len(numeric)))) if numeric else 1
-        axes = [[(f"{method}.{name}", value) for value in _levels(over, levels)] for name, over in ranges.items()]
-        return [{METHOD: method, **dict(point)} for point in itertools.product(*axes)]
+        counts = dict.fromkeys(ranges, 1)
+
+        def widen(wanted: dict[str, int]) -> bool:
+            wider = counts | {name: int(min(count, _count(ranges[name]))) for name, count in wanted.items()}
+            if math.prod(wider.values()) > limit or wider == counts:
+                return False
+            counts.update(wider)
+            return True
+
+        numbers = [name for name, over in ranges.items() if not isinstance(over, Choice)]
+        for name in numbers:
+            widen({name: 2})
+        for name, over in ranges.items():
+            if isinstance(over, Choice):
+                widen({name: len(over.values)})
+        for levels in itertools.count(3):
+            if not widen(dict.fromkeys(numbers, levels)):
+                break
+        axes = [[(f"{method}.{n}", value) for value in _levels(over, counts[n])] for n, over in ranges.items()]
+        return [{**self._fixed(method), **dict(point)} for point in itertools.product(*axes)]
+
+
+def _members(over: Range) -> list[Any]:
+    """List the values of a range; the ends of a continuous one."""
+    if isinstance(over, Integer):
+        return list(range(over.low, over.high + 1, over.step))
+    return list(over.corners()) if isinstance(over, Choice) or over.low <= over.high else []
+
+
+def _count(over: Range) -> float:
+    """Count the values of a range; infinite for a continuous one."""
+    if isinstance(over, Real) and over.low < over.high:
+        return math.inf
+    return len(set(_members(over)))
+
+
+def _on_step(over: Integer, value: float) -> int:
+    """Return the nearest value of a range that lies on its steps."""
+    last = (over.high - over.low) // over.step
+    return over.low + min(last, max(0, round((value - over.low) / over.step))) * over.step
 
 
 def _levels(over: Range, count: int) -> list[Any]:
-    """Spread `count` values over a range, ends included (the middle for one); a choice gives all its values."""
+    """Spread `count` values over a range, ends included; the middle, or the first choice, for one."""
     if isinstance(over, Choice):
-        return list(over.values)
+        return list(over.values[:count])
     shares = [0.5] if count == 1 else [i / (count - 1) for i in range(count)]
     if over.log:
         values = [over.low * (over.high / over.low) ** share for share in shares]
     else:
         values = [over.low + (over.high - over.low) * share for share in shares]
-    if isinstance(over, Real):
-        return values
-    return sorted({over.low + round((value - over.low) / over.step) * over.step for value in values})
+    if isinstance(over, Integer):
+        return sorted({_on_step(over, value) for value in values})
+    return [min(over.high, max(over.low, value)) for value in values]

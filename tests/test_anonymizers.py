@@ -27,18 +27,22 @@ def test_contract(anonymizer: Anonymizer, faces: Faces) -> None:
     before = faces.images.clone()
     released = anonymizer(faces, Context(seed=3))
     assert torch.equal(faces.images, before)
-    assert released.data_ptr() != faces.images.data_ptr()
+    assert released.untyped_storage().data_ptr() != faces.images.untyped_storage().data_ptr()
+    assert released.device == faces.images.device
     assert released.shape == faces.images.shape
     assert released.dtype == torch.uint8
-    for batch_size in (1, 7):
+    for batch_size in (1, 7, 128):
         assert torch.equal(released, anonymizer(faces, Context(seed=3, batch_size=batch_size)))
     assert eval(repr(anonymizer), {kind.__name__: kind for kind in ANONYMIZERS.values()}) == anonymizer
 
 
-@pytest.mark.parametrize("anonymizer", [a for a in CORNERS if a.method in ("blur", "pixelate", "blackout")], ids=repr)
+@pytest.mark.parametrize("anonymizer", CORNERS, ids=repr)
 def test_a_configuration_means_the_same_at_every_size(anonymizer: Anonymizer, faces: Faces) -> None:
-    small = faces.take(range(4))
-    doubled = functional.interpolate(small.images.float(), scale_factor=2, mode="bilinear").round().to(torch.uint8)
+    # k-Same needs 50 people in its corners, and exact doubling: interpolation turns near-ties between neighbors.
+    k_same = anonymizer.method == "k_same"
+    small = faces.take(range(0, 120, 2) if k_same else range(4))
+    mode = "nearest" if k_same else "bilinear"
+    doubled = functional.interpolate(small.images.float(), scale_factor=2, mode=mode).round().to(torch.uint8)
     large = anonymizer(replace(small, images=doubled), Context())
     shrunk = functional.interpolate(large.float(), scale_factor=0.5, mode="area")
     assert (shrunk - anonymizer(small, Context()).float()).abs().mean() < 3

@@ -6,6 +6,8 @@ import pytest
 import torch
 
 from anonymizers import Context, Faces, KSame
+from anonymizers.k_same import squared_distances
+from anonymizers.regions import mask
 from tests.conftest import smooth_faces
 
 
@@ -77,3 +79,52 @@ def test_select_refuses_faces_without_expression() -> None:
 def test_another_seed_groups_otherwise() -> None:
     faces = smooth_faces(30, 1, size=16)
     assert not torch.equal(KSame(k=3)(faces, Context(seed=0)), KSame(k=3)(faces, Context(seed=1)))
+
+
+@pytest.mark.parametrize("k", [2, 5, 10])
+def test_the_guarantee_holds_where_no_expression_has_k_people(k: int) -> None:
+    faces = smooth_faces(12, 3, size=16, expressions=9)
+    group = KSame(k=k, variant="select").groups(faces, Context(seed=2))
+    assert sorted(group.unique().tolist()) == list(range(int(group.max()) + 1))
+    for number in group.unique():
+        assert faces.identity[group == number].unique().numel() >= k
+
+
+def test_a_rare_picture_joins_a_group_of_its_expression() -> None:
+    # Twelve people show 0 and then 1, but the last two of them show 0 again: too few for a group in their round.
+    faces = smooth_faces(12, 2, size=16)
+    expression = torch.tensor([0, 1] * 10 + [0, 0] * 2)
+    labelled = Faces(faces.images, faces.identity, expression, faces.key)
+    group = KSame(k=5, variant="select").groups(labelled, Context())
+    for number in group.unique():
+        assert expression[group == number].unique().numel() == 1
+
+
+def test_a_person_with_many_pictures_weighs_no_more_than_another() -> None:
+    faces = smooth_faces(2, 10, size=16).take([0, *range(10, 20)])
+    released = KSame(k=2)(faces, Context())
+    mean = (faces.images[0].double() + faces.images[1:].double().mean(0)) / 2
+    assert (released.double() - mean).abs().max() <= 0.51
+
+
+def test_distances_are_exact() -> None:
+    pixels = torch.randint(0, 256, (9, 3000), generator=torch.Generator().manual_seed(0)).to(torch.uint8)
+    integers = pixels.long()
+    assert torch.equal(squared_distances(pixels).long(), (integers[:, None] - integers[None, :]).square().sum(2))
+
+
+def test_outside_the_face_the_original_remains_and_does_not_count() -> None:
+    faces = smooth_faces(12, 1, size=112)
+    inside = mask("face", 112, faces.images.device)
+    context, anonymizer = Context(seed=4), KSame(k=3, region="face")
+    released = anonymizer(faces, context)
+    assert torch.equal(released[..., ~inside], faces.images[..., ~inside])
+    noise = torch.randint(0, 256, faces.images.shape, generator=torch.Generator().manual_seed(0)).to(torch.uint8)
+    other = Faces(torch.where(inside, faces.images, noise), faces.identity, faces.expression, faces.key)
+    assert torch.equal(anonymizer.groups(faces, context), anonymizer.groups(other, context))
+
+
+def test_the_same_seed_gives_the_same_bits() -> None:
+    faces = uneven()
+    first, again = (KSame(k=5, variant="select")(faces, Context(seed=9, batch_size=b)) for b in (128, 3))
+    assert torch.equal(first, again)
