@@ -29,7 +29,7 @@ from orchestrator.ledger import Ledger, write_tables
 from orchestrator.progress import front_table, make_progress
 from orchestrator.report import ContactSheet, write_report
 from orchestrator.sweep import SAMPLERS, Sweep
-from orchestrator.trials import hyperparameters
+from orchestrator.trials import configuration, hyperparameters
 from search_spaces import SearchSpace
 
 DEFAULT_OBJECTIVES = ("rank1_worst", "expression_kappa_adapted")
@@ -361,7 +361,7 @@ def _contact_sheet(front: Sequence[Mapping[str, Any]], backend: Backend) -> Cont
     for row in front:
         anonymizer = anonymizer_of(row)
         if anonymizer.method != "identity":
-            shown.setdefault(row["anonymizer"], anonymizer)
+            shown.setdefault(f"{row['method']} {configuration(row)}".strip(), anonymizer)
     pictures = [backend.released(anonymizer, CONTACT_FACES) for anonymizer in shown.values()]
     return ContactSheet(tuple(shown), np.stack(pictures))
 
