@@ -26,6 +26,7 @@ import torch
 from ray import tune
 from rich.console import Console
 from skimage.metrics import structural_similarity
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import cohen_kappa_score
 from sklearn.neural_network import MLPClassifier
@@ -93,14 +94,17 @@ def naive_trial(config: dict[str, Any]) -> dict[str, float]:
     hits = [
         [enrolled[int((g @ e).argmax())] == person for e, person in zip(out, who, strict=True)] for g in (clear, parrot)
     ]
-    networks = [MLPClassifier((256,), max_iter=60, random_state=s).fit(parrot, enrolled) for s in range(3)]
-    classes = networks[0].classes_
-    hits.append(classes[sum(n.predict_log_proba(out) for n in networks).argmax(1)] == who)
+    mirrored = embed([anonymize(np.fliplr(p), config["method"], config["strength"]) for p in gallery])
+    seen, names = np.concatenate([parrot, mirrored]), np.concatenate([enrolled, enrolled])
+    networks = [MLPClassifier((256,), max_iter=60, random_state=s).fit(seen, names) for s in range(3)]
+    discriminant = LinearDiscriminantAnalysis(solver="lsqr", shrinkage=0.4).fit(seen, names)
+    opinions = sum(n.predict_log_proba(out) for n in networks) + discriminant.predict_log_proba(out)
+    hits.append(discriminant.classes_[opinions.argmax(1)] == who)
     truth, _ = read(probe)
     answer, features = read(hidden["probe"])
     labels, _ = read(attacker)
-    _, seen = read(hidden["attacker"])
-    adapted = LogisticRegression(max_iter=200).fit(seen, labels).predict(features)
+    _, prepared = read(hidden["attacker"])
+    adapted = LogisticRegression(max_iter=200).fit(prepared, labels).predict(features)
     distances = [
         float(st_lpips.distance_to(st_lpips.features(tensor(a)), tensor(b)))
         for a, b in zip(probe, hidden["probe"], strict=True)

@@ -92,6 +92,7 @@ def panel_ratio(faces: int) -> tuple[float, float, float]:
             start = time.perf_counter()
             nets.embedder(probe)
             nets.embedder(gallery)
+            nets.embedder(gallery)  # mirrored, in the second rehearsal
             nets.teacher(probe)
             nets.teacher(attacker)
             perceptual.features(probe)

@@ -7,9 +7,11 @@ from typing import Any
 
 import torch
 
+from evaluators.conventions import DETECTOR, DETECTOR_SHA256, RESEARCH, checked
 from evaluators.demo_nets import load_demo_embedder, load_demo_held_out, load_demo_teacher
+from evaluators.detection import Scrfd
 from evaluators.nets import Nets
-from evaluators.onnx_nets import load_models
+from evaluators.onnx_nets import OnnxEmbedder, OnnxTeacher
 from evaluators.perceptual import STLPIPS
 
 
@@ -41,3 +43,44 @@ def load_nets(models: Path | None, *, device: torch.device | str = "cpu", thread
     return Nets(
         real["embedder"], real["teacher"], (st_lpips,), real["detector"], real["held_out"], {**facts, **real["facts"]}
     )
+
+
+def load_detector(folder: Path, *, threads: int | None = None) -> Scrfd:
+    """Load the SCRFD detector of a folder of models."""
+    return Scrfd(checked(folder / DETECTOR, DETECTOR_SHA256), threads=threads)
+
+
+def load_models(
+    folder: Path,
+    *,
+    threads: int | None = None,
+    device: str = "cpu",
+    embedder: str = "edgeface_xs",
+    held_out: str = "mobilefacenet_192",
+    teacher: str = "facex",
+) -> dict[str, Any]:
+    """Load the real networks of a panel.
+
+    Returns:
+        embedder, held_out, teacher, detector, and `facts` about each, ready for JSON.
+
+    Raises:
+        ValueError: if a file is missing or another one than declared.
+    """
+    loaded: dict[str, Any] = {
+        "embedder": OnnxEmbedder(folder, embedder, threads=threads, device=device),
+        "held_out": OnnxEmbedder(folder, held_out, threads=threads, device=device),
+        "teacher": OnnxTeacher(folder, teacher, threads=threads, device=device),
+        "detector": load_detector(folder, threads=threads),
+    }
+    facts = {
+        role: {"name": net.name, "sha256": net.digest, "terms": net.convention.terms}
+        for role, net in loaded.items()
+        if role != "detector"
+    }
+    facts["detector"] = {
+        "name": loaded["detector"].name,
+        "sha256": DETECTOR_SHA256,
+        "terms": f"InsightFace: {RESEARCH}",
+    }
+    return {**loaded, "facts": facts}

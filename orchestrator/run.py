@@ -244,7 +244,7 @@ def load_protocol(settings: Settings, console: Console) -> FaceProtocol:
     if settings.data is None:
         return demo_protocol(seed=settings.seed)
     from evaluators.datasets.folder import folder_protocol, read_people
-    from evaluators.onnx_nets import load_detector
+    from evaluators.zoo import load_detector
 
     read_people(settings.data)  # a folder that cannot serve is refused before any network is loaded
     assert settings.models is not None

@@ -7,8 +7,9 @@ import pytest
 import torch
 from PIL import Image
 
+from evaluators.conventions import DETECTOR
 from evaluators.detection import Detection, Scrfd, main_face
-from evaluators.onnx_nets import DETECTOR, load_detector
+from evaluators.zoo import load_detector
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 LFW = SHARED / "data" / "lfw"

@@ -9,9 +9,11 @@ import onnxruntime
 import pytest
 import torch
 
-from evaluators import onnx_nets
+from evaluators import conventions
+from evaluators.conventions import EMBEDDERS, TEACHERS, Convention
 from evaluators.nets import Embedder, Teacher
-from evaluators.onnx_nets import EMBEDDERS, TEACHERS, Convention, OnnxEmbedder, OnnxTeacher, load_models
+from evaluators.onnx_nets import OnnxEmbedder, OnnxTeacher
+from evaluators.zoo import load_models
 
 MODELS = Path(__file__).resolve().parents[2] / "shared" / "models"
 needs_models = pytest.mark.skipif(not MODELS.is_dir(), reason="needs the networks of the test data")
@@ -135,4 +137,4 @@ def test_load_models_names_what_it_loaded(monkeypatch: pytest.MonkeyPatch) -> No
     for role in ("embedder", "held_out", "teacher", "detector"):
         assert set(loaded["facts"][role]) == {"name", "sha256", "terms"}
     for convention in (*EMBEDDERS.values(), *TEACHERS.values()):
-        onnx_nets.checked(MODELS / convention.path, convention.sha256)
+        conventions.checked(MODELS / convention.path, convention.sha256)

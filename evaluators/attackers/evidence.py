@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from torch import Tensor
 
@@ -52,7 +52,8 @@ class Evidence:
         self.nets = nets
         self.seed = seed
         self.release = Context(seed=seed, batch_size=batch_size, background=clear.background)
-        self.rehearsal = Context(seed=seed + ATTACKER_SEED_OFFSET, batch_size=batch_size, background=clear.background)
+        self.rehearsal = replace(self.release, seed=seed + ATTACKER_SEED_OFFSET)
+        self.second_rehearsal = replace(self.release, seed=seed + 2 * ATTACKER_SEED_OFFSET)
 
     @functools.cached_property
     def probe(self) -> Tensor:
@@ -73,6 +74,12 @@ class Evidence:
     def gallery_embedding(self) -> Tensor:
         """Return (M, D) float32, unit norm, of the gallery as the attacker anonymizes it himself."""
         return self.nets.embedder(self.anonymizer(self.clear.gallery, self.rehearsal))
+
+    @functools.cached_property
+    def mirrored_gallery_embedding(self) -> Tensor:
+        """Return (M, D) float32, unit norm, of the mirrored gallery, anonymized by the attacker with a second seed."""
+        mirrored = replace(self.clear.gallery, images=self.clear.gallery.images.flip(3))
+        return self.nets.embedder(self.anonymizer(mirrored, self.second_rehearsal))
 
     @functools.cached_property
     def attacker_reading(self) -> TeacherOutput:

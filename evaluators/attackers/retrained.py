@@ -1,6 +1,8 @@
 """The retrained attacker: learns the enrolled people from anonymized pictures of them.
 
-An ensemble of small MLPs on embeddings of the anonymized gallery, all seeds trained in one batch.
+He anonymizes each gallery picture twice, as it is and mirrored, each time with another seed, and adds two opinions on
+the embeddings: a probabilistic linear discriminant analysis, and an ensemble of small MLPs on its coordinates, all
+seeds trained in one batch.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from evaluators.attackers.evidence import Evidence
+from evaluators.plda import Plda, fit
 
 SEEDS = 3
 HIDDEN = 256
@@ -23,14 +26,15 @@ DROPOUT = 0.3
 
 @dataclass(frozen=True, eq=False)
 class Classifier:
-    """Hold S trained MLPs.
+    """Hold the discriminant analysis and S trained MLPs.
 
     Attributes:
-        mean, scale: (D,) float32, standardization of the embeddings.
-        weights: ((S, D, H), (S, 1, H), (S, H, P), (S, 1, P)) float32.
+        plda: of the enrolled people; K coordinates tell them apart.
+        scale: () float32, deviation of the coordinates.
+        weights: ((S, K, H), (S, 1, H), (S, H, P), (S, 1, P)) float32.
     """
 
-    mean: Tensor
+    plda: Plda
     scale: Tensor
     weights: tuple[Tensor, Tensor, Tensor, Tensor]
 
@@ -39,29 +43,32 @@ def identify(evidence: Evidence) -> Tensor:
     """Learn the enrolled people from their anonymized gallery pictures, then classify the probes.
 
     Returns:
-        (N, P) log probabilities, averaged over the seeds.
+        (N, P) scores, higher for a likelier person.
     """
     clear = evidence.clear
-    classifier = enroll(evidence.gallery_embedding, clear.gallery_person, clear.people, seed=evidence.seed)
+    embedding = torch.cat([evidence.gallery_embedding, evidence.mirrored_gallery_embedding])
+    classifier = enroll(embedding, clear.gallery_person.repeat(2), clear.people, seed=evidence.seed)
     return classify(classifier, evidence.probe_embedding)
 
 
 def enroll(embedding: Tensor, person: Tensor, people: int, *, seed: int) -> Classifier:
-    """Train the ensemble.
+    """Fit the analysis and train the ensemble.
 
     Args:
-        embedding: (M, D) float32, of anonymized pictures.
+        embedding: (M, D) float32, unit norm, of anonymized pictures; more than people.
         person: (M,) int64 in [0, people), who is on them.
         people: P, number of classes.
         seed: of initial weights and dropout.
     """
-    mean, scale = embedding.mean(0), embedding.std(0, correction=0).mean().clamp_min(1e-6)
-    x = ((embedding - mean) / scale).expand(SEEDS, -1, -1)
+    plda = fit(embedding, person, people)
+    coordinates = plda.coordinates(embedding)
+    scale = coordinates.square().mean().sqrt().nan_to_num(1.0)
+    x = (coordinates / scale).expand(SEEDS, -1, -1)
+    dim = x.shape[2]
     generator = torch.Generator().manual_seed(seed)
-    dim = embedding.shape[1]
 
     def initial(*shape: int, fan_in: int) -> Tensor:
-        weight: Tensor = torch.randn(*shape, generator=generator) / fan_in**0.5
+        weight: Tensor = torch.randn(*shape, generator=generator) / max(1, fan_in) ** 0.5
         return weight.to(embedding.device).requires_grad_()
 
     weights = (
@@ -81,13 +88,21 @@ def enroll(embedding: Tensor, person: Tensor, people: int, *, seed: int) -> Clas
             loss.backward()
             optimizer.step()
             schedule.step()
-    return Classifier(mean, scale, tuple(w.detach() for w in weights))  # type: ignore[arg-type]
+    return Classifier(plda, scale, tuple(w.detach() for w in weights))  # type: ignore[arg-type]
 
 
 def classify(classifier: Classifier, embedding: Tensor) -> Tensor:
-    """Return (N, P) log probabilities, averaged over the seeds, of (N, D) embeddings."""
-    x = ((embedding - classifier.mean) / classifier.scale).expand(SEEDS, -1, -1)
-    return _logits(x, classifier.weights).log_softmax(-1).mean(0)
+    """Return (N, P) scores of (N, D) embeddings: both opinions' log probabilities, each in units of its deviation.
+
+    Where no coordinate tells people apart, as on a constant picture, everybody gets the same.
+    """
+    plda = classifier.plda
+    if not len(plda.between):
+        return torch.zeros(len(embedding), len(plda.center)).to(embedding)
+    x = (plda.coordinates(embedding) / classifier.scale).expand(SEEDS, -1, -1)
+    learnt = _logits(x, classifier.weights).log_softmax(-1).mean(0)
+    modelled = plda.log_likelihood(embedding).log_softmax(-1)
+    return learnt / learnt.std() + modelled / modelled.std()
 
 
 def _logits(x: Tensor, weights: tuple[Tensor, Tensor, Tensor, Tensor], keep: Tensor | None = None) -> Tensor:
