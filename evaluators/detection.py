@@ -13,6 +13,8 @@ from insightface.model_zoo.scrfd import SCRFD
 from numpy.typing import NDArray
 from torch import Tensor
 
+from evaluators.nets import Found
+
 INPUT = 320
 """Side in px of the square into which a whole picture is fitted."""
 CROP_INPUT = 160
@@ -73,8 +75,8 @@ class Scrfd:
         boxes, landmarks = self.net.detect(np.ascontiguousarray(picture[:, :, ::-1]), input_size=(side, side))
         return [Detection(box[:4], float(box[4]), points) for box, points in zip(boxes, landmarks, strict=True)]
 
-    def __call__(self, images: Tensor) -> Tensor:
-        """Tell in which aligned crops a face is found.
+    def __call__(self, images: Tensor) -> Found:
+        """Find the face of each aligned crop.
 
         A crop is set into a gray frame of half its side: the detector has learned faces with something around them.
 
@@ -82,13 +84,18 @@ class Scrfd:
             images: (N, 3, S, S) uint8 RGB in [0, 255].
 
         Returns:
-            (N,) bool on the device of the images.
+            on the device of the images.
         """
         margin = images.shape[-1] // 2
+        side = images.shape[-1] + 2 * margin
         widths = ((margin, margin), (margin, margin), (0, 0))
-        crops = images.permute(0, 2, 3, 1).cpu().numpy()
-        found = [bool(self.detect(np.pad(crop, widths, constant_values=FRAME), CROP_INPUT)) for crop in crops]
-        return torch.tensor(found, dtype=torch.bool, device=images.device)
+        found = torch.zeros(len(images), dtype=torch.bool)
+        landmarks = torch.zeros(len(images), 5, 2)
+        for i, crop in enumerate(images.permute(0, 2, 3, 1).cpu().numpy()):
+            if faces := self.detect(np.pad(crop, widths, constant_values=FRAME), CROP_INPUT):
+                found[i] = True
+                landmarks[i] = torch.from_numpy(main_face(faces, side, side).landmarks - margin)
+        return Found(found.to(images.device), landmarks.to(images.device))
 
 
 def main_face(found: list[Detection], width: int, height: int) -> Detection:

@@ -89,9 +89,29 @@ METRICS: dict[str, Metric] = {
     "lpips": Metric("min", 0, None, "", 1, True, "Zhang et al., CVPR 2018", "learned perceptual distance"),
     "st_lpips": Metric("min", 0, None, "", 1, True, "Ghildyal and Liu, ECCV 2022", "shift-tolerant LPIPS"),
     "ssim": Metric("max", -1, 1, "", 0, True, "Wang et al., IEEE TIP 2004", "structural similarity"),
+    "ms_ssim": Metric(
+        "max", -1, 1, "", 0, True, "Wang et al., Asilomar 2003", "SSIM over five scales; crops of at least 161 px"
+    ),
     "mse": Metric("min", 0, 1, "", 1, True, _OWN, "mean squared error, data range 1"),
     "psnr": Metric("max", 0, None, "dB", 0, False, _OWN, "of the mean squared error; none for identical pictures"),
+    "fid": Metric("min", 0, None, "", 500, False, "Heusel et al., NIPS 2017", "Fréchet distance of Inception features"),
+    "kid": Metric(
+        "min", None, None, "", 1, False, "Bińkowski et al., ICLR 2018", "kernel distance of Inception features"
+    ),
+    "frechet_embedding": Metric(
+        "min", 0, 4, "", 4, False, "Heusel et al., NIPS 2017", "Fréchet distance of the embedder's features"
+    ),
     "detection_rate": Metric("max", 0, 1, "", 0, True, _OWN, "share of pictures in which a face is still found"),
+    "landmark_nme": Metric(
+        "min",
+        0,
+        None,
+        "",
+        1,
+        False,
+        "Sun et al., CVPR 2013",
+        "landmark error over inter-ocular distance, where a face is found in both pictures",
+    ),
 }
 
 

@@ -22,6 +22,19 @@ class TeacherOutput:
     features: Tensor
 
 
+@dataclass(frozen=True, eq=False)
+class Found:
+    """Hold what a detector finds in N aligned crops.
+
+    Attributes:
+        found: (N,) bool.
+        landmarks: (N, 5, 2) float32, (x, y) in px of the crop; 0 where no face was found.
+    """
+
+    found: Tensor
+    landmarks: Tensor
+
+
 @runtime_checkable
 class Embedder(Protocol):
     """Map faces to identity embeddings."""
@@ -73,8 +86,19 @@ class Detector(Protocol):
 
     name: str
 
+    def __call__(self, images: Tensor) -> Found:
+        """Find the face of each of (N, 3, S, S) uint8 RGB aligned crops."""
+        ...
+
+
+@runtime_checkable
+class Inception(Protocol):
+    """Give the features that FID and KID are defined on."""
+
+    name: str
+
     def __call__(self, images: Tensor) -> Tensor:
-        """Return (N,) bool: whether a face is found in each (3, S, S) uint8 crop."""
+        """Map (N, 3, H, W) uint8 RGB pictures to (N, 2048) float32 features."""
         ...
 
 
@@ -88,3 +112,4 @@ class Nets:
     detector: Detector | None = None
     held_out: Embedder | None = None
     facts: Mapping[str, Any] = field(default_factory=dict)
+    inception: Inception | None = None

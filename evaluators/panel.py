@@ -15,6 +15,7 @@ from torch import Tensor
 from anonymizers import ANONYMIZERS, Anonymizer, Faces
 from evaluators import expression, realism, statistics
 from evaluators.attackers import ADAPTIVE, ATTACKERS, Clear, Evidence
+from evaluators.distribution import frechet, kid
 from evaluators.identity import rank_credit
 from evaluators.metrics import METRICS
 from evaluators.nets import Nets
@@ -62,6 +63,8 @@ class Panel:
         self.clear = _clear(protocol, nets, self.device)
         self.probe_perceptual = {net.name: net.features(self.clear.probe.images) for net in nets.perceptual}
         self.probe_ssim = realism.ssim_statistics(self.clear.probe.images)
+        self.probe_found = nets.detector(self.clear.probe.images) if nets.detector else None
+        self.probe_inception = nets.inception(self.clear.probe.images) if nets.inception else None
         self.draws = statistics.person_draws(self.clear.people, REPLICATES, protocol.seed)
         self.temperature = self._temperature()
         self._cache: dict[str, Scores] = {}
@@ -188,8 +191,18 @@ class Panel:
         error = realism.mse(self.clear.probe.images, evidence.probe)
         tally.mean("mse", error)
         tally.values["psnr"] = realism.psnr(float(error.mean()))
-        if self.nets.detector is not None:
-            tally.rate("detection_rate", self.nets.detector(evidence.probe).double().cpu())
+        scales = realism.ms_ssim(evidence.probe, self.clear.probe.images)
+        if scales is not None:
+            tally.mean("ms_ssim", scales)
+        tally.values["frechet_embedding"] = frechet(self.clear.probe_embedding, evidence.probe_embedding)
+        if self.nets.inception is not None and self.probe_inception is not None:
+            released = self.nets.inception(evidence.probe)
+            tally.values["fid"] = frechet(self.probe_inception, released)
+            tally.values["kid"] = kid(self.probe_inception, released)
+        if self.nets.detector is not None and self.probe_found is not None:
+            found = self.nets.detector(evidence.probe)
+            tally.rate("detection_rate", found.found.double().cpu())
+            tally.values["landmark_nme"] = realism.landmark_nme(self.probe_found, found)
 
     def _temperature(self) -> float:
         """Fit the teacher's temperature on labelled clear faces of the attacker people; 1 where there are none."""

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torchmetrics.functional.image import multiscale_structural_similarity_index_measure
+
+from evaluators.nets import Found
 
 WINDOW = 11
 SIGMA = 1.5
@@ -14,6 +17,7 @@ C1, C2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
 """Wang's constants for data range 1, in units of uint8; the index is the same in either unit."""
 MIDDLE = 128.0
 """Subtracted before squaring: variances do not change, and float32 loses less of them."""
+MS_SSIM_SIZE = (WINDOW - 1) * 2**4 + 1
 CHUNK = 16
 """Pictures at a time: few enough that their maps stay in a CPU's cache."""
 
@@ -89,6 +93,27 @@ def ssim(images: Tensor, original: SsimStatistics) -> Tensor:
     return torch.cat(out)
 
 
+def ms_ssim(images: Tensor, original: Tensor) -> Tensor | None:
+    """Compute SSIM over five scales (Wang, Simoncelli and Bovik, Asilomar 2003), by torchmetrics.
+
+    Args:
+        images: (N, 3, H, W) uint8, anonymized.
+        original: (N, 3, H, W) uint8.
+
+    Returns:
+        (N,) float32 in [-1, 1]; None for crops under 161 px, whose coarsest scale is smaller than the window.
+    """
+    _check_shapes("ms_ssim", images, original)
+    if min(images.shape[-2:]) < MS_SSIM_SIZE:
+        return None
+    parts = zip(images.split(CHUNK), original.split(CHUNK), strict=True)
+    out = [
+        multiscale_structural_similarity_index_measure(a.float(), b.float(), reduction="none", data_range=255.0)
+        for a, b in parts
+    ]
+    return torch.cat([torch.as_tensor(part).reshape(-1) for part in out])
+
+
 def mse(original: Tensor, images: Tensor) -> Tensor:
     """Compute the mean squared error of each picture, in units of the data range.
 
@@ -121,6 +146,24 @@ def psnr(error: float) -> float | None:
         -10 log10(error), at least 0; None for identical pictures, where it is unbounded.
     """
     return -10 * math.log10(error) if error > 0 else None
+
+
+def landmark_nme(original: Found, anonymized: Found) -> float | None:
+    """Compute the mean landmark error over the inter-ocular distance (Sun et al., CVPR 2013).
+
+    Args:
+        original, anonymized: what a detector finds in the same N crops before and after.
+
+    Returns:
+        the mean over the crops in which both times a face was found; None if there are none. `detection_rate` says how
+        many those are.
+    """
+    both = original.found & anonymized.found
+    if not both.any():
+        return None
+    truth, found = original.landmarks[both].double(), anonymized.landmarks[both].double()
+    between_eyes = (truth[:, 0] - truth[:, 1]).norm(dim=1)
+    return float(((truth - found).norm(dim=2).mean(1) / between_eyes).mean())
 
 
 def _check_shapes(name: str, images: Tensor, original: Tensor) -> None:

@@ -42,11 +42,11 @@ PACKAGES = ("ray", "optuna", "torch", "torchvision", "onnxruntime-gpu", "numpy",
 SOURCES = ("anonymizers", "evaluators", "search_spaces", "orchestrator")
 
 UNMEASURED = {
-    "demo": ("lpips", "detection_rate"),
-    "folder": ("lpips", "expression_accuracy", "expression_macro_f1"),
+    "demo": ("lpips", "ms_ssim", "fid", "kid", "detection_rate", "landmark_nme"),
+    "folder": ("lpips", "ms_ssim", "fid", "kid", "expression_accuracy", "expression_macro_f1"),
 }
-"""Metrics without their network or labels: LPIPS' backbone is not at hand, demo faces have no detector, a folder of
-people has no expression labels."""
+"""Metrics without their network, size or labels: the backbones of LPIPS and FID are not at hand, crops of 112 px are
+too small for five scales, demo faces have no detector, a folder of people has no expression labels."""
 
 
 @dataclass(frozen=True)

@@ -77,15 +77,21 @@ def test_landmarks_agree_with_another_detector(detector: Scrfd) -> None:
 @pytest.mark.real
 @needs_data
 def test_aligned_crops_hold_a_face_and_flat_or_noisy_ones_none(detector: Scrfd) -> None:
-    from evaluators.alignment import align
+    from evaluators.alignment import align, similarity
 
-    crops = [align(p, main_face(detector.detect(p), p.shape[1], p.shape[0]).landmarks) for p in pictures()]
+    faces = [main_face(detector.detect(p), p.shape[1], p.shape[0]).landmarks for p in pictures()]
+    crops = [align(p, landmarks) for p, landmarks in zip(pictures(), faces, strict=True)]
     images = torch.from_numpy(np.stack(crops)).permute(0, 3, 1, 2)
-    assert detector(images).tolist() == [True] * len(crops)
+    found = detector(images)
+    assert found.found.tolist() == [True] * len(crops)
+    # What it finds in the crop is what it found in the picture, moved with the crop.
+    moved = np.stack([points @ similarity(points)[:, :2].T + similarity(points)[:, 2] for points in faces])
+    away = (found.landmarks - torch.from_numpy(moved).float()).norm(dim=2)
+    assert float(away.mean()) < 0.05 * 36  # of the distance of the eyes
     noise = torch.randint(0, 256, (4, 3, 112, 112), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     nothing = torch.cat([torch.zeros_like(noise), torch.full_like(noise, 127), torch.full_like(noise, 255), noise])
-    assert not detector(nothing).any()
-    assert detector(nothing[:0]).shape == (0,)
+    assert not detector(nothing).found.any()
+    assert detector(nothing[:0]).landmarks.shape == (0, 5, 2)
 
 
 @pytest.mark.real

@@ -2,12 +2,15 @@ from __future__ import annotations
 
 import math
 
+import cv2
+import numpy as np
 import pytest
 import torch
 from skimage.metrics import mean_squared_error, peak_signal_noise_ratio, structural_similarity
 from torchmetrics.functional.image import structural_similarity_index_measure
 
 from evaluators import realism
+from evaluators.nets import Found
 
 
 def pictures() -> tuple[torch.Tensor, torch.Tensor]:
@@ -80,3 +83,32 @@ def test_what_cannot_be_compared_is_refused() -> None:
         realism.ssim(original[..., :20], realism.ssim_statistics(original))
     with pytest.raises(ValueError, match="at least 11 x 11"):
         realism.ssim_statistics(original[..., :10])
+
+
+def test_five_scales_need_161_pixels_and_fall_with_blur() -> None:
+    generator = torch.Generator().manual_seed(0)
+    coarse = torch.rand(3, 3, 12, 12, generator=generator)
+    images = (torch.nn.functional.interpolate(coarse, (176, 176), mode="bicubic").clamp(0, 1) * 255).to(torch.uint8)
+    assert realism.ms_ssim(images[..., :160, :160], images[..., :160, :160]) is None
+    same = realism.ms_ssim(images, images)
+    assert same is not None
+    torch.testing.assert_close(same, torch.ones(3))
+    means = []
+    for kernel in (5, 31):
+        blurred = torch.from_numpy(
+            np.stack([cv2.GaussianBlur(i.permute(1, 2, 0).numpy(), (kernel, kernel), 0) for i in images])
+        ).permute(0, 3, 1, 2)
+        value = realism.ms_ssim(blurred, images)
+        assert value is not None
+        means.append(float(value.mean()))
+    assert 1 > means[0] > means[1] > 0
+
+
+def test_landmark_error_is_a_share_of_the_distance_of_the_eyes() -> None:
+    points = torch.tensor([[38.0, 50.0], [74.0, 50.0], [56.0, 70.0], [42.0, 92.0], [70.0, 92.0]])
+    before = Found(torch.tensor([True, True, False]), points.repeat(3, 1, 1))
+    moved = points.repeat(3, 1, 1)
+    moved[0, :, 0] += 3.6  # a tenth of the 36 px between the eyes
+    moved[1:] += 1000.0  # not found both times: no part of the mean
+    assert realism.landmark_nme(before, Found(torch.tensor([True, False, True]), moved)) == pytest.approx(0.1, rel=1e-5)
+    assert realism.landmark_nme(before, Found(torch.zeros(3, dtype=torch.bool), moved)) is None
