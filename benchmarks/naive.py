@@ -1,6 +1,6 @@
 """The same 13 configurations as one would write them without this project, side by side in one run.
 
-    uv run python benchmarks/naive.py [--faces 50] [--faces 500]
+    uv run python -m benchmarks.naive [--faces 50] [--faces 500]
 
 The naive program is a Tune function per trial, as in Ray's tutorials: it loads its networks, reads its faces, and
 loops over the pictures one by one with OpenCV and the networks; the clear pictures are embedded again in every trial.

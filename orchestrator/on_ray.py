@@ -6,7 +6,6 @@ driver: ledger row, front <──result── courier <──── Scores ─�
 
 from __future__ import annotations
 
-import functools
 import os
 import shutil
 import tempfile
@@ -22,8 +21,9 @@ from ray import tune
 from ray.tune.search import Searcher
 
 from anonymizers import Anonymizer
-from orchestrator.inprocess import PanelFactory, PanelLike, outcome_of
-from orchestrator.sweep import Outcome, Sweep
+from orchestrator.courier import Courier, PanelActor
+from orchestrator.inprocess import PanelFactory
+from orchestrator.sweep import Sweep
 
 ROOT = str(Path(__file__).resolve().parent.parent)
 
@@ -39,61 +39,6 @@ TUNE_ENVIRONMENT = {
     # Threads that wait spinning slow a panel down several times as soon as anything else runs on its cores.
     "OMP_WAIT_POLICY": "PASSIVE",
 }
-
-
-class _PanelActor:
-    """Keep one panel on one device; Ray's dashboard shows it by name."""
-
-    def __init__(self, make_panel: bytes) -> None:
-        # A pickled reference: Ray keeps its object for good, so that a restarted actor finds it again.
-        self.make_panel = ray.cloudpickle.loads(make_panel)
-
-    @functools.cached_property
-    def panel(self) -> PanelLike:
-        """Make the panel at its first use, so that an error in it reaches the driver with its cause."""
-        make: PanelFactory = ray.get(self.make_panel)
-        return make()
-
-    def describe(self) -> dict[str, Any]:
-        """Return the facts of the panel, once it stands."""
-        return self.panel.describe()
-
-    def score(self, anonymizer: Anonymizer) -> Outcome:
-        """Score a configuration, or say why that failed."""
-        return outcome_of(self.panel, anonymizer)
-
-    def released(self, anonymizer: Anonymizer, count: int) -> NDArray[np.uint8]:
-        """Return (count, H, W, 3) uint8 RGB pictures for the contact sheet."""
-        return self.panel.released(anonymizer, count)
-
-
-class Courier(tune.Trainable):  # type: ignore[misc]
-    """Carry one configuration to a panel and its outcome back; the process is reused from trial to trial."""
-
-    def setup(self, config: dict[str, Any]) -> None:
-        """Remember what to carry."""
-        self.carried = config
-
-    def reset_config(self, new_config: dict[str, Any]) -> bool:
-        """Take the next trial without a new process."""
-        self.carried = new_config
-        return True
-
-    def step(self) -> dict[str, Any]:
-        """Ask the panel; a panel that died is a failed trial with Ray's reason."""
-        panel = ray.get_actor(self.carried["panel"], namespace=self.carried["namespace"])
-        outcome: Outcome
-        try:
-            outcome = ray.get(panel.score.remote(self.carried["anonymizer"]))
-        except ray.exceptions.RayError as error:
-            outcome = f"{type(error).__name__}: {error}"
-        return {"outcome": outcome, "done": True}
-
-    def save_checkpoint(self, checkpoint_dir: str) -> None:
-        """Save nothing: a courier has no state."""
-
-    def load_checkpoint(self, checkpoint: Any) -> None:
-        """Load nothing."""
 
 
 class SweepSearcher(Searcher):  # type: ignore[misc]
@@ -120,14 +65,14 @@ class SweepSearcher(Searcher):  # type: ignore[misc]
             return None if self.sweep.running else Searcher.FINISHED
         panel = self.free.popleft()
         self.carried[trial_id] = (proposal.trial, panel)
-        return {"anonymizer": proposal.anonymizer, "panel": panel, "namespace": self.namespace}
+        return {"anonymizer": ray.cloudpickle.dumps(proposal.anonymizer), "panel": panel, "namespace": self.namespace}
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         """Finish the trial; without an outcome (the courier died, or Ctrl-C) it failed or stays unfinished."""
         trial, panel = self.carried.pop(trial_id)
         self.free.append(panel)
         if result is not None and "outcome" in result:
-            self.sweep.finish(trial, result["outcome"])
+            self.sweep.finish(trial, ray.cloudpickle.loads(result["outcome"]))
         elif error:
             self.sweep.finish(trial, "the courier of this trial died; see Ray's logs")
 
@@ -174,7 +119,7 @@ class OnRay:
         self.names = [f"panel-{tag}-{i}" for i in range(panels)]
         reference = ray.cloudpickle.dumps(ray.put(make_panel))
         share = gpus_per_panel if gpus else 0
-        remote = ray.remote(_PanelActor)
+        remote = ray.remote(PanelActor)
         self.actors = [
             remote.options(name=name, num_cpus=1, num_gpus=share, max_restarts=2, max_task_retries=1).remote(reference)
             for name in self.names
