@@ -160,7 +160,7 @@ def ours(faces: int) -> float:
         MakePanel(protocol_of(faces), None, DEFAULT_OBJECTIVES, "cpu", 1.0), panels=1, gpus_per_panel=0, address=None
     )
     with tempfile.TemporaryDirectory() as folder:
-        facts = {"objectives": objectives}
+        facts = {"name": "naive", "objectives": objectives}
         with (
             Ledger.create(Path(folder) / "ledger.arrow", facts) as ledger,
             PlainProgress(Console(file=StringIO())) as progress,

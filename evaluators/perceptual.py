@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from torchvision import models
 
 BATCH = 32
 SHIFT = (-0.030, -0.088, -0.188)
@@ -23,10 +22,10 @@ SCALE = (0.458, 0.448, 0.450)
 """Normalization of RGB in [-1, 1] by the mean and deviation of ImageNet, as both papers' code has it."""
 
 # Which layers of torchvision's `features` end a stage whose output is compared.
-STAGES: dict[str, tuple[Callable[..., nn.Module], tuple[int, ...]]] = {
-    "alex": (models.alexnet, (1, 4, 7, 9, 11)),
-    "squeeze": (models.squeezenet1_1, (1, 4, 7, 9, 10, 11, 12)),
-    "vgg": (models.vgg16, (3, 8, 15, 22, 29)),
+STAGES: dict[str, tuple[str, tuple[int, ...]]] = {
+    "alex": ("alexnet", (1, 4, 7, 9, 11)),
+    "squeeze": ("squeezenet1_1", (1, 4, 7, 9, 10, 11, 12)),
+    "vgg": ("vgg16", (3, 8, 15, 22, 29)),
 }
 
 
@@ -132,9 +131,11 @@ class LPIPS(_Perceptual):
         """
         if backbone not in STAGES:
             raise ValueError(f"LPIPS: expected a backbone of {sorted(STAGES)}, got {backbone!r}; choose one of them")
-        build, ends = STAGES[backbone]
+        name, ends = STAGES[backbone]
+        from torchvision import models  # imports torch's compiler, for seconds, which ST-LPIPS does without
+
         with torch.device("meta"):
-            trunk = build(weights=None).get_submodule("features")
+            trunk = models.get_model(name, weights=None).get_submodule("features")
         own = {
             key.removeprefix("features."): value.detach().clone()
             for key, value in sorted(backbone_state.items())
@@ -143,7 +144,7 @@ class LPIPS(_Perceptual):
         expected = {key: tuple(value.shape) for key, value in trunk.state_dict().items()}
         if (got := {key: tuple(value.shape) for key, value in own.items()}) != expected:
             raise ValueError(
-                f"LPIPS: expected the state of torchvision's {build.__name__}, with {len(expected)} tensors under "
+                f"LPIPS: expected the state of torchvision's {name}, with {len(expected)} tensors under "
                 f"features., got {len(got)} of which {len(got.items() & expected.items())} fit; pull the backbone again"
             )
         trunk.load_state_dict(own, assign=True)

@@ -8,7 +8,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
+from scipy.optimize import minimize
 from torch import Tensor
 from torch.nn import functional
 
@@ -43,16 +46,20 @@ def fit(features: Tensor, answer: Tensor, classes: int, *, ridge: float = RIDGE)
     mean, scale = features.mean(0), features.std(0, correction=0)
     scale = torch.where(scale > 1e-6, scale, torch.ones_like(scale))
     x = (features - mean) / scale
-    weight = torch.zeros(x.shape[1], classes, device=x.device, requires_grad=True)
-    bias = torch.zeros(classes, device=x.device, requires_grad=True)
-    optimizer = torch.optim.LBFGS([weight, bias], max_iter=ITERATIONS, history_size=10, line_search_fn="strong_wolfe")
+    dimension, count = x.shape[1], len(x)
+    target = functional.one_hot(answer, classes).to(x)
 
-    def closure() -> Tensor:
-        optimizer.zero_grad()
-        loss = functional.cross_entropy(x @ weight + bias, answer) + 0.5 * ridge * weight.square().sum()
-        loss.backward()
-        return loss
+    def objective(flat: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        head = torch.from_numpy(flat).to(x).view(dimension + 1, classes)
+        weight, bias = head[:-1], head[-1]
+        log_p = (x @ weight + bias).log_softmax(1)
+        error = (log_p.exp() - target) / count
+        slope = torch.cat([x.T @ error + ridge * weight, error.sum(0, keepdim=True)])
+        loss = -(log_p * target).sum() / count + 0.5 * ridge * weight.square().sum()
+        return float(loss), slope.flatten().cpu().double().numpy()
 
-    with torch.enable_grad():
-        optimizer.step(closure)
-    return Head(mean, scale, weight.detach(), bias.detach())
+    # scipy's optimizer and not torch's, whose first use imports torch's compiler for seconds.
+    start = np.zeros((dimension + 1) * classes)
+    found = minimize(objective, start, jac=True, method="L-BFGS-B", options={"maxiter": ITERATIONS})
+    head = torch.from_numpy(found.x).to(x).view(dimension + 1, classes)
+    return Head(mean, scale, head[:-1], head[-1])

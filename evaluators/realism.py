@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torchmetrics.functional.image import multiscale_structural_similarity_index_measure
 
 from evaluators.nets import Found
 
@@ -106,6 +105,8 @@ def ms_ssim(images: Tensor, original: Tensor) -> Tensor | None:
     _check_shapes("ms_ssim", images, original)
     if min(images.shape[-2:]) < MS_SSIM_SIZE:
         return None
+    from torchmetrics.functional.image import multiscale_structural_similarity_index_measure  # seconds to import
+
     parts = zip(images.split(CHUNK), original.split(CHUNK), strict=True)
     out = [
         multiscale_structural_similarity_index_measure(a.float(), b.float(), reduction="none", data_range=255.0)

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from evaluators.conventions import DETECTOR, DETECTOR_SHA256, RESEARCH, checked
 from evaluators.demo_nets import load_demo_embedder, load_demo_held_out, load_demo_teacher
-from evaluators.detection import Scrfd
 from evaluators.nets import Nets
-from evaluators.onnx_nets import OnnxEmbedder, OnnxTeacher
 from evaluators.perceptual import STLPIPS
+
+if TYPE_CHECKING:
+    from evaluators.detection import Scrfd
 
 
 def load_nets(models: Path | None, *, device: torch.device | str = "cpu", threads: int | None = None) -> Nets:
@@ -47,6 +48,8 @@ def load_nets(models: Path | None, *, device: torch.device | str = "cpu", thread
 
 def load_detector(folder: Path, *, threads: int | None = None) -> Scrfd:
     """Load the SCRFD detector of a folder of models."""
+    from evaluators.detection import Scrfd  # insightface and ONNX Runtime: a second that the demo does without
+
     return Scrfd(checked(folder / DETECTOR, DETECTOR_SHA256), threads=threads)
 
 
@@ -67,6 +70,8 @@ def load_models(
     Raises:
         ValueError: if a file is missing or another one than declared.
     """
+    from evaluators.onnx_nets import OnnxEmbedder, OnnxTeacher
+
     loaded: dict[str, Any] = {
         "embedder": OnnxEmbedder(folder, embedder, threads=threads, device=device),
         "held_out": OnnxEmbedder(folder, held_out, threads=threads, device=device),

@@ -21,8 +21,9 @@ from ray import tune
 from ray.tune.search import Searcher
 
 from anonymizers import Anonymizer
-from orchestrator.courier import Courier, PanelActor
+from orchestrator.courier import Courier
 from orchestrator.inprocess import PanelFactory
+from orchestrator.panel_actor import PanelActor
 from orchestrator.sweep import Sweep
 
 ROOT = str(Path(__file__).resolve().parent.parent)
