@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -25,6 +25,8 @@ PEOPLE = {"embedder": (0, 800, 10), "held_out": (2000, 1100, 10), "teacher": (40
 EPOCHS = {"embedder": 8, "held_out": 8, "teacher": 8}
 TEST_PERSON = 9_000
 """First of the people on whom a trained network is measured; protocols use others still."""
+FRESH_PERSON = 20_000
+"""First of the people on whom nothing was ever trained, chosen or looked at."""
 BATCH = 128
 GOALS = {"embedder": 0.95, "held_out": 0.95, "teacher": 0.90}
 
@@ -140,10 +142,16 @@ def train(net: str, *, people: int | None = None, epochs: int | None = None) -> 
 
 
 @torch.inference_mode()
-def measure(net: str, module: nn.Module) -> float:
-    """Measure on unseen people: rank-1 of 100 people with one gallery picture each, or accuracy on 700 faces."""
+def measure(net: str, module: nn.Module, first: int = TEST_PERSON) -> float:
+    """Measure on unseen people: rank-1 of 100 people with one gallery picture each, or accuracy on 700 faces.
+
+    Args:
+        net: embedder, held_out or teacher.
+        module: the network, in evaluation mode.
+        first: number of the first of the 100 people.
+    """
     pictures = 7 if net == "teacher" else 4
-    faces = demo.people(TEST_PERSON, 100, pictures, seed=SEED + 1)
+    faces = demo.people(first, 100, pictures, seed=SEED + 1)
     out = torch.cat([module(part.float() / 255) for part in faces.images.split(100)])
     if net == "teacher":
         return float((out.argmax(1) == faces.expression).double().mean())
@@ -165,7 +173,18 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=WEIGHTS, help="folder of the weights")
     parser.add_argument("--people", type=int, help="train on fewer people, for a trial")
     parser.add_argument("--epochs", type=int, help="train for fewer epochs, for a trial")
+    parser.add_argument("--measure", type=int, metavar="GROUPS", help="train nothing: measure on so many fresh groups")
     options = parser.parse_args()
+    if options.measure:
+        for net in options.net or PEOPLE:
+            module = build(net)
+            module.load_state_dict(load_file(options.out / f"demo_{net}.safetensors"))
+            module.eval()
+            with torch.no_grad():
+                figures = [measure(net, module, FRESH_PERSON + 100 * i) for i in range(options.measure)]
+            mean = sum(figures) / len(figures)
+            print(f"{net}: mean {mean:.3f}, {min(figures):.3f} to {max(figures):.3f} on {len(figures)} groups of 100")
+        return
     for net in options.net or PEOPLE:
         module = train(net, people=options.people, epochs=options.epochs)
         figure = measure(net, module)

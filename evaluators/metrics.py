@@ -31,8 +31,11 @@ class Metric:
     description: str
 
 
+_ISO = "ISO/IEC 19795-1"
+
+
 def _rank(k: int, attacker: str, description: str) -> Metric:
-    return Metric("min", 0, 1, "", 1, True, "ISO/IEC 19795-1", f"rank-{k} of {attacker}: {description}")
+    return Metric("min", 0, 1, "", 1, True, _ISO, f"rank-{k} of {attacker}: {description}")
 
 
 _ATTACKERS = {
@@ -48,7 +51,31 @@ _OWN = "as defined here"
 METRICS: dict[str, Metric] = {
     **{f"rank1_{name}": _rank(1, name, text) for name, text in _ATTACKERS.items()},
     "rank1_worst": _rank(1, "the strongest attacker", "the largest of the attackers' rates"),
-    **{f"rank5_{name}": _rank(5, name, text) for name, text in _ATTACKERS.items()},
+    **{f"rank{k}_{name}": _rank(k, name, text) for k in (5, 10) for name, text in _ATTACKERS.items()},
+    **{
+        f"tar_at_far_1e{n}": Metric(
+            "min",
+            0,
+            1,
+            "",
+            1,
+            False,
+            _ISO,
+            f"genuine pairs accepted where 1 impostor in 1e{n} is, strongest attacker",
+        )
+        for n in (2, 3, 4)
+    },
+    "eer": Metric("max", 0, 1, "", 0, False, _ISO, "equal error rate of the strongest attacker"),
+    "auc": Metric("min", 0, 1, "", 1, False, "Hanley and McNeil 1982", "area under the ROC of the strongest attacker"),
+    "d_prime": Metric(
+        "min", None, None, "", 10, False, "Green and Swets 1966", "distance of genuine and impostor scores, strongest"
+    ),
+    "fnir_at_fpir_1e2": Metric(
+        "max", 0, 1, "", 0, False, _ISO, "enrolled people missed where one stranger in 100 is named, strongest attacker"
+    ),
+    "linkability_auc": Metric(
+        "min", 0, 1, "", 1, False, "Hanley and McNeil 1982", "anonymized against anonymized: same person or not"
+    ),
     "advantage": Metric(
         "min",
         None,

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from anonymizers import ANONYMIZERS, Anonymizer, Faces
-from evaluators import expression, realism, statistics
+from evaluators import expression, pairs, realism, statistics
 from evaluators.attackers import ADAPTIVE, ATTACKERS, Clear, Evidence
 from evaluators.distribution import frechet, kid
 from evaluators.identity import rank_credit
@@ -22,6 +22,7 @@ from evaluators.nets import Nets
 from evaluators.protocol import Protocol
 from evaluators.reader import fit
 from evaluators.scores import Scores
+from evaluators.tally import Tally
 
 REPLICATES = 2_000
 
@@ -66,6 +67,7 @@ class Panel:
         self.probe_found = nets.detector(self.clear.probe.images) if nets.detector else None
         self.probe_inception = nets.inception(self.clear.probe.images) if nets.inception else None
         self.draws = statistics.person_draws(self.clear.people, REPLICATES, protocol.seed)
+        self.absent = pairs.absent_people(self.clear.people, protocol.seed).to(self.device)
         self.temperature = self._temperature()
         self._cache: dict[str, Scores] = {}
         self.ceiling = self.score(ANONYMIZERS["identity"]())
@@ -114,7 +116,7 @@ class Panel:
     def _score(self, anonymizer: Anonymizer) -> Scores:
         start = time.perf_counter()
         evidence = self._evidence(anonymizer)
-        tally = _Tally(self.clear.probe_person.cpu(), self.draws, self.objectives)
+        tally = Tally(self.clear.probe_person.cpu(), self.draws, self.objectives)
         self._attack(evidence, tally)
         self._read(evidence, tally)
         self._look(evidence, tally)
@@ -128,15 +130,18 @@ class Panel:
             seconds=time.perf_counter() - start,
         )
 
-    def _attack(self, evidence: Evidence, tally: _Tally) -> None:
+    def _attack(self, evidence: Evidence, tally: Tally) -> None:
         """Let every attacker name the probes; the strongest is what counts."""
         person = self.clear.probe_person
+        scores = {name: identify(evidence) for name, identify in ATTACKERS.items()}
         credits: dict[str, Tensor] = {}
-        for name, identify in ATTACKERS.items():
-            scores = identify(evidence)
-            credits[name] = rank_credit(scores, person, 1).cpu()
+        for name, matrix in scores.items():
+            credits[name] = rank_credit(matrix, person, 1).cpu()
             tally.rate(f"rank1_{name}", credits[name])
-            tally.rate(f"rank5_{name}", rank_credit(scores, person, 5).cpu())
+            for k in (5, 10):
+                tally.rate(f"rank{k}_{name}", rank_credit(matrix, person, k).cpu())
+        tally.values.update(pairs.strongest(scores, person, self.absent))
+        tally.values["linkability_auc"] = pairs.auc(*pairs.within_pairs(evidence.probe_embedding, person))
         strongest = max(credits, key=lambda name: float(credits[name].mean()))
         replicates = torch.stack([tally.mean_replicates(credit) for credit in credits.values()]).amax(0)
         # The replicates of the maximum, widened to the adjusted Wilson interval of the strongest attacker: a plain
@@ -156,7 +161,7 @@ class Panel:
         cosine = (self.clear.probe_embedding * evidence.probe_embedding).sum(1)
         tally.mean("hifd_privacy", 0.5 * (1 - cosine))
 
-    def _read(self, evidence: Evidence, tally: _Tally) -> None:
+    def _read(self, evidence: Evidence, tally: Tally) -> None:
         """Ask the teacher, unprepared and adapted, for the expression."""
         clear = self.clear
         reference, answered = clear.probe_reading, evidence.probe_reading
@@ -183,7 +188,7 @@ class Panel:
                 expression.macro_f1(tally.confusion(label[known], answer[known], classes, known).sum(0))
             )
 
-    def _look(self, evidence: Evidence, tally: _Tally) -> None:
+    def _look(self, evidence: Evidence, tally: Tally) -> None:
         """Compare the pictures themselves."""
         for net in self.nets.perceptual:
             tally.mean(net.name, net.distance_to(self.probe_perceptual[net.name], evidence.probe))
@@ -231,54 +236,6 @@ class Panel:
                 f"{clear['expression_kappa_adapted']:.3f}; give more faces of attacker people "
                 f"(here {len(self.protocol.attacker)}) or another teacher"
             )
-
-
-class _Tally:
-    """Collect values, intervals and replicates of one configuration."""
-
-    def __init__(self, person: Tensor, draws: Tensor, objectives: Sequence[str]) -> None:
-        self.person = person
-        self.draws = draws
-        self.objectives = objectives
-        self.values: dict[str, float | None] = {}
-        self.intervals: dict[str, tuple[float, float]] = {}
-        self.replicates: dict[str, NDArray[np.float32]] = {}
-
-    def put(
-        self, name: str, value: float, interval: tuple[float, float] | None = None, replicates: Tensor | None = None
-    ) -> None:
-        self.values[name] = value
-        if interval is not None:
-            self.intervals[name] = interval
-        if replicates is not None and name in self.objectives:
-            self.replicates[name] = replicates.numpy().astype(np.float32)
-
-    def mean_replicates(self, value: Tensor) -> Tensor:
-        return statistics.mean_replicates(value.double(), self.person, self.draws)
-
-    def rate(self, name: str, value: Tensor) -> None:
-        """Put a mean of (N,) values in [0, 1] with its adjusted Wilson interval."""
-        interval = statistics.wilson_interval(value, self.person)
-        self.put(name, float(value.mean()), interval, self.mean_replicates(value) if name in self.objectives else None)
-
-    def mean(self, name: str, value: Tensor) -> None:
-        """Put a mean of (N,) values with its bootstrap interval."""
-        value = value.double().cpu()
-        replicates = self.mean_replicates(value)
-        self.put(name, float(value.mean()), statistics.percentile_interval(replicates), replicates)
-
-    def confusion(self, reference: Tensor, answer: Tensor, classes: int, known: Tensor | None = None) -> Tensor:
-        person = self.person if known is None else self.person[known.cpu()]
-        people = self.draws.shape[1]
-        return expression.confusion_by_person(reference.cpu(), answer.cpu(), person, people, classes)
-
-    def kappa(self, name: str, reference: Tensor, answer: Tensor, classes: int) -> None:
-        """Put Cohen's kappa of two (N,) answers with its bootstrap interval."""
-        confusion = self.confusion(reference, answer, classes)
-        replicates = expression.kappa_replicates(confusion, self.draws)
-        self.put(
-            name, float(expression.kappa(confusion.sum(0))), statistics.percentile_interval(replicates), replicates
-        )
 
 
 def _labels(faces: Faces, names: Sequence[str], classes: Sequence[str]) -> Tensor:

@@ -22,6 +22,11 @@ SPACES: dict[str, SearchSpace] = {
         configurations=tuple(KSame(k=k) for k in (2, 5, 10, 20, 50)),
         description="Five values of k for k-Same-Pixel over the whole crop.",
     ),
+    "adaptive_five": SearchSpace(
+        "adaptive_five",
+        configurations=(Blur(kernel=31), Blur(kernel=71), Pixelate(block=8), Pixelate(block=24), Blackout()),
+        description="The five configurations whose adaptive attackers a study reported at 0.00, for want of pictures.",
+    ),
     # Blackout has nothing to search and is an anchor of every sweep: trials are not spent on it here.
     "classical": SearchSpace(
         "classical",

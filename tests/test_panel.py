@@ -36,6 +36,9 @@ def test_the_identity_transform_is_the_ceiling(panel: Panel) -> None:
     assert clear.values["psnr"] is None
     assert clear["expression_accuracy"] >= 0.9
     assert clear["expression_kappa_adapted"] > 0.7
+    assert clear["frechet_embedding"] == pytest.approx(0, abs=1e-6)
+    assert clear["eer"] < 0.02
+    assert clear["auc"] > 0.99
 
 
 def test_blackout_is_chance(panel: Panel) -> None:
@@ -45,6 +48,9 @@ def test_blackout_is_chance(panel: Panel) -> None:
         low, high = black.intervals[name]
         assert low <= black.chance_rank1 <= high
     assert black["advantage"] == pytest.approx(0, abs=1e-9)
+    assert black["auc"] == black["linkability_auc"] == black["eer"] == 0.5
+    assert black["tar_at_far_1e2"] == 0
+    assert black["d_prime"] == pytest.approx(0, abs=1e-9)
     assert black["expression_kappa"] == pytest.approx(0, abs=1e-9)
     assert black["expression_kappa_adapted"] == pytest.approx(0, abs=1e-9)
     assert black["expression_agreement"] == pytest.approx(black["expression_agreement_chance"])
@@ -54,8 +60,11 @@ def test_the_strongest_attacker_counts_and_what_cannot_be_measured_is_none(panel
     scores = panel.score(Blur(kernel=41))
     attackers = [scores[f"rank1_{name}"] for name in ("fixed", "parrot", "retrained")]
     assert scores["rank1_worst"] == max(attackers)
-    assert scores.values["lpips"] is None
-    assert scores.values["detection_rate"] is None
+    for name in ("lpips", "fid", "kid", "ms_ssim", "detection_rate", "landmark_nme", "tar_at_far_1e4"):
+        assert scores.values[name] is None
+    # The strongest attacker's figures are no weaker than those of the clear gallery alone.
+    assert 0 < scores["tar_at_far_1e2"] <= 1
+    assert 0 < scores["eer"] < 0.5 < scores["auc"] < 1
     assert set(scores.values) == set(METRICS)
     for name, (low, high) in scores.intervals.items():
         assert low <= scores[name] + 1e-9, name

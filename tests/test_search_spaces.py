@@ -131,6 +131,7 @@ def test_the_named_spaces() -> None:
     assert {name: space.size for name, space in SPACES.items()} == {
         "classical_grid": 13,
         "k_same_grid": 5,
+        "adaptive_five": 5,
         "classical": 55 * 2 + 55 * 2 + 49 * 2 * 2,
     }
     for name, space in SPACES.items():
@@ -177,7 +178,7 @@ def test_a_space_is_loaded_by_name_or_import(monkeypatch: pytest.MonkeyPatch) ->
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("atlantis", "expected one of classical_grid, k_same_grid, classical, or package.module:NAME, got 'atlantis'"),
+        ("atlantis", "expected one of classical_grid, k_same_grid, adaptive_five, classical, or package.module:NAME, got 'atlantis'"),
         ("no.such.module:SPACE", "No module named 'no'"),
         ("json:SPACE", "has no attribute 'SPACE'"),
         ("json:dumps", "expected a SearchSpace, got function"),

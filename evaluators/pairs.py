@@ -1,0 +1,173 @@
+"""Verification: is it the same person? Rates of genuine and impostor comparisons (ISO/IEC 19795-1)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+FARS = {"tar_at_far_1e2": 1e-2, "tar_at_far_1e3": 1e-3, "tar_at_far_1e4": 1e-4}
+FPIR = 1e-2
+ABSENT = 5
+"""One person in so many is left out of the gallery in the open-set search."""
+CARRY = 10
+"""Impostor pairs that must lie above the threshold for a rate at a false accept rate to be reported."""
+
+
+def split_pairs(scores: Tensor, person: Tensor) -> tuple[Tensor, Tensor]:
+    """Split the scores of an attacker into those of the right person and those of all others.
+
+    Args:
+        scores: (N, P) float, larger is likelier.
+        person: (N,) int64 in [0, P), who it is.
+
+    Returns:
+        genuine (N,) and impostor (N (P - 1),) float64.
+    """
+    own = torch.zeros_like(scores, dtype=torch.bool).scatter_(1, person[:, None], True)
+    return scores[own].double(), scores[~own].double()
+
+
+def within_pairs(embedding: Tensor, person: Tensor) -> tuple[Tensor, Tensor]:
+    """Compare every picture with every other, for linkability.
+
+    Args:
+        embedding: (N, D) float32, unit norm.
+        person: (N,) int64, who is on each.
+
+    Returns:
+        genuine and impostor cosine, float64, each pair once.
+    """
+    cosine = (embedding.double() @ embedding.double().T).float().double()
+    upper = torch.ones_like(cosine, dtype=torch.bool).triu(1)
+    same = person[:, None] == person[None, :]
+    return cosine[same & upper], cosine[~same & upper]
+
+
+def auc(genuine: Tensor, impostor: Tensor) -> float:
+    """Compute the area under the ROC: how often a genuine pair scores above an impostor, ties counted half.
+
+    Args:
+        genuine: (G,) float64, at least one.
+        impostor: (I,) float64, at least one.
+    """
+    ordered = impostor.sort().values
+    below = torch.searchsorted(ordered, genuine)
+    not_above = torch.searchsorted(ordered, genuine, right=True)
+    return float((below + not_above).double().mean() / (2 * len(impostor)))
+
+
+def tar_at_far(genuine: Tensor, impostor: Tensor, far: float) -> float | None:
+    """Compute the share of genuine pairs that are accepted where at most a share `far` of the impostors is.
+
+    A pair is accepted if it scores above the threshold; the threshold is the least impostor score that keeps the
+    rate, so that ties with impostors are never accepted in its favor.
+
+    Args:
+        genuine: (G,) float64.
+        impostor: (I,) float64.
+        far: false accept rate in (0, 1).
+
+    Returns:
+        the rate, or None with fewer than 10 / far impostor pairs, which do not carry it.
+    """
+    if len(impostor) * far < CARRY:
+        return None
+    allowed = int(len(impostor) * far + 1e-9)
+    threshold = impostor.topk(allowed + 1).values[-1]
+    return float((genuine > threshold).double().mean())
+
+
+def eer(genuine: Tensor, impostor: Tensor) -> float:
+    """Compute the equal error rate, on the segment between the two thresholds where the error rates cross.
+
+    Args:
+        genuine: (G,) float64.
+        impostor: (I,) float64.
+    """
+    values, place = torch.cat([genuine, impostor]).unique(return_inverse=True)
+    own = torch.bincount(place[: len(genuine)], minlength=len(values)).double()
+    other = torch.bincount(place[len(genuine) :], minlength=len(values)).double()
+    zero = own.new_zeros(1)
+    # Accepting what scores above each value in turn, from everything to nothing.
+    false_reject = torch.cat([zero, own.cumsum(0)]) / len(genuine)
+    false_accept = 1 - torch.cat([zero, other.cumsum(0)]) / len(impostor)
+    gap = false_reject - false_accept
+    i = int((gap >= 0).nonzero()[0, 0])
+    if gap[i] == 0:
+        return float(false_reject[i])
+    share = float(gap[i] / (gap[i] - gap[i - 1]))
+    return float(false_reject[i] + share * (false_reject[i - 1] - false_reject[i]))
+
+
+def d_prime(genuine: Tensor, impostor: Tensor) -> float | None:
+    """Compute the distance of the two means in units of the root of the mean of the two variances.
+
+    Returns:
+        None where nothing varies, as on a constant picture.
+    """
+    spread = float(((genuine.var(correction=0) + impostor.var(correction=0)) / 2).sqrt())
+    return float(genuine.mean() - impostor.mean()) / spread if spread > 0 else None
+
+
+def fnir_at_fpir(scores: Tensor, person: Tensor, absent: Tensor, fpir: float) -> float | None:
+    """Compute how often a search misses an enrolled person where at most a share `fpir` of strangers is named.
+
+    Args:
+        scores: (N, P) float of all evaluation people, larger is likelier.
+        person: (N,) int64 in [0, P), who it is.
+        absent: (P,) bool, who is left out of the gallery: their pictures are the strangers.
+        fpir: false positive identification rate in (0, 1).
+
+    Returns:
+        the share of enrolled people's probes that are not named, first and above the threshold; None with fewer than
+        1 / fpir strangers' pictures.
+    """
+    enrolled = scores[:, ~absent]
+    stranger = absent[person]
+    if int(stranger.sum()) * fpir < 1:
+        return None
+    best = enrolled.amax(1)
+    allowed = int(int(stranger.sum()) * fpir + 1e-9)
+    threshold = best[stranger].topk(allowed + 1).values[-1]
+    own = scores.gather(1, person[:, None])[:, 0]
+    named = (own > threshold) & (own >= best) & ~stranger
+    return 1 - float(named.sum()) / int((~stranger).sum())
+
+
+def absent_people(people: int, seed: int) -> Tensor:
+    """Draw who is left out of the gallery in the open-set search: (P,) bool, a fifth of the people."""
+    drawn = torch.randperm(people, generator=torch.Generator().manual_seed(seed))[: people // ABSENT]
+    return torch.zeros(people, dtype=torch.bool).scatter_(0, drawn, True)
+
+
+def strongest(scores: Mapping[str, Tensor], person: Tensor, absent: Tensor) -> dict[str, float | None]:
+    """Compute every verification and open-set figure, each of the attacker whom it favors most.
+
+    Args:
+        scores: attacker -> (N, P) float, larger is likelier.
+        person: (N,) int64 in [0, P), who it is.
+        absent: (P,) bool of `absent_people`.
+
+    Returns:
+        a value per column, None where the pairs do not carry it.
+    """
+    found: dict[str, list[float | None]] = {}
+    for matrix in scores.values():
+        genuine, impostor = split_pairs(matrix, person)
+        # The equal error rate and the misses are lower for the stronger attacker: turned around, and back below.
+        one = {name: tar_at_far(genuine, impostor, far) for name, far in FARS.items()}
+        one |= {"auc": auc(genuine, impostor), "d_prime": d_prime(genuine, impostor)}
+        missed = fnir_at_fpir(matrix, person, absent, FPIR)
+        one |= {"eer": -eer(genuine, impostor), "fnir_at_fpir_1e2": None if missed is None else -missed}
+        for name, value in one.items():
+            found.setdefault(name, []).append(value)
+    out: dict[str, float | None] = {}
+    for name, values in found.items():
+        known = [value for value in values if value is not None]
+        out[name] = max(known) if known else None
+    for name in ("eer", "fnir_at_fpir_1e2"):
+        value = out[name]
+        out[name] = None if value is None else -value
+    return out

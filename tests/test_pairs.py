@@ -1,0 +1,102 @@
+"""Verification against scikit-learn, nested loops, and Gaussians whose rates are known."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from sklearn.metrics import roc_auc_score, roc_curve
+
+from evaluators import pairs
+
+
+def scores(seed: int, ties: bool) -> tuple[torch.Tensor, torch.Tensor]:
+    rng = np.random.default_rng(seed)
+    genuine, impostor = rng.normal(1.2, 1, 300), rng.normal(0, 1, 4000)
+    if ties:
+        genuine, impostor = genuine.round(1), impostor.round(1)
+    return torch.from_numpy(genuine), torch.from_numpy(impostor)
+
+
+@pytest.mark.parametrize("ties", [False, True])
+def test_auc_and_tar_are_scikit_learns(ties: bool) -> None:
+    genuine, impostor = scores(0, ties)
+    truth = np.r_[np.ones(len(genuine)), np.zeros(len(impostor))]
+    value = np.r_[genuine.numpy(), impostor.numpy()]
+    assert pairs.auc(genuine, impostor) == pytest.approx(roc_auc_score(truth, value), abs=1e-12)
+    false, true, _ = roc_curve(truth, value, drop_intermediate=False)
+    for far in (0.1, 0.01):
+        expected = true[false <= far + 1e-12].max()
+        assert pairs.tar_at_far(genuine, impostor, far) == pytest.approx(expected, abs=1e-12)
+
+
+@pytest.mark.parametrize("ties", [False, True])
+def test_eer_lies_where_a_nested_loop_finds_the_crossing(ties: bool) -> None:
+    genuine, impostor = scores(1, ties)
+    points = []
+    for threshold in [-np.inf, *np.unique(np.r_[genuine.numpy(), impostor.numpy()])]:
+        points.append((float((genuine <= threshold).double().mean()), float((impostor > threshold).double().mean())))
+    for (reject, accept), (next_reject, next_accept) in zip(points, points[1:], strict=False):
+        if next_reject >= next_accept:
+            t = (accept - reject) / ((next_reject - reject) + (accept - next_accept))
+            expected = reject + t * (next_reject - reject)
+            break
+    assert pairs.eer(genuine, impostor) == pytest.approx(expected, abs=1e-12)
+
+
+def test_gaussians_have_the_d_prime_and_eer_of_their_distance() -> None:
+    rng = np.random.default_rng(2)
+    genuine, impostor = (torch.from_numpy(rng.normal(m, 1, 200_000)) for m in (2.0, 0.0))
+    assert pairs.d_prime(genuine, impostor) == pytest.approx(2, abs=0.02)
+    assert pairs.eer(genuine, impostor) == pytest.approx(0.1587, abs=0.003)  # the normal distribution at -1
+
+
+def test_a_rate_that_the_pairs_do_not_carry_is_none() -> None:
+    genuine, impostor = scores(3, False)
+    assert pairs.tar_at_far(genuine, impostor, 1e-3) is None  # 4,000 pairs: 4 above the threshold
+    assert pairs.tar_at_far(genuine, impostor, 1e-2) is not None
+
+
+def test_a_constant_score_separates_nothing() -> None:
+    same = torch.zeros(50, dtype=torch.float64), torch.zeros(2000, dtype=torch.float64)
+    assert pairs.auc(*same) == 0.5
+    assert pairs.eer(*same) == 0.5
+    assert pairs.tar_at_far(*same, 0.01) == 0
+    assert pairs.d_prime(*same) is None
+
+
+def test_the_matrix_splits_into_own_and_other() -> None:
+    matrix = torch.tensor([[1.0, 2, 3], [4, 5, 6]])
+    genuine, impostor = pairs.split_pairs(matrix, torch.tensor([2, 0]))
+    assert genuine.tolist() == [3, 4]
+    assert impostor.tolist() == [1, 2, 5, 6]
+
+
+def test_linkability_compares_each_pair_once() -> None:
+    generator = torch.Generator().manual_seed(0)
+    embedding = torch.nn.functional.normalize(torch.randn(9, 4, generator=generator), dim=1)
+    person = torch.tensor([0, 0, 0, 1, 1, 1, 2, 2, 2])
+    genuine, impostor = pairs.within_pairs(embedding, person)
+    loops: dict[bool, list[float]] = {True: [], False: []}
+    for i in range(9):
+        for j in range(i + 1, 9):
+            loops[bool(person[i] == person[j])].append(float(embedding[i] @ embedding[j]))
+    torch.testing.assert_close(genuine, torch.tensor(loops[True], dtype=torch.float64), atol=1e-6, rtol=0)
+    torch.testing.assert_close(impostor, torch.tensor(loops[False], dtype=torch.float64), atol=1e-6, rtol=0)
+
+
+def test_open_set_search_by_a_nested_loop() -> None:
+    generator = torch.Generator().manual_seed(1)
+    people, each = 50, 6
+    person = torch.arange(people).repeat_interleave(each)
+    matrix = torch.randn(people * each, people, generator=generator)
+    matrix[torch.arange(len(person)), person] += 3
+    absent = torch.arange(people) % 2 == 0  # 150 strangers' pictures
+    got = pairs.fnir_at_fpir(matrix, person, absent, 0.02)
+    best = [max(float(s) for p, s in enumerate(row) if not absent[p]) for row in matrix]
+    strangers = sorted((b for b, p in zip(best, person, strict=True) if absent[p]), reverse=True)
+    threshold = strangers[3]  # three of 150 may be named
+    enrolled = [i for i, p in enumerate(person) if not absent[p]]
+    missed = [i for i in enrolled if not (matrix[i, person[i]] > threshold and float(matrix[i, person[i]]) >= best[i])]
+    assert got == pytest.approx(len(missed) / len(enrolled), abs=1e-12)
+    assert pairs.fnir_at_fpir(matrix, person, absent, 0.001) is None
