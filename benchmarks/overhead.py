@@ -93,6 +93,7 @@ def panel_ratio(faces: int) -> tuple[float, float, float]:
             nets.embedder(probe)
             nets.embedder(gallery)
             nets.embedder(gallery)  # mirrored, in the second rehearsal
+            nets.embedder(attacker)
             nets.teacher(probe)
             nets.teacher(attacker)
             perceptual.features(probe)

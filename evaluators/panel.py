@@ -276,5 +276,6 @@ def _clear(protocol: Protocol, nets: Nets, device: torch.device) -> Clear:
         probe_embedding=nets.embedder(probe.images),
         gallery_embedding=nets.embedder(gallery.images),
         probe_reading=reading,
+        attacker_embedding=nets.embedder(attacker.images),
         attacker_answer=attacker_answer,
     )

@@ -22,7 +22,7 @@ ASKED = "asked"
 """Status of a row that says in the ledger that a configuration was proposed, before it is known what comes of it."""
 REPLICATES = "replicates."
 """Prefix of the ledger's columns of bootstrap replicates, which do not go into the tables."""
-KEY_COLUMNS = ("rank1_fixed", "rank1_parrot", "rank1_retrained", "st_lpips")
+KEY_COLUMNS = ("rank1_fixed", "rank1_parrot", "rank1_retrained", "rank1_mapped", "st_lpips")
 """Metrics shown beside the objectives wherever the front is printed."""
 FACTS = ("n_probe", "n_people", "chance_rank1")
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch.nn import functional
 
-from evaluators.attackers import retrained
-from evaluators.identity import rank_credit
+from evaluators.attackers import mapped, retrained
+from evaluators.identity import person_scores, rank_credit
 
 PEOPLE, PICTURES, DIMENSION = 40, 6, 64
 
@@ -60,3 +62,41 @@ def test_the_same_seed_trains_the_same_attacker() -> None:
     gallery, probe, person = planted(1.0)
     first, second = (retrained.classify(retrained.enroll(gallery, person, PEOPLE, seed=7), probe) for _ in range(2))
     assert torch.equal(first, second)
+
+
+def others(count: int, seed: int) -> torch.Tensor:
+    """Give each of other people a direction and one picture."""
+    generator = torch.Generator().manual_seed(seed)
+    return functional.normalize(torch.randn(count, DIMENSION, generator=generator), dim=-1)
+
+
+def mapped_rank1(anonymize: Callable[[torch.Tensor], torch.Tensor], noise: float = 0.5) -> tuple[float, float]:
+    """Return the rates of the fixed and of the mapping attacker against the clear gallery."""
+    gallery, probe, person = planted(noise)
+    learnt = mapped.train(anonymize(others(600, 1)), others(600, 1), seed=0)
+    rates = [
+        float(rank_credit(person_scores(seen, gallery, person, PEOPLE), person, 1).mean())
+        for seen in (anonymize(probe), learnt(anonymize(probe)))
+    ]
+    return rates[0], rates[1]
+
+
+def test_the_mapping_attacker_undoes_a_rotation_that_the_fixed_one_cannot_read() -> None:
+    rotation, _ = torch.linalg.qr(torch.randn(DIMENSION, DIMENSION, generator=torch.Generator().manual_seed(2)))
+    fixed, learnt = mapped_rank1(lambda embedding: embedding @ rotation)
+    assert fixed < 0.15
+    assert learnt > 0.9
+
+
+def test_the_mapping_attacker_leaves_clear_embeddings_readable() -> None:
+    fixed, learnt = mapped_rank1(lambda embedding: embedding)
+    assert fixed > 0.97
+    assert learnt > fixed - 0.02
+
+
+def test_nothing_is_mapped_out_of_noise_or_a_constant() -> None:
+    generator = torch.Generator().manual_seed(3)
+    _, noise = mapped_rank1(lambda embedding: functional.normalize(torch.randn(embedding.shape, generator=generator)))
+    assert noise <= 10 / 120
+    _, constant = mapped_rank1(lambda embedding: torch.full_like(embedding, DIMENSION**-0.5))
+    assert abs(constant - 1 / PEOPLE) < 1e-9

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 import torch
@@ -36,7 +38,7 @@ def test_eer_lies_where_a_nested_loop_finds_the_crossing(ties: bool) -> None:
     points = []
     for threshold in [-np.inf, *np.unique(np.r_[genuine.numpy(), impostor.numpy()])]:
         points.append((float((genuine <= threshold).double().mean()), float((impostor > threshold).double().mean())))
-    for (reject, accept), (next_reject, next_accept) in zip(points, points[1:], strict=False):
+    for (reject, accept), (next_reject, next_accept) in itertools.pairwise(points):
         if next_reject >= next_accept:
             t = (accept - reject) / ((next_reject - reject) + (accept - next_accept))
             expected = reject + t * (next_reject - reject)

@@ -43,7 +43,7 @@ def test_the_identity_transform_is_the_ceiling(panel: Panel) -> None:
 
 def test_blackout_is_chance(panel: Panel) -> None:
     black = panel.score(Blackout())
-    for name in ("rank1_fixed", "rank1_parrot", "rank1_retrained", "rank1_worst"):
+    for name in ("rank1_fixed", "rank1_parrot", "rank1_retrained", "rank1_mapped", "rank1_worst"):
         assert black[name] == pytest.approx(black.chance_rank1, abs=1e-9)
         low, high = black.intervals[name]
         assert low <= black.chance_rank1 <= high
@@ -58,7 +58,7 @@ def test_blackout_is_chance(panel: Panel) -> None:
 
 def test_the_strongest_attacker_counts_and_what_cannot_be_measured_is_none(panel: Panel) -> None:
     scores = panel.score(Blur(kernel=41))
-    attackers = [scores[f"rank1_{name}"] for name in ("fixed", "parrot", "retrained")]
+    attackers = [scores[f"rank1_{name}"] for name in ("fixed", "parrot", "retrained", "mapped")]
     assert scores["rank1_worst"] == max(attackers)
     for name in ("lpips", "fid", "kid", "ms_ssim", "detection_rate", "landmark_nme", "tar_at_far_1e4"):
         assert scores.values[name] is None

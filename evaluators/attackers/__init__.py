@@ -9,16 +9,17 @@ from collections.abc import Callable
 
 from torch import Tensor
 
-from evaluators.attackers import fixed, parrot, retrained
+from evaluators.attackers import fixed, mapped, parrot, retrained
 from evaluators.attackers.evidence import Clear, Evidence
 
 ATTACKERS: dict[str, Callable[[Evidence], Tensor]] = {
     "fixed": fixed.identify,
     "parrot": parrot.identify,
     "retrained": retrained.identify,
+    "mapped": mapped.identify,
 }
 
-ADAPTIVE = ("parrot", "retrained")
+ADAPTIVE = ("parrot", "retrained", "mapped")
 """Attackers that know the method: each must reach the fixed attacker's rate on clear faces, or it cannot learn."""
 
 __all__ = ["ADAPTIVE", "ATTACKERS", "Clear", "Evidence"]

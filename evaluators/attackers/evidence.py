@@ -27,6 +27,7 @@ class Clear:
         probe_embedding: (N, D) float32, unit norm.
         gallery_embedding: (M, D) float32, unit norm.
         probe_reading: the teacher on the clear probes.
+        attacker_embedding: (A, D) float32, unit norm.
         attacker_answer: (A,) int64, the teacher's top-1 on the clear faces of the attacker people.
     """
 
@@ -40,6 +41,7 @@ class Clear:
     probe_embedding: Tensor
     gallery_embedding: Tensor
     probe_reading: TeacherOutput
+    attacker_embedding: Tensor
     attacker_answer: Tensor
 
 
@@ -82,6 +84,16 @@ class Evidence:
         return self.nets.embedder(self.anonymizer(mirrored, self.second_rehearsal))
 
     @functools.cached_property
+    def attacker(self) -> Tensor:
+        """Return (A, 3, H, W) uint8: faces of the attacker people, as the attacker anonymizes them himself."""
+        return self.anonymizer(self.clear.attacker, self.rehearsal)
+
+    @functools.cached_property
+    def attacker_embedding(self) -> Tensor:
+        """Return (A, D) float32, unit norm, of those."""
+        return self.nets.embedder(self.attacker)
+
+    @functools.cached_property
     def attacker_reading(self) -> TeacherOutput:
-        """Return the teacher's logits and features on anonymized faces of the attacker people."""
-        return self.nets.teacher(self.anonymizer(self.clear.attacker, self.rehearsal))
+        """Return the teacher's logits and features on those."""
+        return self.nets.teacher(self.attacker)
