@@ -41,6 +41,7 @@ def _rank(k: int, attacker: str, description: str) -> Metric:
 _ATTACKERS = {
     "fixed": "clear gallery, embeddings as they are",
     "parrot": "gallery anonymized by the attacker himself",
+    "held_out": "clear and anonymized gallery, another embedder family; at verification only",
     "mapped": "clear gallery, embeddings mapped by a network trained on other people",
     "retrained": "discriminant analysis and MLPs trained on the anonymized gallery",
 }

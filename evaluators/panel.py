@@ -14,7 +14,7 @@ from torch import Tensor
 
 from anonymizers import ANONYMIZERS, Anonymizer, Faces
 from evaluators import expression, pairs, realism, statistics
-from evaluators.attackers import ADAPTIVE, ATTACKERS, Clear, Evidence
+from evaluators.attackers import ADAPTIVE, ATTACKERS, SEARCHING, Clear, Evidence
 from evaluators.distribution import frechet, kid
 from evaluators.identity import rank_credit
 from evaluators.metrics import METRICS
@@ -40,6 +40,7 @@ class Panel:
         nets: Nets,
         *,
         objectives: Sequence[str] = ("rank1_worst", "expression_kappa_adapted"),
+        attackers: Sequence[str] = SEARCHING,
         device: torch.device | str = "cpu",
         batch_size: int = 128,
     ) -> None:
@@ -48,6 +49,7 @@ class Panel:
         Args:
             protocol: whose pictures serve what.
             nets: the networks, already on `device`.
+            attackers: names in ATTACKERS; `rank1_worst` is the largest rate among them.
             objectives: metrics whose bootstrap replicates each score carries.
             device: where faces and networks live.
             batch_size: pictures an anonymizer works on at a time.
@@ -59,6 +61,7 @@ class Panel:
         self.protocol = protocol
         self.nets = nets
         self.objectives = tuple(objectives)
+        self.attackers = tuple(attackers)
         self.device = torch.device(device)
         self.batch_size = batch_size
         self.clear = _clear(protocol, nets, self.device)
@@ -98,7 +101,7 @@ class Panel:
             "device": str(self.device) if self.device.type == "cpu" else torch.cuda.get_device_name(self.device),
             "threads": torch.get_num_threads(),
             "teacher_temperature": self.temperature,
-            "rank1_clear": {name: self.ceiling[f"rank1_{name}"] for name in ATTACKERS},
+            "rank1_clear": {name: self.ceiling[f"rank1_{name}"] for name in self.attackers},
             "expression_kappa_adapted_clear": self.ceiling["expression_kappa_adapted"],
             "n_attacker_faces": len(self.protocol.attacker),
         }
@@ -133,7 +136,7 @@ class Panel:
     def _attack(self, evidence: Evidence, tally: Tally) -> None:
         """Let every attacker name the probes; the strongest is what counts."""
         person = self.clear.probe_person
-        scores = {name: identify(evidence) for name, identify in ATTACKERS.items()}
+        scores = {name: ATTACKERS[name](evidence) for name in self.attackers}
         credits: dict[str, Tensor] = {}
         for name, matrix in scores.items():
             credits[name] = rank_credit(matrix, person, 1).cpu()
@@ -222,7 +225,7 @@ class Panel:
     def _prove(self, clear: Scores) -> None:
         """Refuse attackers and readers that do not learn even from clear faces."""
         floor = clear.intervals["rank1_fixed"][0]
-        for name in ADAPTIVE:
+        for name in (name for name in self.attackers if name in ADAPTIVE):
             if clear[f"rank1_{name}"] < floor:
                 raise CannotLearnError(
                     f"attacker {name}: expected rank-1 of at least {floor:.3f} on clear faces (the fixed attacker's "

@@ -75,13 +75,30 @@ class Evidence:
     @functools.cached_property
     def gallery_embedding(self) -> Tensor:
         """Return (M, D) float32, unit norm, of the gallery as the attacker anonymizes it himself."""
-        return self.nets.embedder(self.anonymizer(self.clear.gallery, self.rehearsal))
+        return self.nets.embedder(self.gallery)
 
     @functools.cached_property
     def mirrored_gallery_embedding(self) -> Tensor:
         """Return (M, D) float32, unit norm, of the mirrored gallery, anonymized by the attacker with a second seed."""
         mirrored = replace(self.clear.gallery, images=self.clear.gallery.images.flip(3))
         return self.nets.embedder(self.anonymizer(mirrored, self.second_rehearsal))
+
+    @functools.cached_property
+    def held_out_embeddings(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Return probes, anonymized gallery and clear gallery by the held-out embedder, float32 of unit norm.
+
+        Raises:
+            ValueError: if there is none.
+        """
+        net = self.nets.held_out
+        if net is None:
+            raise ValueError("attacker held_out: expected a second embedder, got none; give one or leave him out")
+        return net(self.probe), net(self.gallery), net(self.clear.gallery.images)
+
+    @functools.cached_property
+    def gallery(self) -> Tensor:
+        """Return (M, 3, H, W) uint8: the gallery as the attacker anonymizes it himself."""
+        return self.anonymizer(self.clear.gallery, self.rehearsal)
 
     @functools.cached_property
     def attacker(self) -> Tensor:

@@ -1,0 +1,187 @@
+"""Measure a front again: `python -m orchestrator.verify RESULTS`.
+
+The front of a search is the best of many noisy draws, and the search may have adapted to its attackers. Here its
+configurations meet other people, other seeds and an embedder that the search never saw.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from evaluators.attackers import ATTACKERS
+from evaluators.datasets.demo_protocol import demo_protocol
+from evaluators.panel import CannotLearnError, Panel
+from evaluators.protocol import Protocol
+from evaluators.zoo import load_nets
+from orchestrator.front import Row, front_mask, front_probability, objective_values
+from orchestrator.inprocess import outcome_of
+from orchestrator.ledger import objective_replicates, replace_file
+from orchestrator.run import Settings, anonymizer_of, load_protocol
+from orchestrator.search import errors
+from orchestrator.trials import batch_of, configuration, flat, hyperparameters, ledger_schema, with_interval
+from orchestrator.trials import without_replicates as trials_only
+from search_spaces import SPACES
+
+DEMO_PEOPLE = 120
+"""Twice as many as in the search's demo protocol."""
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+
+@app.command()
+def main(
+    results: Annotated[Path, typer.Argument(help="Results folder of a search.")],
+    data: Annotated[Path | None, typer.Option(help="Faces; needed where the search had some.")] = None,
+    models: Annotated[Path | None, typer.Option(help="Folder of real networks; needed with --data.")] = None,
+    seed: Annotated[
+        int | None, typer.Option(help="Of people, pictures and attackers.", show_default="the search's + 1")
+    ] = None,
+    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+) -> None:
+    """Measure the front of a search again, on other people and with all attackers.
+
+    Leaves verified.parquet beside front.parquet, and prints both figures of every configuration side by side.
+    """
+    console = Console(highlight=False, width=None if Console().is_terminal else 140)
+    try:
+        rows, sweep = read_front(results)
+        used = sweep["seed"] + 1 if seed is None else seed
+        if used == sweep["seed"]:
+            raise ValueError(f"--seed: expected another one than the search's {used}: the same draws prove nothing")
+        protocol = fresh_protocol(sweep, data, models, used, console)
+        nets = load_nets(models, device=device)
+        panel = Panel(protocol, nets, objectives=tuple(sweep["objectives"]), attackers=tuple(ATTACKERS), device=device)
+        facts = {**sweep, "verified": {"seed": used, "protocol": protocol.describe(), "panel": panel.describe()}}
+        verified = verify(rows, panel, facts, console)
+    except (ValueError, CannotLearnError) as error:
+        errors.print("error:", str(error), style="red", markup=False)
+        raise typer.Exit(2) from None
+    replace_file(results / "verified.parquet", functools.partial(pq.write_table, verified, compression="zstd"))
+    console.print(side_by_side(rows, verified.to_pylist(), sweep["objectives"]))
+    console.print(f"{results}/verified.parquet", markup=False)
+
+
+def read_front(results: Path) -> tuple[list[Row], dict[str, Any]]:
+    """Read the front of a search and the facts about it.
+
+    Raises:
+        ValueError: if there is none, or it is empty.
+    """
+    path = results / "front.parquet"
+    if not path.is_file():
+        raise ValueError(f"RESULTS: expected a folder with front.parquet, {results} has none; run a search first")
+    table = pq.read_table(path)
+    rows: list[Row] = table.to_pylist()
+    if not rows:
+        raise ValueError(f"RESULTS: expected a front with configurations, that in {results} is empty")
+    return rows, json.loads(table.schema.metadata[b"sweep"])
+
+
+def fresh_protocol(
+    sweep: Mapping[str, Any], data: Path | None, models: Path | None, seed: int, console: Console
+) -> Protocol:
+    """Draw other people, or other pictures and another split of a folder, and more of them.
+
+    Raises:
+        ValueError: if the faces are not the search's, or cannot carry the measurement.
+    """
+    searched = sweep["protocol"]
+    if (searched["name"] == "demo") != (data is None):
+        raise ValueError(
+            f"--data: the search was on {searched['name']}; give " + ("no faces" if data else "its faces and --models")
+        )
+    if data is None:
+        return demo_protocol(seed=seed, evaluated=DEMO_PEOPLE)
+    most = searched.get("max_pictures")
+    settings = Settings(
+        space=next(iter(SPACES.values())),
+        space_name="",
+        data=data,
+        models=models,
+        seed=seed,
+        min_pictures=searched.get("min_pictures"),
+        max_pictures=2 * most if most else None,
+    )
+    return load_protocol(settings, console)
+
+
+def verify(rows: Sequence[Row], panel: Panel, facts: Mapping[str, Any], console: Console) -> pa.Table:
+    """Score every configuration of a front anew.
+
+    Args:
+        rows: flat rows of the front.
+        panel: with all attackers, on fresh faces.
+        facts: about search and verification, for the metadata.
+        console: where progress is told.
+
+    Returns:
+        The columns of `trials.parquet`, in the order of the rows, with `front_probability`, `on_front`, and what the
+        search had measured as `search_<objective>`.
+    """
+    objectives: dict[str, str] = facts["objectives"]
+    schema = ledger_schema(facts)
+    batches = []
+    for n, row in enumerate(rows, start=1):
+        outcome = outcome_of(panel, anonymizer_of(row))
+        failed = isinstance(outcome, str)
+        again = {name: row[name] for name in ("trial", "method", "anonymizer")} | {
+            "status": "failed" if failed else "complete",
+            "error": outcome if failed else None,
+            "scores": None if failed else outcome,
+            "seconds": 0.0 if isinstance(outcome, str) else outcome.seconds,
+            "hyperparameters": hyperparameters(row),
+        }
+        batches.append(batch_of(flat(again), schema))
+        console.print(f"[{n}/{len(rows)}] {row['method']} {configuration(row)}", markup=False)
+    table = pa.Table.from_batches(batches, schema=schema)
+    measured = [n for n, row in enumerate(table.to_pylist()) if row["status"] == "complete"]
+    on_front, probability = np.zeros(len(rows), bool), np.zeros(len(rows))
+    if measured:
+        some = table.take(pa.array(measured))
+        ways = list(objectives.values())
+        on_front[measured] = front_mask(objective_values(some.to_pylist(), objectives), ways)
+        probability[measured] = front_probability(objective_replicates(some, objectives), ways)
+    out = trials_only(table).append_column("front_probability", pa.array(probability))
+    out = out.append_column("on_front", pa.array(on_front))
+    for name in objectives:
+        out = out.append_column(f"search_{name}", pa.array([row[name] for row in rows], pa.float64()))
+    return out
+
+
+def side_by_side(before: Sequence[Row], after: Sequence[Row], objectives: Mapping[str, str]) -> Table:
+    """Lay out what the search had measured and what the verification has."""
+    stayed = sum(bool(row["on_front"]) for row in after)
+    people = [next((row["n_people"] for row in rows if row["n_people"]), 0) for rows in (before, after)]
+    title = (
+        f"Verified: {stayed} of {len(after)} configurations stay on the front; {people[1]} people, search {people[0]}"
+    )
+    table = Table(title=title, title_justify="left")
+    table.add_column("configuration", overflow="fold", min_width=18)
+    for name in objectives:
+        table.add_column(f"{name}: search", justify="right")
+        table.add_column("verified", justify="right")
+    for name in ("rank1_held_out", "on_front"):
+        table.add_column(name, justify="right")
+    for old, new in zip(before, after, strict=True):
+        cells = [f"{old['method']} {configuration(old)}".strip()]
+        for name in objectives:
+            cells += [with_interval(old, name), with_interval(new, name)]
+        cells += [with_interval(new, "rank1_held_out"), "yes" if new["on_front"] else "no"]
+        table.add_row(*(Text(cell) for cell in cells))
+    return table
+
+
+if __name__ == "__main__":
+    app()
