@@ -129,7 +129,8 @@ def objective_values(rows: Sequence[Mapping[str, Any]], objectives: Mapping[str,
 def front_rows(rows: Sequence[Row], objectives: Mapping[str, str]) -> list[Row]:
     """Select the rows on the front, best first by the first objective (ties by the others, then by trial).
 
-    Failed and stopped rows and rows with an objective of None are never on it; anchors may be.
+    Failed and stopped rows and rows with an objective of None are never on it; anchors may be. A configuration that was
+    proposed again stands on it once, by its first trial.
 
     Args:
         rows: flat rows, as the trials table has them.
@@ -143,7 +144,10 @@ def front_rows(rows: Sequence[Row], objectives: Mapping[str, str]) -> list[Row]:
     mask = front_mask(values, list(objectives.values()))
     cost = _cost(values, list(objectives.values()))
     order = sorted(np.flatnonzero(mask), key=lambda i: (*cost[i], candidates[i]["trial"]))
-    return [candidates[i] for i in order]
+    first: dict[Any, Row] = {}
+    for i in order:
+        first.setdefault(candidates[i].get("anonymizer", i), candidates[i])
+    return list(first.values())
 
 
 def front_hypervolume(rows: Sequence[Mapping[str, Any]], objectives: Mapping[str, str]) -> float:

@@ -154,3 +154,9 @@ def test_front_hypervolume_takes_the_worst_point_of_metrics() -> None:
     assert front_hypervolume([{**ideal[0], "status": "failed"}], objectives) == 0.0
     unbounded = next(name for name, metric in METRICS.items() if metric.high is None and metric.direction == "max")
     assert worst_and_best({"rank1_worst": "min", unbounded: "max"})[1] is None
+
+
+def test_a_configuration_that_was_proposed_again_stands_on_the_front_once() -> None:
+    again = [{**ROWS[0], "trial": trial, "anonymizer": "Blur(kernel=31)"} for trial in (7, 8)]
+    front = front_rows([*again, {**ROWS[0], "trial": 9, "anonymizer": "Blur(kernel=33)"}], {"a": "min", "b": "max"})
+    assert [row["trial"] for row in front] == [7, 9]
