@@ -18,13 +18,16 @@ from evaluators.attackers import ADAPTIVE, ATTACKERS, SEARCHING, Clear, Evidence
 from evaluators.distribution import frechet, kid
 from evaluators.identity import rank_credit
 from evaluators.metrics import METRICS
-from evaluators.nets import Nets
+from evaluators.nets import Nets, Perceptual
 from evaluators.protocol import Protocol
 from evaluators.reader import fit
 from evaluators.scores import Scores
 from evaluators.tally import Tally
 
 REPLICATES = 2_000
+KEPT_BYTES = 4 * 2**30
+"""Most that a perceptual net's features of the originals may take; beyond, they are computed anew, in streams."""
+STREAMED = 256
 
 
 class CannotLearnError(RuntimeError):
@@ -65,7 +68,7 @@ class Panel:
         self.device = torch.device(device)
         self.batch_size = batch_size
         self.clear = _clear(protocol, nets, self.device)
-        self.probe_perceptual = {net.name: net.features(self.clear.probe.images) for net in nets.perceptual}
+        self.probe_perceptual = {net.name: _kept(net, self.clear.probe.images) for net in nets.perceptual}
         self.probe_ssim = realism.ssim_statistics(self.clear.probe.images)
         self.probe_found = nets.detector(self.clear.probe.images) if nets.detector else None
         self.probe_inception = nets.inception(self.clear.probe.images) if nets.inception else None
@@ -194,7 +197,12 @@ class Panel:
     def _look(self, evidence: Evidence, tally: Tally) -> None:
         """Compare the pictures themselves."""
         for net in self.nets.perceptual:
-            tally.mean(net.name, net.distance_to(self.probe_perceptual[net.name], evidence.probe))
+            kept = self.probe_perceptual[net.name]
+            if kept is not None:
+                tally.mean(net.name, net.distance_to(kept, evidence.probe))
+            else:
+                pairs_of = zip(self.clear.probe.images.split(STREAMED), evidence.probe.split(STREAMED), strict=True)
+                tally.mean(net.name, torch.cat([net.distance_to(net.features(a), b) for a, b in pairs_of]))
         tally.mean("ssim", realism.ssim(evidence.probe, self.probe_ssim))
         error = realism.mse(self.clear.probe.images, evidence.probe)
         tally.mean("mse", error)
@@ -239,6 +247,12 @@ class Panel:
                 f"{clear['expression_kappa_adapted']:.3f}; give more faces of attacker people "
                 f"(here {len(self.protocol.attacker)}) or another teacher"
             )
+
+
+def _kept(net: Perceptual, images: Tensor) -> tuple[Tensor, ...] | None:
+    """Return a net's features of the originals, or None if they would take too much memory."""
+    each = sum(stage.nbytes for stage in net.features(images[:1]))
+    return net.features(images) if each * len(images) <= KEPT_BYTES else None
 
 
 def _labels(faces: Faces, names: Sequence[str], classes: Sequence[str]) -> Tensor:

@@ -66,9 +66,14 @@ class _Perceptual(nn.Module):
         Returns:
             (N, C, h, w) float32 per stage, of unit norm over the channels.
         """
-        starts = range(0, len(images), BATCH)
-        parts = [self._activations(_floats(images[start : start + BATCH])) for start in starts]
-        return tuple(torch.cat(stage) for stage in zip(*parts, strict=True))
+        kept: tuple[Tensor, ...] = ()
+        for start in range(0, len(images), BATCH):
+            stages = self._activations(_floats(images[start : start + BATCH]))
+            if not kept:  # filled and not joined: joining would hold everything twice for a moment
+                kept = tuple(stage.new_empty((len(images), *stage.shape[1:])) for stage in stages)
+            for whole, stage in zip(kept, stages, strict=True):
+                whole[start : start + BATCH] = stage
+        return kept
 
     @torch.inference_mode()
     def distance(self, features_a: Sequence[Tensor], features_b: Sequence[Tensor]) -> Tensor:

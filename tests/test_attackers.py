@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import pytest
 import torch
 from torch.nn import functional
 
@@ -100,3 +101,9 @@ def test_nothing_is_mapped_out_of_noise_or_a_constant() -> None:
     assert noise <= 10 / 120
     _, constant = mapped_rank1(lambda embedding: torch.full_like(embedding, DIMENSION**-0.5))
     assert abs(constant - 1 / PEOPLE) < 1e-9
+
+
+def test_a_gallery_of_many_batches_is_learnt_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    gallery, probe, person = planted(0.5)
+    monkeypatch.setattr(retrained, "BATCH", 64)
+    assert rank1(gallery, probe, person) > 0.97

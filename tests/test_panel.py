@@ -128,3 +128,14 @@ def test_the_digest_knows_every_pixel_and_the_seed(protocol: Protocol) -> None:
     changed[3, 0, 5, 5] ^= 1
     assert replace(protocol, probe=replace(protocol.probe, images=changed)).digest != protocol.digest
     assert replace(protocol, seed=1).digest != protocol.digest
+
+
+def test_what_does_not_fit_into_memory_is_streamed_to_the_same_value(
+    panel: Panel, protocol: Protocol, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("evaluators.panel.KEPT_BYTES", 0)
+    monkeypatch.setattr("evaluators.panel.STREAMED", 7)
+    streamed = Panel(protocol, load_nets(None))
+    assert streamed.probe_perceptual == {"st_lpips": None}
+    blur = Blur(kernel=41)
+    assert streamed.score(blur)["st_lpips"] == pytest.approx(panel.score(blur)["st_lpips"], abs=1e-6)

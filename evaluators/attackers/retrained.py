@@ -21,6 +21,8 @@ from evaluators.plda import Plda, fit
 SEEDS = 3
 HIDDEN = 256
 STEPS = 60
+BATCH = 2_048
+"""Pictures per step; with fewer, every step sees them all."""
 LEARNING_RATE = 3e-3
 WEIGHT_DECAY = 0.05
 DROPOUT = 0.3
@@ -81,11 +83,12 @@ def enroll(embedding: Tensor, person: Tensor, people: int, *, seed: int) -> Clas
     )
     first, second = ([torch.zeros_like(w) for w in weights] for _ in range(2))
     steps = [torch.zeros(()) for _ in weights]
-    target = person.repeat(SEEDS)
     for step in range(STEPS):
+        drawn = slice(None) if len(embedding) <= BATCH else _drawn(len(embedding), generator, embedding.device)
+        target = person[drawn].repeat(SEEDS)
         keep = (torch.rand(SEEDS, 1, HIDDEN, generator=generator) > DROPOUT).to(x) / (1 - DROPOUT)
         with torch.enable_grad():
-            loss = SEEDS * functional.cross_entropy(_logits(x, weights, keep).flatten(0, 1), target)
+            loss = SEEDS * functional.cross_entropy(_logits(x[:, drawn], weights, keep).flatten(0, 1), target)
             slopes = torch.autograd.grad(loss, weights)
         # torch.optim.AdamW as a function: the first use of the class imports torch's compiler for seconds.
         with torch.no_grad():
@@ -119,6 +122,10 @@ def classify(classifier: Classifier, embedding: Tensor) -> Tensor:
     learnt = _logits(x, classifier.weights).log_softmax(-1).mean(0)
     modelled = plda.log_likelihood(embedding).log_softmax(-1)
     return learnt / learnt.std() + modelled / modelled.std()
+
+
+def _drawn(count: int, generator: torch.Generator, device: torch.device) -> Tensor:
+    return torch.randperm(count, generator=generator)[:BATCH].to(device)
 
 
 def _logits(x: Tensor, weights: tuple[Tensor, Tensor, Tensor, Tensor], keep: Tensor | None = None) -> Tensor:
