@@ -20,10 +20,12 @@ from rich.console import Console
 
 from anonymizers import ANONYMIZERS, Anonymizer
 from evaluators.datasets.demo_protocol import demo_protocol
+from evaluators.datasets.prepared import protocol_of
 from evaluators.metrics import objectives_of
 from evaluators.panel import CannotLearnError, Panel
 from evaluators.protocol import Protocol as FaceProtocol
 from evaluators.zoo import load_nets
+from orchestrator.faces_file import FACES, read_prepared
 from orchestrator.inprocess import InProcess
 from orchestrator.ledger import Ledger, write_tables
 from orchestrator.progress import front_table, make_progress
@@ -208,7 +210,10 @@ def check(settings: Settings) -> dict[str, str]:
         if name == "psnr":
             raise ValueError("--objective psnr: has no value for identical pictures; choose mse, which orders alike")
     if settings.data is not None and not settings.data.is_dir():
-        raise ValueError(f"--data: expected a folder with one folder of pictures per person, {settings.data} is none")
+        raise ValueError(
+            f"--data: expected a folder with one folder of pictures per person, or a prepared set, {settings.data} is "
+            "none"
+        )
     if settings.data is not None and settings.models is None:
         raise ValueError("--data: real faces need real networks; give their folder as --models")
     if settings.models is not None and settings.data is None:
@@ -255,6 +260,14 @@ def load_protocol(settings: Settings, console: Console) -> FaceProtocol:
     """Load or render the faces and split them by identity."""
     if settings.data is None:
         return demo_protocol(seed=settings.seed)
+    if (settings.data / FACES).is_file():
+        return protocol_of(
+            read_prepared(settings.data),
+            seed=settings.seed,
+            min_pictures=settings.min_pictures,
+            max_pictures=settings.max_pictures,
+            attacker_faces=settings.attacker_faces,
+        )
     from evaluators.datasets.folder import folder_protocol, read_people
     from evaluators.zoo import load_detector
 

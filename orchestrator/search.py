@@ -25,7 +25,10 @@ def main(
         str, typer.Option(help=f"What may be tried: {', '.join(SPACES)}, or package.module:NAME.")
     ] = "classical",
     data: Annotated[
-        Path | None, typer.Option(help="Folder of one folder of pictures per person. Default: the demo world.")
+        Path | None,
+        typer.Option(
+            help="Folder of one folder of pictures per person, or of a prepared set. Default: the demo world."
+        ),
     ] = None,
     models: Annotated[Path | None, typer.Option(help="Folder of real networks; needed with --data.")] = None,
     trials: Annotated[int, typer.Option(help="Configurations to try, besides the anchors.")] = 40,

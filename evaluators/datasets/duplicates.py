@@ -25,7 +25,7 @@ def near_duplicates(images: Tensor, side: Tensor) -> dict[int, int]:
     Returns:
         index of a picture to drop -> index of the picture that it repeats, on the highest side.
     """
-    faces = _normalized(images)
+    faces = fingerprints(images)
     found: dict[int, int] = {}
     for start in range(0, len(faces), CHUNK):
         part = slice(start, start + CHUNK)
@@ -36,11 +36,44 @@ def near_duplicates(images: Tensor, side: Tensor) -> dict[int, int]:
     return found
 
 
-def _normalized(images: Tensor) -> Tensor:
-    """Return (N, GRID²) float32 gray faces of mean 0 and norm 1 (0 for a picture of one color)."""
+def fingerprints(images: Tensor) -> Tensor:
+    """Shrink faces to what tells photographs apart.
+
+    Args:
+        images: (N, 3, S, S) uint8 aligned faces.
+
+    Returns:
+        (N, GRID²) float32 gray faces of mean 0 and norm 1 (0 for a picture of one color); their products correlate.
+    """
     parts = [
         functional.interpolate(part.float().mean(1, keepdim=True), size=(GRID, GRID), mode="bilinear", antialias=True)
         for part in images.cpu().split(CHUNK)
     ]
     flat = torch.cat(parts).flatten(1) if parts else torch.empty((0, GRID * GRID))
     return functional.normalize(flat - flat.mean(1, keepdim=True), dim=1)
+
+
+def repeats(faces: Tensor, identity: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Find pictures that occur twice, under one name or two.
+
+    Args:
+        faces: (N, GRID²) float32, as `fingerprints` makes them.
+        identity: (N,) int64.
+
+    Returns:
+        three (N,) int64 of positions, -1 for none: the first near-duplicate that is of another person, the first of the
+        earlier ones that is of another person, and the first of the earlier ones that is of the same person.
+    """
+    n = len(faces)
+    twin, other, same = (torch.full((n,), n) for _ in range(3))
+    for a in range(0, n, CHUNK):
+        rows = slice(a, a + CHUNK)
+        for b in range(a, n, CHUNK):  # each pair once; a block at a time, so that the memory stays flat
+            i, j = torch.nonzero(faces[rows] @ faces[b : b + CHUNK].T >= CORRELATION, as_tuple=True)
+            i, j = i + a, j + b
+            i, j = i[i < j], j[i < j]
+            apart = identity[i] != identity[j]
+            twin.scatter_reduce_(0, i[apart], j[apart], "amin")
+            for found, which in ((twin, apart), (other, apart), (same, ~apart)):
+                found.scatter_reduce_(0, j[which], i[which], "amin")
+    return tuple(torch.where(found < n, found, -1) for found in (twin, other, same))  # type: ignore[return-value]

@@ -1,0 +1,199 @@
+"""Processes that read pictures, find the faces in them and cut these out, a shard at a time."""
+
+from __future__ import annotations
+
+import hashlib
+import multiprocessing
+import signal
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from multiprocessing.context import SpawnProcess
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from PIL import Image
+
+from evaluators.datasets.duplicates import fingerprints
+from evaluators.datasets.listing import Picture, decode, read_bytes
+from evaluators.datasets.pictures import UNREADABLE, reason_of
+from evaluators.datasets.prepared import Cropped, crop_face
+from evaluators.detection import FaceFinder
+from evaluators.zoo import load_detector
+from orchestrator.faces_file import Shard, write_shard
+
+PATIENCE = 10.0
+"""Seconds that a process gets to end by itself."""
+
+
+@dataclass(frozen=True)
+class Cutter:
+    """Say how faces are cut out; small enough to send to a process.
+
+    Attributes:
+        root: folder to which the pictures' paths are relative.
+        models: folder of networks.
+        size: side of the aligned crops, px.
+        one_face: whether pictures of several faces are refused.
+    """
+
+    root: Path
+    models: Path
+    size: int
+    one_face: bool
+
+    def detector(self) -> FaceFinder:
+        """Load the detector, for one thread."""
+        return load_detector(self.models, threads=1)
+
+
+@dataclass(frozen=True)
+class Task:
+    """Name a shard, and the pictures that it is made of, from position `first` of the source on."""
+
+    path: Path
+    first: int
+    pictures: Sequence[Picture]
+
+
+def cut(cutter: Cutter, detector: FaceFinder, task: Task, done: Callable[[int], None]) -> Shard:
+    """Make a shard: read, digest, decode, detect, align.
+
+    Args:
+        cutter: how.
+        detector: finds faces.
+        task: what.
+        done: called after each picture with 1.
+    """
+    faces: list[Cropped] = []
+    index: list[int] = []
+    digests: list[str] = []
+    rejected: list[tuple[int, str, str]] = []
+    for position, picture in enumerate(task.pictures, start=task.first):
+        try:
+            data = read_bytes(cutter.root, picture)
+            found = crop_face(decode(picture, data), detector, size=cutter.size, one_face=cutter.one_face)
+        except UNREADABLE as error:
+            rejected.append((position, "unreadable", reason_of(error)))
+        else:
+            if isinstance(found, str):
+                rejected.append((position, found, ""))
+            else:
+                faces.append(found)
+                index.append(position)
+                digests.append(hashlib.sha256(data).hexdigest())
+        done(1)
+    image = _stack([face.image for face in faces], cutter.size)
+    return Shard(
+        np.array(index, np.int64),
+        image,
+        _stack([face.context for face in faces], cutter.size),
+        np.array([face.landmarks for face in faces], np.float32).reshape(-1, 5, 2),
+        np.array([face.score for face in faces], np.float32),
+        np.array([face.faces for face in faces], np.int32),
+        fingerprints(torch.from_numpy(image)).numpy(),
+        digests,
+        rejected,
+    )
+
+
+def _stack(crops: Sequence[np.ndarray[Any, Any]], size: int) -> np.ndarray[Any, Any]:
+    """Return (n, 3, S, S) uint8 of n crops (S, S, 3)."""
+    shape = crops[0].shape if crops else (size, size, 3)
+    return np.ascontiguousarray(np.array(crops, np.uint8).reshape(-1, *shape).transpose(0, 3, 1, 2))
+
+
+def cut_all(cutter: Cutter, tasks: Sequence[Task], *, processes: int, done: Callable[[int], None]) -> None:
+    """Make shards in several processes, each with its own detector and one thread.
+
+    A process ends by itself when this one is gone. An exception here, Ctrl-C too, ends them all; what they have not
+    finished leaves no file with a shard's name.
+
+    Args:
+        cutter: how.
+        tasks: what, in this order.
+        processes: at most so many.
+        done: called with the number of pictures that were looked at since the last call.
+
+    Raises:
+        ValueError: if a process cannot load the detector.
+        RuntimeError: if one dies or fails; the message names the pictures that it was at.
+    """
+    context = multiprocessing.get_context("spawn")
+    left = list(reversed(tasks))
+    lines: dict[Connection, _Worker] = {}
+    try:
+        for _ in range(min(processes, len(tasks))):
+            mine, theirs = context.Pipe()
+            process = context.Process(target=work, args=(cutter, theirs), daemon=True)
+            process.start()
+            theirs.close()
+            lines[mine] = _Worker(process)
+        while lines:
+            for line in wait(list(lines)):
+                assert isinstance(line, Connection)
+                worker = lines[line]
+                try:
+                    said = line.recv()
+                except (EOFError, ConnectionResetError):
+                    worker.process.join(PATIENCE)
+                    raise RuntimeError(worker.obituary()) from None
+                if isinstance(said, int):
+                    worker.seen += said
+                    done(said)
+                elif isinstance(said, str):
+                    raise ValueError(said) if worker.task is None else RuntimeError(f"{worker.obituary()}: {said}")
+                elif left:
+                    worker.task, worker.seen = left.pop(), 0
+                    line.send(worker.task)
+                else:
+                    line.send(None)
+                    worker.process.join(PATIENCE)
+                    del lines[line]
+    finally:
+        for worker in lines.values():
+            worker.process.terminate()
+        for worker in lines.values():
+            worker.process.join(PATIENCE)
+
+
+@dataclass
+class _Worker:
+    """Follow a process: the shard that it makes, and how many of its pictures it has seen."""
+
+    process: SpawnProcess
+    task: Task | None = None
+    seen: int = 0
+
+    def obituary(self) -> str:
+        """Say at what the process ended."""
+        ended = "a process" if self.process.exitcode is None else f"a process ended with code {self.process.exitcode}"
+        if self.task is None:
+            return f"{ended} before it began"
+        at = "at the end of a shard"
+        if self.seen < len(self.task.pictures):
+            at = f"at the picture {self.task.pictures[self.seen].key!r}"
+        return f"{ended} {at}; --resume goes on, fewer --processes need less memory"
+
+
+def work(cutter: Cutter, line: Connection) -> None:
+    """Serve as one of the processes: say None for more, a number of pictures seen, or a sentence on failure."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the first process decides what Ctrl-C ends
+    cv2.setNumThreads(1)
+    torch.set_num_threads(1)
+    warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # large pictures are read smaller
+    warnings.simplefilter("ignore", UserWarning)  # Pillow's remarks on odd EXIF; what matters raises
+    try:
+        detector = cutter.detector()
+        line.send(None)
+        while (task := line.recv()) is not None:
+            write_shard(task.path, cut(cutter, detector, task, line.send), cutter.size)
+            line.send(None)
+    except (EOFError, BrokenPipeError, ConnectionResetError):
+        return  # the first process is gone
+    except Exception as error:
+        line.send(f"{type(error).__name__}: {error}" if not isinstance(error, ValueError) else str(error))

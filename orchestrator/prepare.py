@@ -1,0 +1,85 @@
+"""Prepare faces: `python -m orchestrator.prepare SOURCE --out FACES`."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from anonymizers import TEMPLATE_SIZE
+from evaluators.datasets.archives import ARCHIVES
+from orchestrator.preparation import INTERRUPTED, Settings, prepare
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+errors = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+@app.command()
+def main(
+    source: Annotated[
+        str,
+        typer.Argument(
+            help="Folder of one folder of pictures per person, folder of CelebA, FER2013 or the Yale faces, a CSV file "
+            f"(path,identity,expression; FER2013), or a name to download: {', '.join(ARCHIVES)}."
+        ),
+    ],
+    models: Annotated[Path, typer.Option(help="Folder of real networks, for the detector.")],
+    out: Annotated[Path | None, typer.Option(help="Folder of the prepared set. Default: faces/<name>.")] = None,
+    size: Annotated[int, typer.Option(help="Side of the aligned crops, px; the context crops have 12/7 of it.")] = (
+        TEMPLATE_SIZE
+    ),
+    one_face: Annotated[
+        bool, typer.Option("--one-face", help="Reject pictures of several faces. Default: take the main one.")
+    ] = False,
+    processes: Annotated[int | None, typer.Option(help="Processes.", show_default="one per core")] = None,
+    limit: Annotated[int | None, typer.Option(help="Take only so many pictures, the first ones.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the set in the folder.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the set in the folder.")] = False,
+    downloads: Annotated[
+        Path | None, typer.Option(help="Folder for downloads.", show_default="the user's cache")
+    ] = None,
+) -> None:
+    """Find, align and list the faces of a set once, so that every search starts at once.
+
+    Leaves faces.arrow, which `orchestrator.search --data FACES` takes, and rejected.parquet, which names every picture
+    that could not be used and why. It may be killed at any time: --resume goes on.
+    """
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else 140)
+    try:
+        prepare(
+            Settings(
+                source=source,
+                models=models,
+                out=out,
+                size=size,
+                one_face=one_face,
+                processes=processes,
+                limit=limit,
+                resume=resume,
+                overwrite=overwrite,
+                downloads=downloads or _cache(),
+            ),
+            console,
+        )
+    except ValueError as error:
+        errors.print("error:", str(error), style="red", markup=False)
+        raise typer.Exit(2) from None
+    except (RuntimeError, OSError) as error:
+        errors.print("error:", str(error), style="red", markup=False)
+        raise typer.Exit(1) from None
+    except KeyboardInterrupt:
+        errors.print("interrupted; --resume goes on", markup=False)
+        raise typer.Exit(INTERRUPTED) from None
+
+
+def _cache() -> Path:
+    """Return the folder for downloads where none is given."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "face-anonymization-search" / "data"
+
+
+if __name__ == "__main__":
+    app()
