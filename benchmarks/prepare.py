@@ -10,64 +10,82 @@ import multiprocessing
 import os
 import platform
 import re
+import resource
 import subprocess
 import sys
 import tempfile
 import threading
 import time
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import torch
 
-from evaluators.datasets.listing import decode, read_bytes
-from evaluators.datasets.pictures import UNREADABLE
+from anonymizers import TEMPLATE_SIZE
+from evaluators.datasets.listing import Source, decode, read_bytes
 from evaluators.datasets.sources import open_source
-from evaluators.zoo import load_detector
+from orchestrator.crop_workers import Cutter, Task, cut
+from orchestrator.faces_file import write_shard
 
-DECODED = 400
-"""Pictures that a process of the bare detector holds decoded and looks at in turn."""
-SECONDS = 20.0
+BLOCK = 32
+"""Pictures that are looked at in a row, by the bare detector and by the whole of preparing in turn."""
+ROUNDS = 40
+WARM = 2
+"""Rounds that do not count."""
+INTERVAL = 0.5
+"""Seconds between two looks at the memory; looking costs the cores some time too."""
 SHARES = (1 / 8, 1)
 """Of the pictures: what the memory of both is compared."""
 
 
-def detect(source: Path, models: Path, which: int, of: int, limit: int, start: object, rates: object) -> None:
-    """Count what one process of the bare detector does per second: nothing but calls on decoded pictures."""
+@dataclass(frozen=True)
+class Bare:
+    """What the bare detector does in all processes at once, and how many times longer it takes to prepare a picture."""
+
+    rate: float
+    cpu: float
+    ratio: float
+
+
+def alternate(cutter: Cutter, source: Source, first: int, start: Any, found: Any) -> None:
+    """Look at blocks of decoded pictures with nothing but the detector, and prepare as many files, in turn."""
     cv2.setNumThreads(1)
     torch.set_num_threads(1)
-    detector, listed = load_detector(models, threads=1), open_source(source)
-    pictures = []
-    for i in np.linspace(which, min(limit, len(listed.pictures)) - 1, DECODED // of).astype(int):
-        try:
-            pictures.append(decode(listed.pictures[i], read_bytes(listed.root, listed.pictures[i])).pixels)
-        except UNREADABLE:
-            continue
-    for picture in pictures[:10]:
-        detector.detect(picture)
-    start.wait()  # type: ignore[attr-defined]
-    began, done = time.perf_counter(), 0
-    while time.perf_counter() - began < SECONDS:
-        detector.detect(pictures[done % len(pictures)])
-        done += 1
-    rates.put(done / (time.perf_counter() - began))  # type: ignore[attr-defined]
+    detector = cutter.detector()
+    decoded = [decode(p, read_bytes(source.root, p)).pixels for p in source.pictures[first : first + 8 * BLOCK]]
+    wall, cpu = np.zeros((ROUNDS, 2)), np.zeros((ROUNDS, 2))
+    with tempfile.TemporaryDirectory() as folder:
+        start.wait()
+        for k in range(ROUNDS):
+            at = first + BLOCK * k
+            task = Task(Path(folder) / f"{at}.arrow", at, source.pictures[at : at + BLOCK])
+            for which in (0, 1):
+                began, used = time.perf_counter(), time.process_time()
+                if which == 0:
+                    for i in range(len(task.pictures)):
+                        detector.detect(decoded[(BLOCK * k + i) % len(decoded)])
+                else:
+                    write_shard(task.path, cut(cutter, detector, task, lambda count: None), cutter.size)
+                wall[k, which], cpu[k, which] = time.perf_counter() - began, time.process_time() - used
+    found.put((wall[WARM:].mean(0), cpu[WARM:].mean(0)))
 
 
-def bare_rate(source: Path, models: Path, processes: int, limit: int) -> float:
-    """Return pictures/s of the bare detector in several processes at once."""
+def bare(cutter: Cutter, source: Source, processes: int) -> Bare:
+    """Run that in several processes at once."""
     context = multiprocessing.get_context("spawn")
-    start, rates = context.Barrier(processes), context.Queue()
-    started = [
-        context.Process(target=detect, args=(source, models, i, processes, limit, start, rates))
-        for i in range(processes)
-    ]
+    start, found = context.Barrier(processes), context.Queue()
+    firsts = np.linspace(0, len(source.pictures) - ROUNDS * BLOCK, processes).astype(int).tolist()
+    started = [context.Process(target=alternate, args=(cutter, source, at, start, found)) for at in firsts]
     for process in started:
         process.start()
-    total = sum(rates.get() for _ in started)
+    answers = [found.get() for _ in started]
     for process in started:
         process.join()
-    return total
+    wall, cpu = (np.array(values) / BLOCK for values in zip(*answers, strict=True))
+    return Bare(float((1 / wall[:, 0]).sum()), float(cpu[:, 0].mean()), float(wall[:, 0].sum() / wall[:, 1].sum()))
 
 
 def anonymous(pid: int) -> float:
@@ -82,16 +100,27 @@ def anonymous(pid: int) -> float:
     return total + sum(anonymous(int(child)) for child in children)
 
 
-def prepare(source: Path, models: Path, processes: int, limit: int, out: Path) -> tuple[float, float, float]:
-    """Run the program; return its seconds, its pictures/s between the first tenth and the last, and its peak in MB."""
+@dataclass(frozen=True)
+class Cost:
+    """What a run of the program took: wall seconds, pictures/s between the first tenth and the last, CPU s, MB."""
+
+    pictures: int
+    seconds: float
+    steady: float
+    cpu: float
+    peak: float
+
+
+def prepare(source: Path, models: Path, processes: int, limit: int, out: Path) -> Cost:
+    """Run the program."""
     command = [sys.executable, "-m", "orchestrator.prepare", str(source), "--models", str(models), "--out", str(out)]
     command += ["--limit", str(limit), "--processes", str(processes)]
-    began, peak, ended = time.perf_counter(), 0.0, threading.Event()
+    began, used, peak, ended = time.perf_counter(), cpu_of_children(), 0.0, threading.Event()
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
     def watch() -> None:
         nonlocal peak
-        while not ended.wait(0.05):
+        while not ended.wait(INTERVAL):
             peak = max(peak, anonymous(process.pid))
 
     watcher = threading.Thread(target=watch)
@@ -110,7 +139,13 @@ def prepare(source: Path, models: Path, processes: int, limit: int, out: Path) -
     if code:
         raise SystemExit(f"prepare ended with code {code}")
     (few, early), (all_of_them, late) = tenths[1], tenths[-1]
-    return seconds, (all_of_them - few) / (late - early), peak
+    return Cost(limit, seconds, (all_of_them - few) / (late - early), cpu_of_children() - used, peak)
+
+
+def cpu_of_children() -> float:
+    """Return the CPU seconds of all processes that have ended, and theirs."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
 
 
 def main() -> None:
@@ -120,28 +155,33 @@ def main() -> None:
     parser.add_argument("--limit", type=int)
     parser.add_argument("--processes", type=int, default=len(os.sched_getaffinity(0)))
     chosen = parser.parse_args()
-    count = len(open_source(chosen.source).pictures)
-    count = min(count, chosen.limit or count)
-    where = (chosen.source, chosen.models, chosen.processes)
+    source = open_source(chosen.source)
+    count = min(len(source.pictures), chosen.limit or len(source.pictures))
+    if count < ROUNDS * BLOCK:
+        raise SystemExit(f"--limit: expected at least {ROUNDS * BLOCK} pictures, got {count}")
+    source = replace(source, pictures=source.pictures[:count])
+    cutter = Cutter(source.root, chosen.models, TEMPLATE_SIZE, one_face=False)
     print(f"{platform.processor() or platform.machine()}, {chosen.processes} processes, {count} pictures")
-    bare, peaks = [bare_rate(*where, count)], []
-    rate = steady = 0.0
+    bares = [bare(cutter, source, chosen.processes)]
+    costs = []
     for share in SHARES:
-        pictures = max(1, round(count * share))
         with tempfile.TemporaryDirectory() as folder:
-            seconds, steady, peak = prepare(*where, pictures, Path(folder) / "faces")
-        rate = pictures / seconds
-        peaks.append(peak)
+            cost = prepare(chosen.source, chosen.models, chosen.processes, round(count * share), Path(folder) / "faces")
+        costs.append(cost)
         print(
-            f"prepare, {pictures} pictures: {seconds:.1f} s, {rate:.1f} pictures/s, {steady:.1f} once started, "
-            f"peak {peak:.0f} MB"
+            f"prepare, {cost.pictures} pictures: {cost.seconds:.1f} s, {cost.pictures / cost.seconds:.1f} pictures/s, "
+            f"{cost.steady:.1f} once started; {cost.cpu:.1f} CPU s; peak of own memory {cost.peak:.0f} MB"
         )
-    bare.append(bare_rate(*where, count))
-    mean = sum(bare) / len(bare)
-    print(f"bare detector, before and after: {bare[0]:.1f} and {bare[1]:.1f} pictures/s")
-    print(f"prepare, once started, against the bare detector: {steady / mean:.3f} (goal 0.9)")
-    print(f"prepare, from the start of the program to its end, against the bare detector: {rate / mean:.3f}")
-    print(f"peak memory, all pictures against an eighth of them: {peaks[-1] / peaks[0]:.3f} (flat: 1)")
+    bares.append(bare(cutter, source, chosen.processes))
+    rate, cpu, ratio = (sum(getattr(b, name) for b in bares) / len(bares) for name in ("rate", "cpu", "ratio"))
+    few, every = costs
+    print(f"bare detector, before and after: {bares[0].rate:.1f} and {bares[1].rate:.1f} pictures/s")
+    print("prepare against the bare detector (goal 0.9):")
+    print(f"    in turn with it, block by block, in the same processes: {ratio:.3f}")
+    print(f"    the program once started: {every.steady / rate:.3f}")
+    print(f"    the program from its start to its end: {every.pictures / every.seconds / rate:.3f}")
+    print(f"    the same per CPU second: {every.pictures * cpu / every.cpu:.3f}")
+    print(f"peak memory, all pictures against an eighth of them: {every.peak / few.peak:.3f} (flat: 1)")
 
 
 if __name__ == "__main__":

@@ -11,17 +11,17 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 
 from evaluators.datasets.duplicates import fingerprints
 from evaluators.datasets.listing import Picture, decode, read_bytes
 from evaluators.datasets.pictures import UNREADABLE, reason_of
-from evaluators.datasets.prepared import Cropped, crop_face
+from evaluators.datasets.prepared import Cropped, context_margin, crop_face
 from evaluators.detection import FaceFinder
 from evaluators.zoo import load_detector
 from orchestrator.faces_file import Shard, write_shard
@@ -87,11 +87,12 @@ def cut(cutter: Cutter, detector: FaceFinder, task: Task, done: Callable[[int], 
                 index.append(position)
                 digests.append(hashlib.sha256(data).hexdigest())
         done(1)
+    side = cutter.size + 2 * context_margin(cutter.size)
     image = _stack([face.image for face in faces], cutter.size)
     return Shard(
         np.array(index, np.int64),
         image,
-        _stack([face.context for face in faces], cutter.size),
+        _stack([face.context for face in faces], side),
         np.array([face.landmarks for face in faces], np.float32).reshape(-1, 5, 2),
         np.array([face.score for face in faces], np.float32),
         np.array([face.faces for face in faces], np.int32),
@@ -101,10 +102,12 @@ def cut(cutter: Cutter, detector: FaceFinder, task: Task, done: Callable[[int], 
     )
 
 
-def _stack(crops: Sequence[np.ndarray[Any, Any]], size: int) -> np.ndarray[Any, Any]:
+def _stack(crops: Sequence[NDArray[np.uint8]], side: int) -> NDArray[np.uint8]:
     """Return (n, 3, S, S) uint8 of n crops (S, S, 3)."""
-    shape = crops[0].shape if crops else (size, size, 3)
-    return np.ascontiguousarray(np.array(crops, np.uint8).reshape(-1, *shape).transpose(0, 3, 1, 2))
+    planes = np.empty((len(crops), 3, side, side), np.uint8)
+    for crop, channels in zip(crops, planes, strict=True):
+        cv2.split(crop, list(channels))
+    return planes
 
 
 def cut_all(cutter: Cutter, tasks: Sequence[Task], *, processes: int, done: Callable[[int], None]) -> None:

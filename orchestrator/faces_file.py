@@ -141,11 +141,13 @@ def write_faces(
             with pa.ipc.new_file(sink, whole, options=options) as writer:
                 writer.write_batch(batch)
         starts = _offsets(new)
-        with new.open("r+b") as file:
+        with new.open("r+b", buffering=0) as file:
             for first, piece in pixels:
                 for name, values in piece.items():
+                    rest = np.ascontiguousarray(values).reshape(-1).data
                     file.seek(starts[name] + first * values[0].nbytes)
-                    file.write(np.ascontiguousarray(values).data)
+                    while rest:
+                        rest = rest[file.write(rest) :]
 
     replace_file(path, write)
 

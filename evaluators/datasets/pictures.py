@@ -98,7 +98,7 @@ def read_picture(file: Path | BinaryIO, longest: int = LONGEST) -> Upright:
         if left > 0:
             picture = picture.reduce(2**left)
         # Asked only now: some formats turn the picture themselves while they load it, and take the note away.
-        turn = TURNS.get(image.getexif().get(ORIENTATION, 1))
+        turn = TURNS.get(_orientation(image))
         if turn is not None:
             picture = picture.transpose(turn)
         return Upright(np.asarray(picture), max(width, height) / max(picture.size))
@@ -113,6 +113,14 @@ def reason_of(error: BaseException) -> str:
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     return " ".join(str(error).split()) or type(error).__name__
+
+
+def _orientation(image: Image.Image) -> int:
+    """Return what the camera noted, 1 for upright."""
+    if image.format == "JPEG" and not {"exif", "xmp"} & image.info.keys():
+        return 1  # to ask would cost half as much as to decode
+    noted: int = image.getexif().get(ORIENTATION, 1)
+    return noted
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from anonymizers import TEMPLATE_SIZE, Faces
-from evaluators.alignment import align, similarity
+from evaluators.alignment import similarity
 from evaluators.datasets.pictures import Upright
 from evaluators.datasets.split import draw, split_people, split_protocol
 from evaluators.detection import FRAME, Detection, FaceFinder, main_face
@@ -83,11 +83,7 @@ def align_context(
     Returns:
         (C, C, 3) uint8 with C = size + 2 · context_margin(size), black where the picture ends.
     """
-    margin = context_margin(size)
-    matrix = similarity(landmarks, size)
-    matrix[:, 2] += margin
-    side = size + 2 * margin
-    return np.asarray(cv2.warpAffine(picture, matrix, (side, side), borderValue=0.0), dtype=np.uint8)
+    return _warp(picture, similarity(landmarks, size), size, context_margin(size))
 
 
 def find_faces(picture: NDArray[np.uint8], detector: FaceFinder) -> list[Detection]:
@@ -129,13 +125,22 @@ def crop_face(upright: Upright, detector: FaceFinder, *, size: int, one_face: bo
     if one_face and len(found) > 1:
         return "several faces"
     face = main_face(found, picture.shape[1], picture.shape[0])
+    matrix = similarity(face.landmarks, size)
     return Cropped(
-        align(picture, face.landmarks, size),
-        align_context(picture, face.landmarks, size),
+        _warp(picture, matrix, size, 0),
+        _warp(picture, matrix, size, context_margin(size)),
         (face.landmarks * upright.scale).astype(np.float32),
         face.score,
         len(found),
     )
+
+
+def _warp(picture: NDArray[np.uint8], matrix: NDArray[np.float64], size: int, margin: int) -> NDArray[np.uint8]:
+    """Return (C, C, 3): a crop of a side in px and a margin around it, by the (2, 3) matrix from picture to crop."""
+    side = size + 2 * margin
+    moved = matrix.copy()
+    moved[:, 2] += margin
+    return np.asarray(cv2.warpAffine(picture, moved, (side, side), borderValue=0.0), dtype=np.uint8)
 
 
 def protocol_of(
