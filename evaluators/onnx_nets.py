@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from evaluators.conventions import EMBEDDERS, TEACHERS, Convention, checked, known
+from evaluators.last_layer import last_layer
 from evaluators.nets import TeacherOutput
 
 BATCH = {"cpu": 8, "cuda": 64}
@@ -38,7 +39,7 @@ class _OnnxNet:
         self.digest = convention.sha256
         self.convention = convention
         self.device = torch.device(device)
-        self.batch = BATCH[self.device.type]
+        self.batch = convention.batch or BATCH[self.device.type]
         model = onnx.load(path)
         present = {output.name for output in model.graph.output}
         for output in outputs:
@@ -63,17 +64,26 @@ class _OnnxNet:
             )
         if want.gray:
             x = (x * torch.tensor(LUMA, device=x.device)[:, None, None]).sum(1, keepdim=True)
-        x = (x - want.mean) / want.scale
+        x = want.normalize(x)
         if want.channels_last:
             x = x.permute(0, 2, 3, 1)
         return np.ascontiguousarray(x.cpu().numpy())
 
 
 class OnnxEmbedder(_OnnxNet):
-    """Embed faces with a network of EMBEDDERS."""
+    """Embed faces with a network of EMBEDDERS, or of a convention that is given."""
 
-    def __init__(self, folder: Path, name: str, *, threads: int | None = None, device: str = "cpu") -> None:
-        super().__init__(folder, name, known(EMBEDDERS, name), threads=threads, device=device, outputs=())
+    def __init__(
+        self,
+        folder: Path,
+        name: str,
+        convention: Convention | None = None,
+        *,
+        threads: int | None = None,
+        device: str = "cpu",
+    ) -> None:
+        convention = convention or known(EMBEDDERS, name)
+        super().__init__(folder, name, convention, threads=threads, device=device, outputs=())
 
     def __call__(self, images: Tensor) -> Tensor:
         """Map (N, 3, S, S) uint8 RGB aligned faces to (N, D) float32 of unit norm."""
@@ -85,7 +95,10 @@ class OnnxTeacher(_OnnxNet):
 
     def __init__(self, folder: Path, name: str, *, threads: int | None = None, device: str = "cpu") -> None:
         convention = known(TEACHERS, name)
+        path = checked(folder / convention.path, convention.sha256)
         outputs = (convention.logits, convention.features)
+        if not convention.features:
+            outputs = last_layer(path, convention.logits)
         super().__init__(folder, name, convention, threads=threads, device=device, outputs=outputs)
         self.classes = convention.classes
 
@@ -96,7 +109,9 @@ class OnnxTeacher(_OnnxNet):
 
     def _batch(self, images: Tensor) -> tuple[Tensor, Tensor]:
         logits, features = self.run(images)
-        return logits, features.mean((2, 3))  # pooled batch by batch: the maps of all faces would fill the memory
+        if features.ndim > 2:  # a map, pooled batch by batch: the maps of all faces would fill the memory
+            features = features.mean((2, 3))
+        return logits, features
 
 
 def session(model: bytes, *, threads: int | None, device: str) -> onnxruntime.InferenceSession:

@@ -15,6 +15,7 @@ from torch import Tensor
 from anonymizers import ANONYMIZERS, Anonymizer, Faces
 from evaluators import expression, pairs, realism, statistics
 from evaluators.attackers import ADAPTIVE, ATTACKERS, SEARCHING, Clear, Evidence
+from evaluators.classes import counterparts
 from evaluators.distribution import frechet, kid
 from evaluators.identity import rank_credit
 from evaluators.metrics import METRICS
@@ -111,9 +112,14 @@ class Panel:
         if self.protocol.expressions is not None:
             label = _labels(self.protocol.probe, self.protocol.expressions, self.nets.teacher.classes)
             known = label >= 0
-            logits = self.clear.probe_reading.logits.cpu()[known]
-            facts["teacher_accuracy"] = float((logits.argmax(1) == label[known]).double().mean())
-            facts["teacher_ece"] = expression.ece((logits / self.temperature).softmax(1), label[known])
+            facts["n_teacher_labels"] = int(known.sum())  # probes whose label the teacher has a class for
+            facts["labels_without_class"] = list(
+                counterparts(self.protocol.expressions, self.nets.teacher.classes).without
+            )
+            if known.any():
+                logits = self.clear.probe_reading.logits.cpu()[known]
+                facts["teacher_accuracy"] = float((logits.argmax(1) == label[known]).double().mean())
+                facts["teacher_ece"] = expression.ece((logits / self.temperature).softmax(1), label[known])
         return facts
 
     def _evidence(self, anonymizer: Anonymizer) -> Evidence:
@@ -189,6 +195,8 @@ class Panel:
         if self.protocol.expressions is not None:
             label = _labels(self.protocol.probe, self.protocol.expressions, self.nets.teacher.classes).to(self.device)
             known = label >= 0
+            if not known.any():
+                return
             tally.values["expression_accuracy"] = float((answer == label)[known].double().mean())
             tally.values["expression_macro_f1"] = float(
                 expression.macro_f1(tally.confusion(label[known], answer[known], classes, known).sum(0))
@@ -226,6 +234,8 @@ class Panel:
             return 1.0
         label = _labels(self.protocol.attacker, self.protocol.expressions, self.nets.teacher.classes)
         known = label >= 0
+        if not known.any():
+            return 1.0
         with torch.no_grad():
             logits = self.nets.teacher(self.protocol.attacker.images.to(self.device)[known.to(self.device)]).logits
         return expression.fit_temperature(logits.cpu(), label[known])
@@ -256,16 +266,17 @@ def _kept(net: Perceptual, images: Tensor) -> tuple[Tensor, ...] | None:
 
 
 def _labels(faces: Faces, names: Sequence[str], classes: Sequence[str]) -> Tensor:
-    """Map (N,) labels to the teacher's classes, by name, never by position; -1 where unlabelled.
+    """Map (N,) labels to the teacher's classes, by name, never by position; -1 where unlabelled or without a class.
 
     Raises:
-        ValueError: if the teacher lacks a labelled class.
+        ValueError: if the teacher has a class for none of the labels.
     """
-    if missing := sorted(set(names) - set(classes)):
+    found = counterparts(names, classes)
+    if len(found.without) == len(names):
         raise ValueError(
-            f"labels: the teacher knows {list(classes)} but not {missing}; choose another teacher or drop them"
+            f"labels: expected some of the teacher's classes {list(classes)}, got {list(names)}; choose another teacher"
         )
-    table = torch.tensor([*(classes.index(name) for name in names), -1])
+    table = torch.tensor([*found.index, -1])
     return table[faces.expression.cpu()]
 
 

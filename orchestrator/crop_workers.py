@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -26,6 +27,8 @@ from evaluators.detection import FaceFinder
 from evaluators.zoo import load_detector
 from orchestrator.faces_file import Shard, write_shard
 
+INTERVAL = 0.25
+"""Seconds between two looks at how far the processes are."""
 PATIENCE = 10.0
 """Seconds that a process gets to end by itself."""
 
@@ -128,75 +131,93 @@ def cut_all(cutter: Cutter, tasks: Sequence[Task], *, processes: int, done: Call
     """
     context = multiprocessing.get_context("spawn")
     left = list(reversed(tasks))
-    lines: dict[Connection, _Worker] = {}
+    workers: dict[Connection, _Worker] = {}
     try:
-        for _ in range(min(processes, len(tasks))):
-            mine, theirs = context.Pipe()
-            process = context.Process(target=work, args=(cutter, theirs), daemon=True)
-            process.start()
-            theirs.close()
-            lines[mine] = _Worker(process)
-        while lines:
-            for line in wait(list(lines)):
+        # Ctrl-C reaches every process of a terminal, but it is this one that decides what ends: the others inherit that
+        # they take no notice.
+        handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        try:
+            for _ in range(min(processes, len(tasks))):
+                mine, theirs = context.Pipe()
+                seen = context.RawValue("q", 0)
+                process = context.Process(target=work, args=(cutter, theirs, seen), daemon=True)
+                process.start()
+                theirs.close()
+                workers[mine] = _Worker(process, seen)
+        finally:
+            signal.signal(signal.SIGINT, handler)
+        while workers:
+            for line in wait(list(workers), INTERVAL):
                 assert isinstance(line, Connection)
-                worker = lines[line]
-                try:
-                    said = line.recv()
-                except (EOFError, ConnectionResetError):
-                    worker.process.join(PATIENCE)
-                    raise RuntimeError(worker.obituary()) from None
-                if isinstance(said, int):
-                    worker.seen += said
-                    done(said)
-                elif isinstance(said, str):
-                    raise ValueError(said) if worker.task is None else RuntimeError(f"{worker.obituary()}: {said}")
-                elif left:
-                    worker.task, worker.seen = left.pop(), 0
-                    line.send(worker.task)
-                else:
-                    line.send(None)
-                    worker.process.join(PATIENCE)
-                    del lines[line]
+                if not _answer(line, workers[line], left):
+                    done(workers.pop(line).news())
+            done(sum(worker.news() for worker in workers.values()))
     finally:
-        for worker in lines.values():
+        for worker in workers.values():
             worker.process.terminate()
-        for worker in lines.values():
+        for worker in workers.values():
             worker.process.join(PATIENCE)
 
 
 @dataclass
 class _Worker:
-    """Follow a process: the shard that it makes, and how many of its pictures it has seen."""
+    """Follow a process: how many pictures it has seen, and the shard that it makes."""
 
     process: SpawnProcess
+    seen: Any  # a number in memory that both processes see: messages would wake this one at each picture
+    told: int = 0
     task: Task | None = None
-    seen: int = 0
+    before: int = 0  # what it had seen when it got the task
+
+    def news(self) -> int:
+        """Return how many pictures it has seen since the last call."""
+        last, self.told = self.told, self.seen.value
+        return self.told - last
 
     def obituary(self) -> str:
         """Say at what the process ended."""
         ended = "a process" if self.process.exitcode is None else f"a process ended with code {self.process.exitcode}"
         if self.task is None:
             return f"{ended} before it began"
-        at = "at the end of a shard"
-        if self.seen < len(self.task.pictures):
-            at = f"at the picture {self.task.pictures[self.seen].key!r}"
-        return f"{ended} {at}; --resume goes on, fewer --processes need less memory"
+        at, of = self.seen.value - self.before, self.task.pictures
+        where = f"at the picture {of[at].key!r}" if at < len(of) else f"at the end of {self.task.path.name}"
+        return f"{ended} {where}; --resume goes on, fewer --processes need less memory"
 
 
-def work(cutter: Cutter, line: Connection) -> None:
-    """Serve as one of the processes: say None for more, a number of pictures seen, or a sentence on failure."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the first process decides what Ctrl-C ends
+def _answer(line: Connection, worker: _Worker, left: list[Task]) -> bool:
+    """Take what a process says and give it the next task; tell whether it goes on."""
+    try:
+        failure = line.recv()
+    except (EOFError, ConnectionResetError):
+        worker.process.join(PATIENCE)
+        raise RuntimeError(worker.obituary()) from None
+    if failure is not None:
+        raise ValueError(failure) if worker.task is None else RuntimeError(f"{worker.obituary()}: {failure}")
+    worker.task = left.pop() if left else None
+    worker.before = worker.seen.value
+    line.send(worker.task)
+    if worker.task is None:
+        worker.process.join(PATIENCE)
+    return worker.task is not None
+
+
+def work(cutter: Cutter, line: Connection, seen: Any) -> None:
+    """Serve as one of the processes: say None for more, or a sentence on failure, and count the pictures seen."""
     cv2.setNumThreads(1)
     torch.set_num_threads(1)
     warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # large pictures are read smaller
     warnings.simplefilter("ignore", UserWarning)  # Pillow's remarks on odd EXIF; what matters raises
+
+    def done(count: int) -> None:
+        seen.value += count
+
     try:
         detector = cutter.detector()
         line.send(None)
         while (task := line.recv()) is not None:
-            write_shard(task.path, cut(cutter, detector, task, line.send), cutter.size)
+            write_shard(task.path, cut(cutter, detector, task, done), cutter.size)
             line.send(None)
     except (EOFError, BrokenPipeError, ConnectionResetError):
         return  # the first process is gone
     except Exception as error:
-        line.send(f"{type(error).__name__}: {error}" if not isinstance(error, ValueError) else str(error))
+        line.send(str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}")

@@ -41,7 +41,7 @@ class Shard:
         score: (n,) float32.
         faces: (n,) int32, found in the picture.
         fingerprint: (n, GRID²) float32.
-        digest: SHA-256 of each picture's file, hexadecimal.
+        digest: SHA-256 of each picture's file, or of its row of a table, hexadecimal.
         rejected: position, reason and detail of each of the others.
     """
 

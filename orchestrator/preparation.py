@@ -103,7 +103,10 @@ def check(settings: Settings) -> None:
     if settings.resume and settings.overwrite:
         raise ValueError("--resume and --overwrite: expected one of them, got both")
     if not settings.models.is_dir():
-        raise ValueError(f"--models: expected a folder of networks, {settings.models} is none")
+        raise ValueError(
+            f"--models: expected a folder of networks, {settings.models} is none; `python -m orchestrator.models list` "
+            "says where they come from"
+        )
 
 
 def _source(settings: Settings, console: Console) -> Source:
@@ -181,9 +184,14 @@ def _prepare(
             progress(seen, len(source.pictures))
 
         cutter = Cutter(source.root, settings.models, settings.size, settings.one_face)
-        cut_all(cutter, left, processes=settings.processes or len(os.sched_getaffinity(0)), done=done)
+        cut_all(cutter, left, processes=settings.processes or _cores(), done=done)
     with console.status("looking for pictures that occur twice, and writing"):
         return join_shards(source, folder, [task.path for task in tasks], plan)
+
+
+def _cores() -> int:
+    """Return how many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _whole(path: Path) -> bool:

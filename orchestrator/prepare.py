@@ -12,6 +12,7 @@ from rich.console import Console
 
 from anonymizers import TEMPLATE_SIZE
 from evaluators.datasets.archives import ARCHIVES
+from evaluators.pulling import cache_folder
 from orchestrator.preparation import INTERRUPTED, Settings, prepare
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
@@ -27,7 +28,9 @@ def main(
             f"(path,identity,expression; FER2013), or a name to download: {', '.join(ARCHIVES)}."
         ),
     ],
-    models: Annotated[Path, typer.Option(help="Folder of real networks, for the detector.")],
+    models: Annotated[
+        Path | None, typer.Option(help="Folder of real networks, for the detector.", show_default="the user's cache")
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder of the prepared set. Default: faces/<name>.")] = None,
     size: Annotated[int, typer.Option(help="Side of the aligned crops, px; the context crops have 12/7 of it.")] = (
         TEMPLATE_SIZE
@@ -53,7 +56,7 @@ def main(
         prepare(
             Settings(
                 source=source,
-                models=models,
+                models=models or cache_folder(),
                 out=out,
                 size=size,
                 one_face=one_face,

@@ -6,7 +6,7 @@ import hashlib
 import os
 import platform
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -20,12 +20,19 @@ from rich.console import Console
 
 from anonymizers import ANONYMIZERS, Anonymizer
 from evaluators.datasets.demo_protocol import demo_protocol
-from evaluators.datasets.prepared import protocol_of
 from evaluators.metrics import objectives_of
 from evaluators.panel import CannotLearnError, Panel
 from evaluators.protocol import Protocol as FaceProtocol
-from evaluators.zoo import load_nets
-from orchestrator.faces_file import FACES, read_prepared
+from evaluators.zoo import (
+    BACKBONES,
+    DEFAULT_NETWORKS,
+    INCEPTION,
+    check_files,
+    check_networks,
+    is_path,
+    is_pulled,
+    load_nets,
+)
 from orchestrator.inprocess import InProcess
 from orchestrator.ledger import Ledger, write_tables
 from orchestrator.progress import front_table, make_progress
@@ -58,9 +65,9 @@ UNMEASURED = {
     ),
     "folder": (*AT_VERIFICATION, "lpips", "ms_ssim", "fid", "kid", "expression_accuracy", "expression_macro_f1"),
 }
-"""Metrics without their network, size or labels: the backbones of LPIPS and FID are not at hand, crops of 112 px are
-too small for five scales, the demo has too few pairs and strangers for the lowest rates and no detector, a folder of
-people has no expression labels, and the held-out attacker stays out of the search."""
+"""Metrics without their network, size or labels: the backbones of LPIPS and FID must be pulled first, crops of 112 px
+are too small for five scales, the demo has too few pairs and strangers for the lowest rates and no detector, a folder
+of people has no expression labels, and the held-out attacker stays out of the search."""
 
 
 @dataclass(frozen=True)
@@ -86,11 +93,24 @@ class Settings:
     min_pictures: int | None = None
     max_pictures: int | None = None
     attacker_faces: int = 2500
+    embedder: str | None = None
+    embedder_input: str | None = None
+    held_out: str | None = None
+    teacher: str | None = None
 
     @property
     def world(self) -> str:
         """Return "demo" or "folder"."""
         return "demo" if self.data is None else "folder"
+
+    @property
+    def networks(self) -> dict[str, str]:
+        """Return which of the real networks a panel gets, as `load_nets` takes them."""
+        chosen = {role: getattr(self, role) or default for role, default in DEFAULT_NETWORKS.items()}
+        for role in ("embedder", "held_out"):
+            if is_path(chosen[role]):  # a panel may live in a process that has another working folder
+                chosen[role] = str(Path(chosen[role]).resolve())
+        return chosen
 
 
 class Backend(Protocol):
@@ -122,6 +142,7 @@ class MakePanel:
     objectives: tuple[str, ...]
     device: str
     share: float
+    networks: Mapping[str, str] = field(default_factory=dict)
 
     def __call__(self) -> Panel:
         """Load the networks onto the device and look at the clear faces once.
@@ -136,7 +157,7 @@ class MakePanel:
             raise ValueError("--device cuda: expected a GPU that torch sees, got none; use --device cpu")
         threads = max(1, int((os.cpu_count() or 1) * self.share))
         torch.set_num_threads(threads)
-        nets = load_nets(self.models, device=device, threads=threads)
+        nets = load_nets(self.models, device=device, threads=threads, **self.networks)
         return Panel(self.protocol, nets, objectives=self.objectives, device=device)
 
 
@@ -203,7 +224,7 @@ def check(settings: Settings) -> dict[str, str]:
     if not 2 <= len(directions) <= 3 or len(directions) != len(settings.objectives):
         raise ValueError(f"--objective: expected two or three different metrics, got {', '.join(settings.objectives)}")
     for name in directions:
-        if name in UNMEASURED[settings.world]:
+        if name in _unmeasured(settings):
             raise ValueError(
                 f"--objective {name}: cannot be measured on the {settings.world} faces; choose another metric"
             )
@@ -215,16 +236,36 @@ def check(settings: Settings) -> dict[str, str]:
             "none"
         )
     if settings.data is not None and settings.models is None:
-        raise ValueError("--data: real faces need real networks; give their folder as --models")
+        raise ValueError(
+            "--data: real faces need real networks; give their folder as --models, or pull them into the default one "
+            "(python -m orchestrator.models list)"
+        )
     if settings.models is not None and settings.data is None:
         raise ValueError("--models: real networks need real faces; give their folder as --data")
     if settings.models is not None and not settings.models.is_dir():
         raise ValueError(f"--models: expected a folder of networks, {settings.models} is none")
+    if settings.models is not None:
+        check_networks(**settings.networks)
+    else:
+        for role in DEFAULT_NETWORKS:
+            if getattr(settings, role) is not None:
+                raise ValueError(f"--{role.replace('_', '-')}: a choice of real networks needs real faces; give --data")
     if settings.resume and settings.overwrite:
         raise ValueError("--resume and --overwrite: expected one of them, got both")
     if settings.device == "cuda" and settings.backend == "inprocess" and not torch.cuda.is_available():
         raise ValueError("--device cuda: expected a GPU that torch sees, got none; use --device cpu")
     return directions
+
+
+def _unmeasured(settings: Settings) -> set[str]:
+    """Return the metrics that cannot be objectives, on these faces and with these networks."""
+    names = set(UNMEASURED[settings.world])
+    if settings.models is not None:
+        if any(is_pulled(settings.models, name) for name in BACKBONES):
+            names -= {"lpips"}
+        if is_pulled(settings.models, INCEPTION):
+            names -= {"fid", "kid"}
+    return names
 
 
 def results_folder(settings: Settings) -> Path:
@@ -260,7 +301,13 @@ def load_protocol(settings: Settings, console: Console) -> FaceProtocol:
     """Load or render the faces and split them by identity."""
     if settings.data is None:
         return demo_protocol(seed=settings.seed)
+    from orchestrator.faces_file import FACES, read_prepared
+
+    if settings.models is not None and (settings.data / FACES).is_file():
+        check_files(settings.models, **settings.networks)
     if (settings.data / FACES).is_file():
+        from evaluators.datasets.prepared import protocol_of
+
         return protocol_of(
             read_prepared(settings.data),
             seed=settings.seed,
@@ -273,6 +320,7 @@ def load_protocol(settings: Settings, console: Console) -> FaceProtocol:
 
     read_people(settings.data)  # a folder that cannot serve is refused before any network is loaded
     assert settings.models is not None
+    check_files(settings.models, **settings.networks)
     with console.status("faces") as status:
         return folder_protocol(
             settings.data,
@@ -302,7 +350,7 @@ def _default_sampler(space: SearchSpace) -> str:
 
 def _backend(settings: Settings, protocol: FaceProtocol) -> Backend:
     panels = settings.panels or 1
-    make = MakePanel(protocol, settings.models, settings.objectives, settings.device, 1 / panels)
+    make = MakePanel(protocol, settings.models, settings.objectives, settings.device, 1 / panels, settings.networks)
     if settings.backend == "inprocess":
         try:
             return InProcess(make)

@@ -9,11 +9,14 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from evaluators.conventions import EMBEDDERS, TEACHERS
+from evaluators.pulling import pulled_folder
 from orchestrator.run import DEFAULT_OBJECTIVES, Settings, run
 from orchestrator.sweep import SAMPLERS
 from search_spaces import SPACES, load_space
 
 PANEL_SECTION = "Panel"
+NETWORKS_SECTION = "Networks"
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 errors = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -30,7 +33,42 @@ def main(
             help="Folder of one folder of pictures per person, or of a prepared set. Default: the demo world."
         ),
     ] = None,
-    models: Annotated[Path | None, typer.Option(help="Folder of real networks; needed with --data.")] = None,
+    models: Annotated[
+        Path | None,
+        typer.Option(help="Folder of real networks, for --data. Default: where orchestrator.models pulls them to."),
+    ] = None,
+    embedder: Annotated[
+        str | None,
+        typer.Option(
+            help=f"Network of the attackers: {', '.join(EMBEDDERS)}, or the path of an ArcFace-style ONNX file.",
+            show_default="edgeface_xs",
+            rich_help_panel=NETWORKS_SECTION,
+        ),
+    ] = None,
+    embedder_input: Annotated[
+        str | None,
+        typer.Option(
+            help="How the embedder at a path is fed, where it is not size=112,layout=nchw,color=rgb,mean=127.5,"
+            "scale=127.5: the parts that differ.",
+            rich_help_panel=NETWORKS_SECTION,
+        ),
+    ] = None,
+    held_out: Annotated[
+        str | None,
+        typer.Option(
+            help="Network that the search never uses, for orchestrator.verify: of another family.",
+            show_default="mobilefacenet_192",
+            rich_help_panel=NETWORKS_SECTION,
+        ),
+    ] = None,
+    teacher: Annotated[
+        str | None,
+        typer.Option(
+            help=f"Network that reads the expression: {', '.join(TEACHERS)}.",
+            show_default="facex",
+            rich_help_panel=NETWORKS_SECTION,
+        ),
+    ] = None,
     trials: Annotated[int, typer.Option(help="Configurations to try, besides the anchors.")] = 40,
     objective: Annotated[
         list[str] | None, typer.Option(help="Metric to optimize, two or three times; see METRICS.")
@@ -79,7 +117,11 @@ def main(
             space=load_space(space),
             space_name=space,
             data=data,
-            models=models,
+            models=models or (pulled_folder() if data is not None else None),
+            embedder=embedder,
+            embedder_input=embedder_input,
+            held_out=held_out,
+            teacher=teacher,
             trials=trials,
             objectives=tuple(objective or DEFAULT_OBJECTIVES),
             sampler=sampler,

@@ -24,7 +24,7 @@ from evaluators.attackers import ATTACKERS
 from evaluators.datasets.demo_protocol import demo_protocol
 from evaluators.panel import CannotLearnError, Panel
 from evaluators.protocol import Protocol
-from evaluators.zoo import load_nets
+from evaluators.zoo import load_nets, networks_of
 from orchestrator.front import Row, front_mask, front_probability, objective_values
 from orchestrator.inprocess import outcome_of
 from orchestrator.ledger import objective_replicates, replace_file
@@ -61,7 +61,8 @@ def main(
         if used == sweep["seed"]:
             raise ValueError(f"--seed: expected another one than the search's {used}: the same draws prove nothing")
         protocol = fresh_protocol(sweep, data, models, used, console)
-        nets = load_nets(models, device=device)
+        same = networks_of(sweep["models"]) if models is not None else {}
+        nets = load_nets(models, device=device, threads=None, **same)
         panel = Panel(protocol, nets, objectives=tuple(sweep["objectives"]), attackers=tuple(ATTACKERS), device=device)
         facts = {**sweep, "verified": {"seed": used, "protocol": protocol.describe(), "panel": panel.describe()}}
         verified = verify(rows, panel, facts, console)
@@ -104,7 +105,7 @@ def fresh_protocol(
         )
     if data is None:
         return demo_protocol(seed=seed, evaluated=DEMO_PEOPLE)
-    most = searched.get("max_pictures")
+    most, same = searched.get("max_pictures"), networks_of(sweep["models"])
     settings = Settings(
         space=next(iter(SPACES.values())),
         space_name="",
@@ -113,6 +114,10 @@ def fresh_protocol(
         seed=seed,
         min_pictures=searched.get("min_pictures"),
         max_pictures=2 * most if most else None,
+        embedder=same["embedder"],
+        embedder_input=same["embedder_input"],
+        held_out=same["held_out"],
+        teacher=same["teacher"],
     )
     return load_protocol(settings, console)
 

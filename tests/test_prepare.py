@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
 import shutil
@@ -33,6 +34,7 @@ from orchestrator import preparation
 from orchestrator.crop_workers import Cutter, Task, cut, cut_all
 from orchestrator.faces_file import read_prepared, read_shard, write_faces, write_shard
 from orchestrator.preparation import Settings, prepare
+from orchestrator.preparation_progress import counted
 from orchestrator.prepare import app
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -472,6 +474,40 @@ def test_no_faces_at_all_is_an_error_with_the_numbers(tmp_path: Path, whole: Non
     with pytest.raises(ValueError, match=r"got none in 2 pictures: \{'no face': 1, 'unreadable': 1\}"):
         prepare(settings(root, out), quiet())
     assert set(rejected(out)) == {"a/1.png", "a/2.png"} and not (out / "faces.arrow").exists()
+
+
+def test_a_set_may_be_downloaded_by_its_name(
+    tree: Path, tmp_path: Path, whole: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[str, Path]] = []
+
+    def fetch(name: str, folder: Path, progress: Callable[[int, int | None], None]) -> Path:
+        asked.append((name, folder))
+        progress(1 << 20, None)
+        progress(2 << 20, 2 << 20)
+        return tree
+
+    monkeypatch.setattr(preparation, "fetch", fetch)
+    monkeypatch.chdir(tmp_path)
+    chosen = Settings(source="lfw", models=tmp_path, downloads=tmp_path / "cache")
+    assert prepare(chosen, quiet()) == Path("faces/set") and asked == [("lfw", tmp_path / "cache")]
+    assert len(read_prepared(tmp_path / "faces" / "set").faces) == 40
+    (tmp_path / "lfw").symlink_to(tree)  # a path goes first
+    prepare(settings(Path("lfw"), tmp_path / "mine"), quiet())
+    assert len(asked) == 1
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_progress_is_a_bar_or_lines(terminal: bool) -> None:
+    file = io.StringIO()
+    with counted(Console(file=file, force_terminal=terminal, width=100), "lfw", total=200) as progress:
+        for done in range(0, 201, 5):
+            progress(done, 200)
+    lines = file.getvalue().splitlines()
+    if terminal:
+        assert "200/200" in file.getvalue()
+    else:
+        assert len(lines) == 11 and lines[0].startswith("lfw: 0 of 200") and lines[-1].startswith("lfw: 200 of 200")
 
 
 # The command line.

@@ -1,0 +1,115 @@
+"""Inspection: does a network of the zoo hold what it must, does it open, and what does it say of one picture."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from evaluators.conventions import checked
+from evaluators.published import Model
+from evaluators.zoo import load_detector, load_embedder, load_inception, load_lpips
+
+SIDE = 112
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """Hold what came of a network: its answer to one picture in words, and the seconds of it, loading left out."""
+
+    answer: str
+    seconds: float
+
+
+def inspect(model: Model, folder: Path) -> Inspection:
+    """Verify the checksum of a network's file, open it, and run one picture through it as its convention says.
+
+    Raises:
+        ValueError: if the file is missing or another one, does not open, or does not answer as it must.
+    """
+    if model.sha256 is not None:
+        checked(folder / model.path, model.sha256)
+    picture = torch.randint(0, 256, (1, 3, SIDE, SIDE), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    try:
+        ask = OPENERS[model.task](model, folder)
+        start = time.perf_counter()
+        answer = ask(picture)
+    except ValueError:
+        raise
+    except Exception as error:  # whatever torch, ONNX Runtime or insightface raise on a file they cannot run
+        raise ValueError(
+            f"{model.name}: expected {folder / model.path} to run, {type(error).__name__}: {error}"
+        ) from error
+    return Inspection(answer, time.perf_counter() - start)
+
+
+def _identity(model: Model, folder: Path) -> Callable[[Tensor], str]:
+    net = load_embedder(folder, model.name, threads=1)
+
+    def ask(picture: Tensor) -> str:
+        embedding = net(picture)
+        norm = float(embedding.norm())
+        if not abs(norm - 1) < 1e-4:
+            raise ValueError(f"{model.name}: expected an embedding of norm 1, got {norm}")
+        return f"{embedding.shape[1]} numbers"
+
+    return ask
+
+
+def _expression(model: Model, folder: Path) -> Callable[[Tensor], str]:
+    from evaluators.onnx_nets import OnnxTeacher
+
+    net = OnnxTeacher(folder, model.name, threads=1)
+
+    def ask(picture: Tensor) -> str:
+        reading = net(picture)
+        if reading.logits.shape[1] != len(net.classes) or not reading.logits.isfinite().all():
+            raise ValueError(
+                f"{model.name}: expected finite logits of {len(net.classes)} classes, got {reading.logits.tolist()}"
+            )
+        return f"{len(net.classes)} classes, {reading.features.shape[1]} features"
+
+    return ask
+
+
+def _detection(model: Model, folder: Path) -> Callable[[Tensor], str]:
+    net = load_detector(folder, threads=1)
+    return lambda picture: f"{int(net(picture).found.sum())} faces in noise"
+
+
+def _perceptual(model: Model, folder: Path) -> Callable[[Tensor], str]:
+    net = load_lpips(folder, model.name)
+
+    def ask(picture: Tensor) -> str:
+        near, far = net.distance_to(net.features(picture.repeat(2, 1, 1, 1)), torch.cat([picture, 255 - picture]))
+        if near != 0 or not far > 0:
+            raise ValueError(f"{model.name}: expected 0 for equal pictures, more for others, got {near} and {far}")
+        return f"{far:.2f} from the negative"
+
+    return ask
+
+
+def _realism(model: Model, folder: Path) -> Callable[[Tensor], str]:
+    net = load_inception(folder)
+
+    def ask(picture: Tensor) -> str:
+        features = net(picture)
+        if not features.isfinite().all():
+            raise ValueError(f"{model.name}: expected finite features, got {features.tolist()}")
+        return f"{features.shape[1]} features"
+
+    return ask
+
+
+OPENERS: dict[str, Callable[[Model, Path], Callable[[Tensor], str]]] = {
+    "identity": _identity,
+    "expression": _expression,
+    "detection": _detection,
+    "perceptual": _perceptual,
+    "realism": _realism,
+}
+"""By task: loads the network and returns what asks it."""

@@ -1,0 +1,121 @@
+"""Real networks: `python -m orchestrator.models list | pull NAME | check`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from evaluators.published import ZOO
+from evaluators.pulling import VARIABLE, cache_folder
+from evaluators.pulling import pull as pull_model
+
+MIB = 1 << 20
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, no_args_is_help=True)
+errors = Console(stderr=True, highlight=False, soft_wrap=True)
+
+Folder = Annotated[
+    Path | None,
+    typer.Option("--models-dir", envvar=VARIABLE, help="Folder of models.", show_default="the user's cache"),
+]
+
+
+@app.command("list")
+def list_models(models_dir: Folder = None) -> None:
+    """List the networks: what they do, whether they are here, and under which terms."""
+    folder = models_dir or cache_folder()
+    console = _console()
+    table = Table(title=f"Networks in {folder}", title_justify="left")
+    for name in ("name", "task", "present", "size", "terms", "source"):
+        table.add_column(name, justify="right" if name == "size" else "left", overflow="fold")
+    for model in ZOO.values():
+        path = folder / model.path
+        here = path.is_file()
+        present = "yes" if here else "can be pulled" if model.urls else "no"
+        size = f"{path.stat().st_size / MIB:.1f} MiB" if here else ""
+        table.add_row(*(Text(cell) for cell in (model.name, model.task, present, size, model.terms, model.source)))
+    console.print(table)
+
+
+@app.command()
+def pull(
+    name: Annotated[str, typer.Argument(help="Name of the network, see list.")],
+    models_dir: Folder = None,
+    sha256: Annotated[
+        str | None, typer.Option(help="Checksum of the download, where the list does not know it.")
+    ] = None,
+) -> None:
+    """Download a network into the folder of models, and verify it."""
+    folder = models_dir or cache_folder()
+    console = _console()
+    with _sentences():
+        if name not in ZOO:
+            raise ValueError(f"NAME: expected one of {', '.join(ZOO)}, got {name!r}")
+        from orchestrator.preparation_progress import counted  # torch, for seconds, which the list does without
+
+        model = ZOO[name]
+        console.print(f"{name}: {model.terms}; from {model.source}", markup=False, soft_wrap=True)
+        with counted(console, f"{name}, MiB", unit=MIB) as progress:
+            path = pull_model(model, folder, sha256=sha256, progress=progress)
+        console.print(str(path), markup=False, soft_wrap=True)
+
+
+@app.command()
+def check(models_dir: Folder = None) -> None:
+    """Verify the checksum of every network that is here, open it, and run one picture through it."""
+    folder = models_dir or cache_folder()
+    console = _console()
+    with _sentences():
+        present = [model for model in ZOO.values() if (folder / model.path).is_file()]
+        if not present:
+            raise ValueError(f"--models-dir: expected networks in {folder}, there are none; pull some")
+    from evaluators.inspection import inspect  # torch, which the list does without
+
+    failures = 0
+    for model in present:
+        try:
+            found = inspect(model, folder)
+        except ValueError as error:
+            failures += 1
+            console.print(f"{model.name}: wrong: {error}", style="red", markup=False, soft_wrap=True)
+        else:
+            verdict = "right" if model.sha256 is not None else "no checksum known"
+            line = f"{model.name}: {verdict}; one picture: {found.answer}, {found.seconds * 1000:.0f} ms"
+            console.print(line, markup=False, soft_wrap=True)
+    if failures:
+        errors.print(
+            f"error: {failures} of {len(present)} networks in {folder} cannot serve", style="red", markup=False
+        )
+        raise typer.Exit(1)
+
+
+def _console() -> Console:
+    return Console(highlight=False, width=None if sys.stdout.isatty() else 140)
+
+
+@contextmanager
+def _sentences() -> Iterator[None]:
+    """Say in one sentence what was wrong with the input, and exit with 2; with 1 where the machine was."""
+    try:
+        yield
+    except ValueError as error:
+        errors.print("error:", str(error), style="red", markup=False)
+        raise typer.Exit(2) from None
+    except OSError as error:
+        errors.print("error:", str(error), style="red", markup=False)
+        raise typer.Exit(1) from None
+    except KeyboardInterrupt:
+        errors.print("interrupted", markup=False)
+        raise typer.Exit(130) from None
+
+
+if __name__ == "__main__":
+    app()
