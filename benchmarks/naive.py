@@ -38,7 +38,8 @@ from evaluators.zoo import load_nets
 from orchestrator.ledger import Ledger
 from orchestrator.on_ray import OnRay
 from orchestrator.progress import PlainProgress
-from orchestrator.run import DEFAULT_OBJECTIVES, MakePanel
+from orchestrator.run import MakePanel
+from orchestrator.settings import DEFAULT_OBJECTIVES
 from orchestrator.sweep import Sweep
 from search_spaces import SPACES
 

@@ -27,7 +27,7 @@ from orchestrator.inprocess import InProcess
 from orchestrator.ledger import Ledger
 from orchestrator.on_ray import OnRay
 from orchestrator.progress import PlainProgress
-from orchestrator.run import DEFAULT_OBJECTIVES
+from orchestrator.settings import DEFAULT_OBJECTIVES
 from orchestrator.sweep import Sweep
 from search_spaces import SPACES
 

@@ -1,10 +1,12 @@
-"""The last layer of a classifier in an ONNX file: what it reads are the penultimate features."""
+"""The tensors of an ONNX file: what a teacher's last layer reads are its penultimate features."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import onnx
+
+from evaluators.conventions import Convention, checked
 
 WEIGHTED = {"Conv", "Gemm", "MatMul"}
 
@@ -43,3 +45,23 @@ def last_layer(path: Path, logits: str = "") -> tuple[str, str]:
         f"--teacher: expected {path.name} to end in one layer with weights, got none before {name!r}; declare the "
         "tensor of its features in evaluators/conventions.py"
     )
+
+
+def reading(folder: Path, convention: Convention) -> tuple[str, str]:
+    """Name the tensors with a teacher's logits and with what its last layer reads."""
+    if convention.features:
+        return convention.logits, convention.features
+    return last_layer(checked(folder / convention.path, convention.sha256), convention.logits)
+
+
+def with_outputs(path: Path, outputs: tuple[str, ...]) -> onnx.ModelProto:
+    """Read an ONNX file and let it give some of its tensors, in their order, and nothing else; () for what it gives."""
+    model = onnx.load(path)
+    if outputs:
+        given = {output.name: output for output in model.graph.output}
+        wanted = [
+            given.get(name, onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None)) for name in outputs
+        ]
+        del model.graph.output[:]
+        model.graph.output.extend(wanted)
+    return model

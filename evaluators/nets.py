@@ -104,7 +104,10 @@ class Inception(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class Nets:
-    """Hold the networks of a panel; `facts` names files, digests and terms, as they go into tables and report."""
+    """Hold the networks of a panel.
+
+    `facts` names files, digests and terms, as they go into tables and report; `backends` what serves each, and why.
+    """
 
     embedder: Embedder
     teacher: Teacher
@@ -113,3 +116,4 @@ class Nets:
     held_out: Embedder | None = None
     facts: Mapping[str, Any] = field(default_factory=dict)
     inception: Inception | None = None
+    backends: Mapping[str, Any] = field(default_factory=dict)

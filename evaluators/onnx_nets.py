@@ -4,21 +4,20 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
-import onnx
 import onnxruntime
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
 from evaluators.conventions import EMBEDDERS, TEACHERS, Convention, checked, known
-from evaluators.last_layer import last_layer
+from evaluators.feeding import feed, pooled
+from evaluators.last_layer import reading, with_outputs
 from evaluators.nets import TeacherOutput
 
 BATCH = {"cpu": 8, "cuda": 64}
 """Faces per run: on a CPU the tensors of more no longer fit its caches, and each face costs up to half more."""
-LUMA = (0.299, 0.587, 0.114)
+ARENA_BYTES = 4 * 2**30
+"""Most that one network's arena on a GPU may grow to."""
 
 
 class _OnnxNet:
@@ -33,6 +32,7 @@ class _OnnxNet:
         threads: int | None,
         device: str,
         outputs: tuple[str, ...],
+        fixed: bool | None = None,
     ) -> None:
         path = checked(folder / convention.path, convention.sha256)
         self.name = name
@@ -40,34 +40,47 @@ class _OnnxNet:
         self.convention = convention
         self.device = torch.device(device)
         self.batch = convention.batch or BATCH[self.device.type]
-        model = onnx.load(path)
-        present = {output.name for output in model.graph.output}
-        for output in outputs:
-            if output not in present:
-                model.graph.output.append(onnx.helper.make_tensor_value_info(output, onnx.TensorProto.FLOAT, None))
-        self.session = session(model.SerializeToString(), threads=threads, device=device)
+        self.fixed = self.device.type == "cuda" if fixed is None else fixed
+        self.session = session(with_outputs(path, outputs).SerializeToString(), threads=threads, device=device)
         self.outputs = list(outputs) or [self.session.get_outputs()[0].name]
         self.input = self.session.get_inputs()[0].name
+        self.shapes: dict[int, list[tuple[int, ...]]] = {}
 
+    @torch.no_grad()
     def run(self, images: Tensor) -> list[Tensor]:
         """Run on (N, 3, S, S) uint8 pictures, in batches; returns the outputs, float32, on the net's device."""
-        parts = [self.session.run(self.outputs, {self.input: self.pixels(part)}) for part in images.split(self.batch)]
-        return [torch.from_numpy(np.concatenate(out)).to(self.device) for out in zip(*parts, strict=True)]
+        parts = [self._batch(part) for part in images.to(self.device).split(self.batch)]
+        return [torch.cat(out) for out in zip(*parts, strict=True)]
 
-    def pixels(self, images: Tensor) -> NDArray[np.float32]:
-        """Bring (N, 3, S, S) uint8 pictures to the net's size, color, range and layout."""
-        want = self.convention
-        x = images.float()
-        if x.shape[-1] != want.size:
-            x = functional.interpolate(
-                x, size=(want.size, want.size), mode="bilinear", antialias=x.shape[-1] > want.size
-            )
-        if want.gray:
-            x = (x * torch.tensor(LUMA, device=x.device)[:, None, None]).sum(1, keepdim=True)
-        x = want.normalize(x)
-        if want.channels_last:
-            x = x.permute(0, 2, 3, 1)
-        return np.ascontiguousarray(x.cpu().numpy())
+    def _batch(self, images: Tensor) -> list[Tensor]:
+        """Run on at most one batch; where shapes are fixed, repeat the last picture up to the whole of it."""
+        count = len(images)
+        if self.fixed and count < self.batch:
+            images = torch.cat([images, images[-1:].expand(self.batch - count, -1, -1, -1)])
+        return [out[:count] for out in self._bound(feed(images, self.convention))]
+
+    def _bound(self, x: Tensor) -> list[Tensor]:
+        """Let the session read and write torch's own memory, so that on a GPU nothing passes through the host."""
+        if len(x) not in self.shapes:
+            binding = self._binding(x)
+            for name in self.outputs:
+                binding.bind_output(name, x.device.type, x.device.index or 0)
+            self.session.run_with_iobinding(binding)
+            self.shapes[len(x)] = [tuple(value.shape()) for value in binding.get_outputs()]
+        out = [torch.empty(shape, device=x.device) for shape in self.shapes[len(x)]]
+        binding = self._binding(x)
+        for name, value in zip(self.outputs, out, strict=True):
+            binding.bind_output(name, x.device.type, x.device.index or 0, "float32", value.shape, value.data_ptr())
+        if x.is_cuda:
+            torch.cuda.current_stream(x.device).synchronize()  # the session works on a stream of its own
+        self.session.run_with_iobinding(binding)
+        binding.synchronize_outputs()
+        return out
+
+    def _binding(self, x: Tensor) -> onnxruntime.IOBinding:
+        binding = self.session.io_binding()
+        binding.bind_input(self.input, x.device.type, x.device.index or 0, "float32", x.shape, x.data_ptr())
+        return binding
 
 
 class OnnxEmbedder(_OnnxNet):
@@ -95,23 +108,17 @@ class OnnxTeacher(_OnnxNet):
 
     def __init__(self, folder: Path, name: str, *, threads: int | None = None, device: str = "cpu") -> None:
         convention = known(TEACHERS, name)
-        path = checked(folder / convention.path, convention.sha256)
-        outputs = (convention.logits, convention.features)
-        if not convention.features:
-            outputs = last_layer(path, convention.logits)
+        outputs = reading(folder, convention)
         super().__init__(folder, name, convention, threads=threads, device=device, outputs=outputs)
         self.classes = convention.classes
 
     def __call__(self, images: Tensor) -> TeacherOutput:
         """Map (N, 3, S, S) uint8 RGB aligned faces to logits (N, C) and pooled features (N, F)."""
-        logits, features = zip(*(self._batch(part) for part in images.split(self.batch)), strict=True)
-        return TeacherOutput(torch.cat(logits), torch.cat(features))
+        return TeacherOutput(*self.run(images))
 
-    def _batch(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        logits, features = self.run(images)
-        if features.ndim > 2:  # a map, pooled batch by batch: the maps of all faces would fill the memory
-            features = features.mean((2, 3))
-        return logits, features
+    def _batch(self, images: Tensor) -> list[Tensor]:
+        logits, features = super()._batch(images)
+        return [logits, pooled(features)]  # batch by batch: the maps of all faces would fill the memory
 
 
 def session(model: bytes, *, threads: int | None, device: str) -> onnxruntime.InferenceSession:
@@ -124,7 +131,16 @@ def session(model: bytes, *, threads: int | None, device: str) -> onnxruntime.In
     options.log_severity_level = 4
     options.intra_op_num_threads = threads or torch.get_num_threads()
     wanted = "CUDAExecutionProvider" if device.startswith("cuda") else "CPUExecutionProvider"
-    made = onnxruntime.InferenceSession(model, options, providers=[wanted])
+    # Shapes are fixed on a GPU: it pays to search for the fastest convolutions, and memory need not grow ahead.
+    bounds: dict[str, str] = {}
+    if wanted == "CUDAExecutionProvider":
+        bounds = {
+            "device_id": str(torch.device(device).index or 0),
+            "gpu_mem_limit": str(ARENA_BYTES),
+            "arena_extend_strategy": "kSameAsRequested",
+            "cudnn_conv_algo_search": "EXHAUSTIVE",
+        }
+    made = onnxruntime.InferenceSession(model, options, providers=[(wanted, bounds)])
     if wanted not in made.get_providers():
         raise ValueError(f"--device {device}: expected ONNX Runtime's {wanted}, got {made.get_providers()}")
     return made

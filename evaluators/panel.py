@@ -104,6 +104,7 @@ class Panel:
             "models": dict(self.nets.facts),
             "device": str(self.device) if self.device.type == "cpu" else torch.cuda.get_device_name(self.device),
             "threads": torch.get_num_threads(),
+            "backends": dict(self.nets.backends),
             "teacher_temperature": self.temperature,
             "rank1_clear": {name: self.ceiling[f"rank1_{name}"] for name in self.attackers},
             "expression_kappa_adapted_clear": self.ceiling["expression_kappa_adapted"],

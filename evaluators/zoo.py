@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -101,6 +101,8 @@ def load_nets(
     held_out: str = "mobilefacenet_192",
     teacher: str = "facex",
     embedder_input: str = "",
+    backend: str = "onnx",
+    precision: str = "float32",
 ) -> Nets:
     """Load the networks of a panel.
 
@@ -111,6 +113,7 @@ def load_nets(
         device: where they live.
         threads: of ONNX Runtime, per network; None for as many as torch uses.
         embedder, held_out, teacher, embedder_input: of the real networks, see `check_networks`.
+        backend, precision: of the real networks, see `load_models`.
 
     Raises:
         ValueError: if a file is missing or has another digest than the zoo knows.
@@ -141,6 +144,8 @@ def load_nets(
         held_out=held_out,
         teacher=teacher,
         embedder_input=embedder_input,
+        backend=backend,
+        precision=precision,
     )
     facts |= real["facts"]
     perceptual: list[Perceptual] = [st_lpips]
@@ -153,7 +158,14 @@ def load_nets(
         inception = load_inception(models).to(device)
         facts["inception"] = _published(INCEPTION)
     return Nets(
-        real["embedder"], real["teacher"], tuple(perceptual), real["detector"], real["held_out"], facts, inception
+        real["embedder"],
+        real["teacher"],
+        tuple(perceptual),
+        real["detector"],
+        real["held_out"],
+        facts,
+        inception,
+        real["backends"],
     )
 
 
@@ -232,23 +244,59 @@ def load_models(
     held_out: str = "mobilefacenet_192",
     teacher: str = "facex",
     embedder_input: str = "",
+    backend: str = "onnx",
+    precision: str = "float32",
 ) -> dict[str, Any]:
     """Load the real networks of a panel.
 
+    Args:
+        folder: of models.
+        threads: of ONNX Runtime, per network.
+        device: where they live.
+        embedder, held_out, teacher, embedder_input: see `check_networks`.
+        backend: onnx, torch, or auto for the faster one; the held-out embedder, which a search never asks, does not
+            race.
+        precision: of PyTorch's.
+
     Returns:
-        embedder, held_out, teacher, detector, and `facts` about each, ready for JSON.
+        embedder, held_out, teacher, detector; `facts` about each, and `backends`, ready for JSON.
 
     Raises:
-        ValueError: if a file is missing or another one than declared.
+        ValueError: if a file is missing or another one than declared, or if PyTorch is asked for and does not say the
+            same as ONNX Runtime.
     """
+    from evaluators.backends import choose
     from evaluators.onnx_nets import OnnxTeacher
 
-    loaded: dict[str, Any] = {
-        "embedder": load_embedder(folder, embedder, embedder_input, threads=threads, device=device),
-        "held_out": load_embedder(folder, held_out, threads=threads, device=device),
-        "teacher": OnnxTeacher(folder, teacher, threads=threads, device=device),
-        "detector": load_detector(folder, threads=threads),
+    def by_torch(role: str, name: str, described: str = "") -> Any:
+        from evaluators.torch_nets import TorchEmbedder, TorchTeacher
+
+        if role == "teacher":
+            return TorchTeacher(folder, name, device=device, precision=precision)
+        named = convention_of(f"--{role.replace('_', '-')}", Path(name), described) if is_path(name) else None
+        return TorchEmbedder(folder, Path(name).stem if named else name, named, device=device, precision=precision)
+
+    openers: dict[str, tuple[Callable[[], Any], Callable[[], Any]]] = {
+        "embedder": (
+            lambda: load_embedder(folder, embedder, embedder_input, threads=threads, device=device),
+            lambda: by_torch("embedder", embedder, embedder_input),
+        ),
+        "held_out": (
+            lambda: load_embedder(folder, held_out, threads=threads, device=device),
+            lambda: by_torch("held_out", held_out),
+        ),
+        "teacher": (
+            lambda: OnnxTeacher(folder, teacher, threads=threads, device=device),
+            lambda: by_torch("teacher", teacher),
+        ),
     }
+    loaded: dict[str, Any] = {}
+    backends: dict[str, Any] = {}
+    for role, (by_onnx, of_torch) in openers.items():
+        wanted = "onnx" if backend == "auto" and role == "held_out" else backend
+        loaded[role], choice = choose(by_onnx, of_torch, wanted=wanted, device=device, precision=precision)
+        backends[role] = choice.describe()
+    loaded["detector"] = load_detector(folder, threads=threads)
     facts = {
         role: {"name": net.name, "sha256": net.digest, "terms": net.convention.terms}
         for role, net in loaded.items()
@@ -257,12 +305,15 @@ def load_models(
     for role, name in (("embedder", embedder), ("held_out", held_out)):
         if is_path(name):
             facts[role] |= {"path": name, "input": loaded[role].convention.describe()}
+    if precision != "float32":  # it moves the numbers; the back end alone does not
+        for role in facts:
+            facts[role]["precision"] = precision
     facts["detector"] = {
         "name": loaded["detector"].name,
         "sha256": DETECTOR_SHA256,
         "terms": f"InsightFace: {RESEARCH}",
     }
-    return {**loaded, "facts": facts}
+    return {**loaded, "facts": facts, "backends": backends}
 
 
 def _state(folder: Path, name: str) -> dict[str, torch.Tensor]:

@@ -11,7 +11,8 @@ from rich.console import Console
 
 from evaluators.conventions import EMBEDDERS, TEACHERS
 from evaluators.pulling import pulled_folder
-from orchestrator.run import DEFAULT_OBJECTIVES, Settings, run
+from orchestrator.run import run
+from orchestrator.settings import DEFAULT_OBJECTIVES, Settings
 from orchestrator.sweep import SAMPLERS
 from search_spaces import SPACES, load_space
 
@@ -69,6 +70,17 @@ def main(
             rich_help_panel=NETWORKS_SECTION,
         ),
     ] = None,
+    backend_nets: Annotated[
+        str,
+        typer.Option(
+            help="What runs the real networks: onnx, torch, or auto, the faster on the panel's machine.",
+            rich_help_panel=NETWORKS_SECTION,
+        ),
+    ] = "auto",
+    precision: Annotated[
+        str,
+        typer.Option(help="Of PyTorch's networks: float32, float16 or bfloat16.", rich_help_panel=NETWORKS_SECTION),
+    ] = "float32",
     trials: Annotated[int, typer.Option(help="Configurations to try, besides the anchors.")] = 40,
     objective: Annotated[
         list[str] | None, typer.Option(help="Metric to optimize, two or three times; see METRICS.")
@@ -122,6 +134,8 @@ def main(
             embedder_input=embedder_input,
             held_out=held_out,
             teacher=teacher,
+            backend_nets=backend_nets,
+            precision=precision,
             trials=trials,
             objectives=tuple(objective or DEFAULT_OBJECTIVES),
             sampler=sampler,

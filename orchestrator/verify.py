@@ -28,8 +28,9 @@ from evaluators.zoo import load_nets, networks_of
 from orchestrator.front import Row, front_mask, front_probability, objective_values
 from orchestrator.inprocess import outcome_of
 from orchestrator.ledger import objective_replicates, replace_file
-from orchestrator.run import Settings, anonymizer_of, load_protocol
+from orchestrator.run import anonymizer_of, load_protocol
 from orchestrator.search import errors
+from orchestrator.settings import Settings
 from orchestrator.trials import batch_of, configuration, flat, hyperparameters, ledger_schema, with_interval
 from orchestrator.trials import without_replicates as trials_only
 from search_spaces import SPACES

@@ -11,6 +11,7 @@ import torch
 
 from evaluators import conventions
 from evaluators.conventions import EMBEDDERS, TEACHERS, Convention
+from evaluators.feeding import feed
 from evaluators.nets import Embedder, Teacher
 from evaluators.onnx_nets import OnnxEmbedder, OnnxTeacher
 from evaluators.zoo import load_models
@@ -58,7 +59,7 @@ def test_gray_is_the_luma_of_rgb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     tiny(tmp_path, monkeypatch, channels_last=True, gray=True)
     red = torch.zeros(1, 3, 4, 4, dtype=torch.uint8)
     red[:, 0] = 200
-    pixels = OnnxEmbedder(tmp_path, "tiny", threads=1).pixels(red)
+    pixels = feed(red, OnnxEmbedder(tmp_path, "tiny", threads=1).convention)
     assert pixels.shape == (1, 4, 4, 1)
     np.testing.assert_allclose(pixels, (0.299 * 200 - 127.5) / 128, rtol=1e-5)
 
@@ -67,10 +68,10 @@ def test_shrinking_averages_and_enlarging_does_not_shift(tmp_path: Path, monkeyp
     tiny(tmp_path, monkeypatch, channels_last=False)
     net = OnnxEmbedder(tmp_path, "tiny", threads=1)
     checks = (torch.arange(16)[:, None] + torch.arange(16)) % 2 * 255
-    shrunk = net.pixels(checks.to(torch.uint8).expand(1, 3, 16, 16)) * 128 + 127.5
+    shrunk = feed(checks.to(torch.uint8).expand(1, 3, 16, 16), net.convention).numpy() * 128 + 127.5
     assert np.abs(shrunk - 127.5).max() < 10  # without antialiasing: 0 or 255
     ramp = torch.tensor([0, 100], dtype=torch.uint8).expand(1, 3, 2, 2)
-    np.testing.assert_allclose(net.pixels(ramp)[0, 0, 0] * 128 + 127.5, [0, 25, 75, 100], atol=1e-4)
+    np.testing.assert_allclose(feed(ramp, net.convention)[0, 0, 0] * 128 + 127.5, [0, 25, 75, 100], atol=1e-4)
 
 
 def test_a_missing_or_other_file_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -114,7 +115,7 @@ def test_a_teachers_logits_are_its_files_and_its_features_feed_the_last_layer(na
     assert got.logits.shape == (3, 7) and got.features.ndim == 2 and got.features.isfinite().all()
     path = MODELS / TEACHERS[name].path
     plain = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-    answer = plain.run(None, {plain.get_inputs()[0].name: net.pixels(FACES[:3])})[0]
+    answer = plain.run(None, {plain.get_inputs()[0].name: feed(FACES[:3], net.convention).numpy()})[0]
     mine = got.logits if name == "facex" else got.logits.softmax(1)
     torch.testing.assert_close(mine, torch.from_numpy(answer), atol=1e-4, rtol=1e-4)
 

@@ -390,8 +390,8 @@ def test_labels_reach_the_protocol(tree: Path, tmp_path: Path, whole: None) -> N
 
 
 def test_a_search_takes_the_set(tree: Path, tmp_path: Path, whole: None) -> None:
-    from orchestrator.run import Settings as SearchSettings
     from orchestrator.run import load_protocol
+    from orchestrator.settings import Settings as SearchSettings
     from search_spaces import SPACES
 
     prepare(settings(tree, tmp_path / "faces"), quiet())

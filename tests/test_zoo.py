@@ -20,6 +20,7 @@ from evaluators.alignment import align
 from evaluators.conventions import EMBEDDERS, INSIGHTFACE, TEACHERS, Convention, convention_of
 from evaluators.datasets.pictures import read_picture
 from evaluators.detection import main_face
+from evaluators.feeding import feed
 from evaluators.inception import FidInception
 from evaluators.insightface_files import arcface, confirm
 from evaluators.last_layer import last_layer
@@ -27,7 +28,7 @@ from evaluators.onnx_nets import OnnxEmbedder, OnnxTeacher
 from evaluators.published import TASKS, ZOO
 from evaluators.zoo import check_files, check_networks, load_embedder, load_lpips, load_models, networks_of
 from orchestrator import run, search
-from orchestrator.run import Settings, _unmeasured
+from orchestrator.settings import Settings, unmeasured
 from search_spaces import SPACES
 
 NOISE = torch.randint(0, 256, (5, 3, 112, 112), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
@@ -131,7 +132,7 @@ def test_mean_and_scale_of_each_channel(tmp_path: Path, monkeypatch: pytest.Monk
     images = NOISE[:, :, :16, :16]
     x = images.float()
     x = torch.stack([(x[:, 0] - 1) / 4, (x[:, 1] - 2) / 5, (x[:, 2] - 3) / 6], 1)
-    torch.testing.assert_close(torch.from_numpy(OnnxEmbedder(tmp_path, "own", fed, threads=1).pixels(images)), x)
+    torch.testing.assert_close(feed(images, OnnxEmbedder(tmp_path, "own", fed, threads=1).convention), x)
     mean, scale = TEACHERS["enet_b2_8"].mean, TEACHERS["enet_b2_8"].scale
     white = torch.full((1, 3, 2, 2), 255.0)
     seen = TEACHERS["enet_b2_8"].normalize(white)[0, :, 0, 0]
@@ -222,13 +223,13 @@ def test_the_searchs_options_are_checked(arguments: list[str], sentence: str) ->
 
 def test_what_was_pulled_can_be_an_objective(tmp_path: Path) -> None:
     settings = Settings(next(iter(SPACES.values())), "", data=tmp_path, models=tmp_path)
-    assert {"lpips", "fid", "kid"} <= _unmeasured(settings)
+    assert {"lpips", "fid", "kid"} <= unmeasured(settings)
     for name in ("lpips_vgg", "fid_inception"):
         path = tmp_path / ZOO[name].path
         path.parent.mkdir()
         path.touch()
-    assert not {"lpips", "fid", "kid"} & _unmeasured(settings)
-    assert {"lpips", "fid", "kid"} <= _unmeasured(replace(settings, data=None, models=None))
+    assert not {"lpips", "fid", "kid"} & unmeasured(settings)
+    assert {"lpips", "fid", "kid"} <= unmeasured(replace(settings, data=None, models=None))
 
 
 def test_the_networks_that_were_chosen_reach_the_panel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
