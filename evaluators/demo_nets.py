@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 from pathlib import Path
 
@@ -190,6 +191,16 @@ class DemoEmbedder(_Resident):
     def __call__(self, images: Tensor) -> Tensor:
         """Map (N, 3, S, S) uint8 RGB to (N, 128) float32 of unit norm."""
         return functional.normalize(torch.cat([self.module(x) for x in self.pixels(images)]), dim=1)
+
+    def embed(self, images: Tensor) -> Tensor:
+        """Map (N, 3, S, S) faces, uint8 or float in [0, 255], to (N, 128) float32 of unit norm, differentiably."""
+        return functional.normalize(torch.cat([self.module(x) for x in self.pixels(images)]), dim=1)
+
+    def unfrozen(self) -> DemoEmbedder:
+        """Return a copy whose weights can be trained."""
+        new = copy.copy(self)
+        new.module = copy.deepcopy(self.module).requires_grad_(True)
+        return new
 
 
 class DemoTeacher(_Resident):

@@ -43,6 +43,8 @@ _ATTACKERS = {
     "parrot": "gallery anonymized by the attacker himself",
     "held_out": "clear and anonymized gallery, another embedder family; at verification only",
     "mapped": "clear gallery, embeddings mapped by a network trained on other people",
+    "restored": "clear gallery, pixels restored by a U-Net trained on other people; at verification only",
+    "finetuned": "clear and anonymized gallery, embedder adapted on other people; at verification only",
     "retrained": "discriminant analysis and MLPs trained on the anonymized gallery",
 }
 _COHEN = "Cohen, Educ. Psychol. Meas. 1960"

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
-from torch import Tensor
+from torch import Tensor, nn
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,6 +50,22 @@ class Embedder(Protocol):
         Returns:
             (N, D) float32 of unit norm.
         """
+        ...
+
+
+@runtime_checkable
+class Differentiable(Protocol):
+    """Map faces to identity embeddings, with gradients."""
+
+    name: str
+    module: nn.Module
+
+    def embed(self, images: Tensor) -> Tensor:
+        """Embed (N, 3, S, S) faces, uint8 or float in [0, 255], as (N, D) float32 of unit norm."""
+        ...
+
+    def unfrozen(self) -> Differentiable:
+        """Return a copy whose module's weights can be trained."""
         ...
 
 
@@ -106,7 +122,8 @@ class Inception(Protocol):
 class Nets:
     """Hold the networks of a panel.
 
-    `facts` names files, digests and terms, as they go into tables and report; `backends` what serves each, and why.
+    `facts` names files, digests and terms, as they go into tables and report; `backends` what serves each, and why;
+    `differentiable` is the embedder with gradients, for the attackers that train through it, None where nobody asked.
     """
 
     embedder: Embedder
@@ -117,3 +134,4 @@ class Nets:
     facts: Mapping[str, Any] = field(default_factory=dict)
     inception: Inception | None = None
     backends: Mapping[str, Any] = field(default_factory=dict)
+    differentiable: Differentiable | None = None

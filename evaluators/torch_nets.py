@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -118,8 +119,15 @@ class TorchEmbedder(_TorchNet):
         return functional.normalize(self.run(images)[0], dim=1)
 
     def embed(self, images: Tensor) -> Tensor:
-        """Map (N, 3, S, S) float RGB faces in [0, 255] to (N, D) float32 of unit norm, differentiably."""
+        """Map (N, 3, S, S) faces, uint8 or float in [0, 255], to (N, D) float32 of unit norm, differentiably."""
         return functional.normalize(self.read(images)[0], dim=1)
+
+    def unfrozen(self) -> TorchEmbedder:
+        """Return a copy whose weights can be trained."""
+        new = copy.copy(self)
+        new.module = copy.deepcopy(self.module).requires_grad_(True)
+        new.graphs = {}
+        return new
 
 
 class TorchTeacher(_TorchNet):

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from evaluators.detection import Scrfd
     from evaluators.inception import FidInception
-    from evaluators.nets import Nets, Perceptual
+    from evaluators.nets import Differentiable, Nets, Perceptual
     from evaluators.onnx_nets import OnnxEmbedder
     from evaluators.perceptual import LPIPS
 
@@ -103,6 +103,7 @@ def load_nets(
     embedder_input: str = "",
     backend: str = "onnx",
     precision: str = "float32",
+    differentiable: bool = False,
 ) -> Nets:
     """Load the networks of a panel.
 
@@ -114,6 +115,7 @@ def load_nets(
         threads: of ONNX Runtime, per network; None for as many as torch uses.
         embedder, held_out, teacher, embedder_input: of the real networks, see `check_networks`.
         backend, precision: of the real networks, see `load_models`.
+        differentiable: whether the embedder is wanted with gradients too; the demo's has them.
 
     Raises:
         ValueError: if a file is missing or has another digest than the zoo knows.
@@ -135,7 +137,7 @@ def load_nets(
         demo, other, reader = load_demo_embedder(device), load_demo_held_out(device), load_demo_teacher(device)
         for role, net in (("embedder", demo), ("held_out", other), ("teacher", reader)):
             facts[role] = {"name": net.name, "sha256": net.digest, "terms": "the project's own, trained on demo faces"}
-        return Nets(demo, reader, (st_lpips,), None, other, facts)
+        return Nets(demo, reader, (st_lpips,), None, other, facts, differentiable=demo)
     real = load_models(
         models,
         threads=threads,
@@ -166,6 +168,7 @@ def load_nets(
         facts,
         inception,
         real["backends"],
+        _with_gradients(models, real["embedder"], embedder, embedder_input, str(device)) if differentiable else None,
     )
 
 
@@ -314,6 +317,24 @@ def load_models(
         "terms": f"InsightFace: {RESEARCH}",
     }
     return {**loaded, "facts": facts, "backends": backends}
+
+
+def _with_gradients(folder: Path, loaded: Any, name: str, described: str, device: str) -> Differentiable:
+    """Load an embedder once more by PyTorch, in single precision, after it was seen to say the same."""
+    from evaluators.backends import choose
+    from evaluators.torch_nets import PRECISIONS, TorchEmbedder
+
+    if isinstance(loaded, TorchEmbedder) and loaded.dtype == PRECISIONS["float32"]:
+        return loaded
+    named = convention_of("--embedder", Path(name), described) if is_path(name) else None
+    net, _ = choose(
+        lambda: loaded,
+        lambda: TorchEmbedder(folder, Path(name).stem if named else name, named, device=device),
+        wanted="torch",
+        device=device,
+    )
+    assert isinstance(net, TorchEmbedder)
+    return net
 
 
 def _state(folder: Path, name: str) -> dict[str, torch.Tensor]:

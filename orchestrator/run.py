@@ -93,6 +93,7 @@ class MakePanel:
             threads=threads,
             backend=self.backend_nets,
             precision=self.precision,
+            differentiable=False,
             **self.networks,
         )
         return Panel(self.protocol, nets, objectives=self.objectives, device=device)

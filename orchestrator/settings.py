@@ -7,6 +7,7 @@ from pathlib import Path
 
 import torch
 
+from evaluators.attackers import ATTACKERS, SEARCHING
 from evaluators.backends import AGREEMENT, CHOICES
 from evaluators.metrics import objectives_of
 from evaluators.zoo import BACKBONES, DEFAULT_NETWORKS, INCEPTION, check_networks, is_path, is_pulled
@@ -18,7 +19,7 @@ BACKENDS = ("ray", "inprocess")
 DEVICES = ("auto", "cpu", "cuda")
 LEDGER = "ledger.arrow"
 
-AT_VERIFICATION = ("rank1_held_out", "rank5_held_out", "rank10_held_out")
+AT_VERIFICATION = tuple(f"rank{k}_{name}" for k in (1, 5, 10) for name in ATTACKERS if name not in SEARCHING)
 UNMEASURED = {
     "demo": (
         *AT_VERIFICATION,

@@ -63,7 +63,7 @@ def main(
             raise ValueError(f"--seed: expected another one than the search's {used}: the same draws prove nothing")
         protocol = fresh_protocol(sweep, data, models, used, console)
         same = networks_of(sweep["models"]) if models is not None else {}
-        nets = load_nets(models, device=device, threads=None, **same)
+        nets = load_nets(models, device=device, threads=None, differentiable=True, **same)
         panel = Panel(protocol, nets, objectives=tuple(sweep["objectives"]), attackers=tuple(ATTACKERS), device=device)
         facts = {**sweep, "verified": {"seed": used, "protocol": protocol.describe(), "panel": panel.describe()}}
         verified = verify(rows, panel, facts, console)

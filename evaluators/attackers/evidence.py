@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from torch import Tensor
 
 from anonymizers import Anonymizer, Context, Faces
-from evaluators.nets import Nets, TeacherOutput
+from evaluators.nets import Differentiable, Nets, TeacherOutput
 
 ATTACKER_SEED_OFFSET = 1_000_003
 """The attacker knows the method but not the secret seed of the one who anonymizes: his own seed differs."""
@@ -94,6 +94,21 @@ class Evidence:
         if net is None:
             raise ValueError("attacker held_out: expected a second embedder, got none; give one or leave him out")
         return net(self.probe), net(self.gallery), net(self.clear.gallery.images)
+
+    @property
+    def differentiable(self) -> Differentiable:
+        """Return the embedder with gradients.
+
+        Raises:
+            ValueError: if there is none.
+        """
+        net = self.nets.differentiable
+        if net is None:
+            raise ValueError(
+                "attackers restored and finetuned: expected an embedder with gradients, got none; load the networks "
+                "with differentiable=True or leave them out"
+            )
+        return net
 
     @functools.cached_property
     def gallery(self) -> Tensor:

@@ -7,14 +7,13 @@ clear faces, which one is this the anonymized picture of?
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from torch.nn import functional
-from torch.optim.adamw import adamw
 
+from evaluators.attackers.descent import TEMPERATURE, descend
 from evaluators.attackers.evidence import Evidence
 from evaluators.identity import person_scores
 
@@ -24,7 +23,6 @@ BATCH = 512
 LEARNING_RATE = 5e-4
 WEIGHT_DECAY = 0.05
 DROPOUT = 0.2
-TEMPERATURE = 0.07
 FLOOR = 1e-3
 """Least deviation, over all dimensions, of embeddings that the network looks at: less is rounding, no trace."""
 
@@ -81,33 +79,15 @@ def train(anonymized: Tensor, clear: Tensor, *, seed: int) -> Mapping:
     ]
     for weight in weights:
         weight.requires_grad_()
-    first, second = ([torch.zeros_like(w) for w in weights] for _ in range(2))
-    steps = [torch.zeros(()) for _ in weights]
-    for step in range(STEPS):
+
+    def loss_of(_: int) -> Tensor:
         drawn = torch.randperm(count, generator=generator)[:BATCH].to(device)
         keep = (torch.rand(len(drawn), HIDDEN, generator=generator) > DROPOUT).to(x) / (1 - DROPOUT)
-        with torch.enable_grad():
-            mapped = functional.normalize(_forward(x[drawn], weights, keep), dim=1)
-            own = torch.arange(len(drawn), device=device)
-            loss = functional.cross_entropy(mapped @ clear[drawn].T / TEMPERATURE, own)
-            slopes = torch.autograd.grad(loss, weights)
-        # As in the retrained attacker, AdamW as a function.
-        with torch.no_grad():
-            adamw(
-                weights,
-                list(slopes),
-                first,
-                second,
-                [],
-                steps,
-                amsgrad=False,
-                beta1=0.9,
-                beta2=0.999,
-                lr=LEARNING_RATE * 0.5 * (1 + math.cos(math.pi * step / STEPS)),
-                weight_decay=WEIGHT_DECAY,
-                eps=1e-8,
-                maximize=False,
-            )
+        mapped = functional.normalize(_forward(x[drawn], weights, keep), dim=1)
+        own = torch.arange(len(drawn), device=device)
+        return functional.cross_entropy(mapped @ clear[drawn].T / TEMPERATURE, own)
+
+    descend(weights, loss_of, steps=STEPS, learning_rate=LEARNING_RATE, weight_decay=WEIGHT_DECAY)
     return Mapping(mean, scale, tuple(weight.detach() for weight in weights))
 
 

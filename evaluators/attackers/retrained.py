@@ -7,14 +7,13 @@ seeds trained in one batch.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from torch.nn import functional
-from torch.optim.adamw import adamw
 
+from evaluators.attackers.descent import descend
 from evaluators.attackers.evidence import Evidence
 from evaluators.plda import Plda, fit
 
@@ -81,32 +80,14 @@ def enroll(embedding: Tensor, person: Tensor, people: int, *, seed: int) -> Clas
         initial(SEEDS, HIDDEN, people, fan_in=HIDDEN),
         torch.zeros(SEEDS, 1, people, device=embedding.device, requires_grad=True),
     )
-    first, second = ([torch.zeros_like(w) for w in weights] for _ in range(2))
-    steps = [torch.zeros(()) for _ in weights]
-    for step in range(STEPS):
+
+    def loss_of(_: int) -> Tensor:
         drawn = slice(None) if len(embedding) <= BATCH else _drawn(len(embedding), generator, embedding.device)
         target = person[drawn].repeat(SEEDS)
         keep = (torch.rand(SEEDS, 1, HIDDEN, generator=generator) > DROPOUT).to(x) / (1 - DROPOUT)
-        with torch.enable_grad():
-            loss = SEEDS * functional.cross_entropy(_logits(x[:, drawn], weights, keep).flatten(0, 1), target)
-            slopes = torch.autograd.grad(loss, weights)
-        # torch.optim.AdamW as a function: the first use of the class imports torch's compiler for seconds.
-        with torch.no_grad():
-            adamw(
-                list(weights),
-                list(slopes),
-                first,
-                second,
-                [],
-                steps,
-                amsgrad=False,
-                beta1=0.9,
-                beta2=0.999,
-                lr=LEARNING_RATE * 0.5 * (1 + math.cos(math.pi * step / STEPS)),
-                weight_decay=WEIGHT_DECAY,
-                eps=1e-8,
-                maximize=False,
-            )
+        return SEEDS * functional.cross_entropy(_logits(x[:, drawn], weights, keep).flatten(0, 1), target)
+
+    descend(weights, loss_of, steps=STEPS, learning_rate=LEARNING_RATE, weight_decay=WEIGHT_DECAY)
     return Classifier(plda, scale, tuple(w.detach() for w in weights))  # type: ignore[arg-type]
 
 
