@@ -13,8 +13,8 @@ from torch import Tensor
 
 PENALTIES = tuple(10.0**e for e in range(-6, 3))
 """Tried, in units of the mean eigenvalue of the pictures' products."""
-CHUNK = 4_096
-"""Pixel values whose products are summed at a time, so that the pictures stay bytes."""
+CHUNK = 256
+"""Pixel values whose products are summed at a time: sums of so many products of bytes are exact in float32."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,8 +58,8 @@ def fit(pictures: Tensor, target: Tensor) -> tuple[Ridge, Tensor]:
     mean = product.mean(1)
     total = mean.mean()
     centered = product - mean[:, None] - mean[None, :] + total
-    offset = target.mean(0)
-    y = (target - offset).double()
+    center = target.double().mean(0)
+    y, offset = target.double() - center, center.float()  # what rounding leaves of a mean, small penalties enlarge
     values, vectors = torch.linalg.eigh(centered)
     values = values.clamp_min(0)
     unit = float(values.mean())
@@ -86,5 +86,5 @@ def products(a: Tensor, b: Tensor) -> Tensor:
     out = torch.zeros(len(a), len(b), dtype=torch.float64, device=a.device)
     for start in range(0, a.shape[1], CHUNK):
         part = slice(start, start + CHUNK)
-        out += ((a[:, part].float() / 255) @ (b[:, part].float() / 255).T).double()
-    return out
+        out += (a[:, part].float() @ b[:, part].float().T).double()
+    return out / 255**2

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 
 from anonymizers import ANONYMIZERS, Anonymizer
+from evaluators.attackers import SEARCHING, THROUGH_THE_EMBEDDER
 from evaluators.datasets.demo_protocol import demo_protocol
 from evaluators.panel import CannotLearnError, Panel
 from evaluators.protocol import Protocol as FaceProtocol
@@ -73,6 +74,7 @@ class MakePanel:
     networks: Mapping[str, str] = field(default_factory=dict)
     backend_nets: str = "onnx"
     precision: str = "float32"
+    attackers: tuple[str, ...] = SEARCHING
 
     def __call__(self) -> Panel:
         """Load the networks onto the device and look at the clear faces once.
@@ -93,10 +95,10 @@ class MakePanel:
             threads=threads,
             backend=self.backend_nets,
             precision=self.precision,
-            differentiable=False,
+            differentiable=bool(THROUGH_THE_EMBEDDER & set(self.attackers)),
             **self.networks,
         )
-        return Panel(self.protocol, nets, objectives=self.objectives, device=device)
+        return Panel(self.protocol, nets, objectives=self.objectives, attackers=self.attackers, device=device)
 
 
 def run(settings: Settings, console: Console) -> int:
@@ -211,6 +213,7 @@ def _backend(settings: Settings, protocol: FaceProtocol) -> Backend:
         settings.networks,
         settings.backend_nets,
         settings.precision,
+        settings.attackers,
     )
     if settings.backend == "inprocess":
         try:
@@ -240,6 +243,7 @@ def _facts(
         "sampler": settings.sampler or _default_sampler(settings.space),
         "seed": settings.seed,
         "trials": settings.trials,
+        "attackers": list(settings.attackers),
         "protocol": protocol.describe(),
         "models": panel["models"],
         "panel": {key: value for key, value in panel.items() if key != "models"},
@@ -258,7 +262,7 @@ def _open_ledger(settings: Settings, folder: Path, facts: Mapping[str, Any]) -> 
                 file.unlink(missing_ok=True)
         return Ledger.create(path, facts)
     ledger = Ledger.open(path)
-    for name in ("objectives", "space", "sampler", "seed", "trials", "models", "code", "versions"):
+    for name in ("objectives", "space", "sampler", "seed", "trials", "attackers", "models", "code", "versions"):
         _same(name, ledger.sweep[name], facts[name])
     _same("protocol", ledger.sweep["protocol"]["digest"], facts["protocol"]["digest"])
     return ledger

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from evaluators.attackers import ATTACKERS, SEARCHING
 from evaluators.conventions import EMBEDDERS, TEACHERS
 from evaluators.pulling import pulled_folder
 from orchestrator.run import run
@@ -81,6 +82,15 @@ def main(
         str,
         typer.Option(help="Of PyTorch's networks: float32, float16 or bfloat16.", rich_help_panel=NETWORKS_SECTION),
     ] = "float32",
+    attacker: Annotated[
+        list[str] | None,
+        typer.Option(
+            help=f"Attackers of every trial: {', '.join(ATTACKERS)}. restored and finetuned train networks, "
+            "for minutes a trial without a GPU.",
+            show_default=", ".join(SEARCHING),
+            rich_help_panel=PANEL_SECTION,
+        ),
+    ] = None,
     trials: Annotated[int, typer.Option(help="Configurations to try, besides the anchors.")] = 40,
     objective: Annotated[
         list[str] | None, typer.Option(help="Metric to optimize, two or three times; see METRICS.")
@@ -136,6 +146,7 @@ def main(
             teacher=teacher,
             backend_nets=backend_nets,
             precision=precision,
+            attackers=tuple(attacker or SEARCHING),
             trials=trials,
             objectives=tuple(objective or DEFAULT_OBJECTIVES),
             sampler=sampler,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,10 +20,8 @@ BACKENDS = ("ray", "inprocess")
 DEVICES = ("auto", "cpu", "cuda")
 LEDGER = "ledger.arrow"
 
-AT_VERIFICATION = tuple(f"rank{k}_{name}" for k in (1, 5, 10) for name in ATTACKERS if name not in SEARCHING)
 UNMEASURED = {
     "demo": (
-        *AT_VERIFICATION,
         "tar_at_far_1e4",
         "fnir_at_fpir_1e2",
         "lpips",
@@ -32,7 +31,7 @@ UNMEASURED = {
         "detection_rate",
         "landmark_nme",
     ),
-    "folder": (*AT_VERIFICATION, "lpips", "ms_ssim", "fid", "kid", "expression_accuracy", "expression_macro_f1"),
+    "folder": ("lpips", "ms_ssim", "fid", "kid", "expression_accuracy", "expression_macro_f1"),
 }
 """Metrics without their network, size or labels: the backbones of LPIPS and FID must be pulled first, crops of 112 px
 are too small for five scales, the demo has too few pairs and strangers for the lowest rates and no detector, a folder
@@ -68,6 +67,7 @@ class Settings:
     teacher: str | None = None
     backend_nets: str = "auto"
     precision: str = "float32"
+    attackers: tuple[str, ...] = SEARCHING
 
     @property
     def world(self) -> str:
@@ -111,6 +111,7 @@ def check(settings: Settings) -> dict[str, str]:
             f"--precision {settings.precision}: only PyTorch's networks run in it, and two back ends in two precisions "
             "would not give the same numbers; give --backend-nets torch too"
         )
+    check_attackers(settings.attackers)
     if settings.panels is not None and settings.panels < 1:
         raise ValueError(f"--panels: expected at least 1, got {settings.panels}")
     directions = objectives_of(settings.objectives)
@@ -154,9 +155,28 @@ def check(settings: Settings) -> dict[str, str]:
     return directions
 
 
+def check_attackers(names: Sequence[str]) -> None:
+    """Check a choice of attackers.
+
+    Raises:
+        ValueError: if one is not known or chosen twice, or the fixed one, against whom the others are checked, is
+            missing.
+    """
+    if unknown := [name for name in names if name not in ATTACKERS]:
+        raise ValueError(f"--attacker: expected some of {', '.join(ATTACKERS)}, got {', '.join(unknown)}")
+    if len(set(names)) < len(names):
+        raise ValueError(f"--attacker: expected different attackers, got {', '.join(names)}")
+    if "fixed" not in names:
+        raise ValueError(
+            f"--attacker: expected fixed among them, got {', '.join(names)}; he shows what clear faces give, which the "
+            "adaptive ones must reach"
+        )
+
+
 def unmeasured(settings: Settings) -> set[str]:
     """Return the metrics that cannot be objectives, on these faces and with these networks."""
     names = set(UNMEASURED[settings.world])
+    names |= {f"rank{k}_{name}" for k in (1, 5, 10) for name in ATTACKERS if name not in settings.attackers}
     if settings.models is not None:
         if any(is_pulled(settings.models, name) for name in BACKBONES):
             names -= {"lpips"}

@@ -28,4 +28,7 @@ SEARCHING = ("fixed", "parrot", "retrained", "mapped")
 ADAPTIVE = ("parrot", "retrained", "mapped", "restored", "finetuned")
 """Attackers that know the method: each must reach the fixed attacker's rate on clear faces, or it cannot learn."""
 
-__all__ = ["ADAPTIVE", "ATTACKERS", "SEARCHING", "Clear", "Evidence"]
+THROUGH_THE_EMBEDDER = {"restored", "finetuned"}
+"""Attackers that need the embedder's gradients."""
+
+__all__ = ["ADAPTIVE", "ATTACKERS", "SEARCHING", "THROUGH_THE_EMBEDDER", "Clear", "Evidence"]

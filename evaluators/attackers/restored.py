@@ -25,6 +25,8 @@ SIDE = 112
 """Side in px of what is restored: what the embedders see."""
 GUESS = 56
 """Side in px of the regression's guess: a face of 28 px is still recognized."""
+SOME = 256
+"""Faces that the first blend of picture and guess is chosen on."""
 STEPS = 250
 BATCH = 24
 LEARNING_RATE = 2e-3
@@ -88,7 +90,8 @@ def train(
     generator = torch.Generator().manual_seed(seed)
     small = functional.interpolate(to_side(clear), size=(GUESS, GUESS), mode="area")
     fitted, unseen = ridge.fit(anonymized.flatten(1), small.flatten(1))
-    net = UNet(generator).to(anonymized.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    share = share_of(to_side(anonymized[:SOME]), enlarged(unseen[:SOME]), to_side(clear[:SOME]))
+    net = UNet(generator, share).to(anonymized.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     embedding = embedding.clone()  # what inference mode has made takes no part in training
 
@@ -103,6 +106,17 @@ def train(
     weights = list(net.parameters())
     descend(weights, loss_of, steps=STEPS, learning_rate=LEARNING_RATE, weight_decay=WEIGHT_DECAY)
     return Restorer(fitted, net.requires_grad_(False))
+
+
+def share_of(picture: Tensor, guess: Tensor, clear: Tensor) -> float:
+    """Return the share of the guess in the blend with the picture that is nearest to the clear face, in [0.05, 0.95].
+
+    Args:
+        picture, guess, clear: (N, 3, H, W) float32.
+    """
+    way = guess - picture
+    share = float(((clear - picture) * way).sum() / way.square().sum().clamp_min(1e-12))
+    return min(0.95, max(0.05, share))
 
 
 def to_side(images: Tensor) -> Tensor:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -30,13 +32,14 @@ class Block(nn.Module):
 
 
 class UNet(nn.Module):
-    """Restore a face from its anonymized picture and a first guess; untrained it returns nearly the picture."""
+    """Restore a face from its anonymized picture and a first guess; untrained it nearly returns a blend of both."""
 
-    def __init__(self, generator: torch.Generator) -> None:
+    def __init__(self, generator: torch.Generator, share: float) -> None:
         """Draw the weights.
 
         Args:
             generator: of the weights, on the CPU.
+            share: of the guess in the blend that it starts from, in (0, 1).
         """
         super().__init__()
         folded = 2 * COLORS * FOLD**2
@@ -50,13 +53,14 @@ class UNet(nn.Module):
         )
         self.last = nn.Conv2d(WIDTHS[0], (COLORS + 1) * FOLD**2, 1)
         with torch.no_grad():
-            for weight in self.parameters():
-                if weight.ndim > 1:
-                    fan_in = weight[0].numel()
-                    weight.copy_(torch.randn(weight.shape, generator=generator) * (1 / fan_in) ** 0.5)
+            for module in self.modules():
+                if isinstance(module, nn.Conv2d):
+                    weight = module.weight
+                    weight.copy_(torch.randn(weight.shape, generator=generator) / weight[0].numel() ** 0.5)
+                    module.bias = nn.Parameter(torch.zeros(module.out_channels))
             self.last.weight.mul_(0.1)
             bias = torch.zeros((COLORS + 1) * FOLD**2)
-            bias[COLORS * FOLD**2 :] = -3.0  # the gate: at first the picture, hardly the guess
+            bias[COLORS * FOLD**2 :] = math.log(share / (1 - share))
             self.last.bias = nn.Parameter(bias)
 
     def forward(self, picture: Tensor, guess: Tensor) -> Tensor:
