@@ -28,7 +28,7 @@ from evaluators.onnx_nets import OnnxEmbedder, OnnxTeacher
 from evaluators.published import TASKS, ZOO
 from evaluators.zoo import check_files, check_networks, load_embedder, load_lpips, load_models, networks_of
 from orchestrator import run, search
-from orchestrator.settings import Settings, unmeasured
+from orchestrator.settings import Settings, check_attackers, unmeasured
 from search_spaces import SPACES
 
 NOISE = torch.randint(0, 256, (5, 3, 112, 112), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
@@ -219,6 +219,25 @@ def test_missing_files_are_named_with_the_way_to_get_them(tmp_path: Path) -> Non
 def test_the_searchs_options_are_checked(arguments: list[str], sentence: str) -> None:
     result = CliRunner().invoke(search.app, arguments)
     assert result.exit_code == 2 and sentence in " ".join(result.output.split())
+
+
+@pytest.mark.parametrize(
+    ("names", "sentence"),
+    [
+        (("fixed", "oracle"), r"--attacker: expected some of fixed, .*finetuned.*, got oracle"),
+        (("fixed", "mapped", "fixed"), "expected different attackers"),
+        (("mapped",), "expected fixed among them, got mapped"),
+    ],
+)
+def test_a_choice_of_attackers_is_checked(names: tuple[str, ...], sentence: str) -> None:
+    with pytest.raises(ValueError, match=sentence):
+        check_attackers(names)
+
+
+def test_the_rate_of_an_attacker_who_serves_can_be_an_objective() -> None:
+    made = Settings(space=SPACES["classical"], space_name="classical")
+    assert {"rank1_restored", "rank5_held_out"} < unmeasured(made)
+    assert "rank1_restored" not in unmeasured(replace(made, attackers=("fixed", "restored")))
 
 
 def test_what_was_pulled_can_be_an_objective(tmp_path: Path) -> None:
