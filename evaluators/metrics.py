@@ -47,6 +47,7 @@ _ATTACKERS = {
 }
 _COHEN = "Cohen, Educ. Psychol. Meas. 1960"
 _OWN = "as defined here"
+_REDETECTED = "the face is found and aligned anew on the anonymized picture, one not found counts"
 
 # A kappa, cosine or SSIM below 0 and an advantage above 1 cannot be told from their worst value by anyone who uses the
 # faces, so worst is that value: the hypervolume clips what lies beyond it, and the table keeps it as measured.
@@ -131,6 +132,20 @@ METRICS: dict[str, Metric] = {
         "min", 0, 4, "", 4, False, "Heusel et al., NIPS 2017", "Fréchet distance of the embedder's features"
     ),
     "detection_rate": Metric("max", 0, 1, "", 0, True, _OWN, "share of pictures in which a face is still found"),
+    **{
+        f"rank1_{name}_redetected": _rank(1, who, f"{how}; {_REDETECTED} as not identified")
+        for name, who, how in (
+            ("fixed", "fixed", _ATTACKERS["fixed"]),
+            ("parrot", "parrot", _ATTACKERS["parrot"]),
+            ("worst", "the strongest attacker", "the larger of fixed's and parrot's rates"),
+        )
+    },
+    "expression_agreement_redetected": Metric(
+        "max", 0, 1, "", 0, True, _OWN, f"expression_agreement; {_REDETECTED} as a wrong expression"
+    ),
+    "expression_kappa_redetected": Metric(
+        "max", -1, 1, "", 0, True, _COHEN, f"expression_kappa; {_REDETECTED} as a wrong expression"
+    ),
     "landmark_nme": Metric(
         "min",
         0,

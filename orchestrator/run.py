@@ -20,7 +20,7 @@ from rich.console import Console
 
 from anonymizers import ANONYMIZERS, Anonymizer
 from evaluators.datasets.demo_protocol import demo_protocol
-from evaluators.metrics import objectives_of
+from evaluators.metrics import METRICS, objectives_of
 from evaluators.panel import CannotLearnError, Panel
 from evaluators.protocol import Protocol as FaceProtocol
 from evaluators.zoo import (
@@ -50,6 +50,7 @@ INTERRUPTED = 130
 PACKAGES = ("ray", "optuna", "torch", "torchvision", "onnxruntime-gpu", "numpy", "pyarrow", "moocore")
 SOURCES = ("anonymizers", "evaluators", "search_spaces", "orchestrator")
 
+WITH_DETECTOR = ("detection_rate", "landmark_nme", *(name for name in METRICS if name.endswith("_redetected")))
 AT_VERIFICATION = ("rank1_held_out", "rank5_held_out", "rank10_held_out")
 UNMEASURED = {
     "demo": (
@@ -60,8 +61,7 @@ UNMEASURED = {
         "ms_ssim",
         "fid",
         "kid",
-        "detection_rate",
-        "landmark_nme",
+        *WITH_DETECTOR,
     ),
     "folder": (*AT_VERIFICATION, "lpips", "ms_ssim", "fid", "kid", "expression_accuracy", "expression_macro_f1"),
 }
