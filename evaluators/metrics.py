@@ -120,7 +120,7 @@ METRICS: dict[str, Metric] = {
     "st_lpips": Metric("min", 0, None, "", 1, True, "Ghildyal and Liu, ECCV 2022", "shift-tolerant LPIPS"),
     "ssim": Metric("max", -1, 1, "", 0, True, "Wang et al., IEEE TIP 2004", "structural similarity"),
     "ms_ssim": Metric(
-        "max", -1, 1, "", 0, True, "Wang et al., Asilomar 2003", "SSIM over five scales; crops of at least 161 px"
+        "max", 0, 1, "", 0, True, "Wang et al., Asilomar 2003", "SSIM over five scales; crops of at least 161 px"
     ),
     "mse": Metric("min", 0, 1, "", 1, True, _OWN, "mean squared error, data range 1"),
     "psnr": Metric("max", 0, None, "dB", 0, False, _OWN, "of the mean squared error; none for identical pictures"),
