@@ -89,13 +89,14 @@ def most_pictured(keys: list[str]) -> dict[str, list[str]]:
     return {name: own[:PICTURES] for name, own in people.items() if len(own) >= PICTURES}
 
 
-def read_lfw(folder: Path, models: Path, wanted: set[str]) -> Faces:
+def read_lfw(folder: Path, models: Path, wanted: set[str], workers: int = 2) -> Faces:
     """Find and align the wanted pictures, or take them from a prepared set."""
     if (folder / FACES).is_file():
         faces = read_prepared(folder).faces
         return faces.take([i for i, key in enumerate(faces.key) if key in wanted])
     paths = [path for key in sorted(wanted) if (path := folder / key).is_file()]
-    faces, rejected = load_faces(folder, paths, [0] * len(paths), load_detector(models, threads=1))
+    detector = load_detector(models, threads=1)
+    faces, rejected = load_faces(folder, paths, [0] * len(paths), detector, workers=workers)
     for left_out in rejected:
         print(f"left out: {left_out.key}: {left_out.reason}")
     return faces

@@ -67,31 +67,38 @@ def ours(view: View2, blurs: list[Blur], faces: Faces, embedder: Embedder) -> li
     return [(embedder(blur(hidden, Context())).double()[at_left] * clear).sum(1) for blur in blurs]
 
 
+def take(view: View2, here: list[bool]) -> View2:
+    """Return some of the pairs."""
+    kept = [i for i, keep in enumerate(here) if keep]
+    left, right = (tuple(side[i] for i in kept) for side in (view.left, view.right))
+    return View2(left, right, view.same[kept], view.fold[kept])
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("lfw", type=Path, help="folder of one folder per person")
+    parser.add_argument("lfw", type=Path, help="folder of one folder per person; without --detect also a prepared set")
     parser.add_argument("--pairs", type=Path, required=True, help="LFW's pairs.txt")
     parser.add_argument("--models", type=Path, required=True)
     parser.add_argument("--kernel", type=int, action="append", help="of the blur, px; default: 31")
     parser.add_argument("--embedder", default="edgeface_xs")
     parser.add_argument("--limit", type=int, help="take so many genuine and as many impostor pairs of each fold")
+    parser.add_argument("--threads", type=int, default=1, help="of the networks, on both sides")
     parser.add_argument("--detect", action="store_true", help="start from the files")
     chosen = parser.parse_args()
     view = read_pairs(chosen.pairs)
     half = len(view.same) // 20
-    here = torch.arange(len(view.same)) % half < (chosen.limit or half)
-    kept = here.nonzero()[:, 0].tolist()
-    view = View2(
-        tuple(view.left[i] for i in kept), tuple(view.right[i] for i in kept), view.same[here], view.fold[here]
-    )
-    wanted = set(view.left) | set(view.right)
-    blurs = [Blur(kernel=kernel) for kernel in chosen.kernel or [31]]
-    embedder = load_embedder(chosen.models, chosen.embedder)
-    detector = load_detector(chosen.models)
+    view = take(view, (torch.arange(len(view.same)) % half < (chosen.limit or half)).tolist())
     crops: dict[str, Tensor] = {}
     if not chosen.detect:
-        faces = read_lfw(chosen.lfw, chosen.models, wanted)
+        faces = read_lfw(chosen.lfw, chosen.models, set(view.left) | set(view.right))
         crops = {key: faces.images[i : i + 1] for i, key in enumerate(faces.key)}
+        # A prepared set lacks photographs that stand under two names.
+        view = take(view, [a in crops and b in crops for a, b in zip(view.left, view.right, strict=True)])
+    wanted = set(view.left) | set(view.right)
+    blurs = [Blur(kernel=kernel) for kernel in chosen.kernel or [31]]
+    torch.set_num_threads(chosen.threads)
+    embedder = load_embedder(chosen.models, chosen.embedder, threads=chosen.threads)
+    detector = load_detector(chosen.models, threads=chosen.threads)
 
     def crop(key: str) -> Tensor:
         return crop_of(chosen.lfw / key, detector) if chosen.detect else crops[key]
@@ -100,7 +107,7 @@ def main() -> None:
     embedder(crop(crop_one))  # the first run of a network allocates its memory
     start = time.perf_counter()
     if chosen.detect:
-        faces = read_lfw(chosen.lfw, chosen.models, wanted)
+        faces = read_lfw(chosen.lfw, chosen.models, wanted, workers=chosen.threads)
     mine = ours(view, blurs, faces, embedder)
     here_s = time.perf_counter() - start
     start = time.perf_counter()
@@ -108,7 +115,8 @@ def main() -> None:
     there_s = time.perf_counter() - start
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False).stdout
     count = 2 * len(view.same) * len(blurs)
-    print(f"{len(view.same)} pairs of {len(wanted)} pictures, {os.cpu_count()} cores, commit {commit.strip()}")
+    print(f"{len(view.same)} pairs of {len(wanted)} pictures, --threads {chosen.threads}, ", end="")
+    print(f"{os.cpu_count()} cores, commit {commit.strip()}")
     for blur, a, b in zip(blurs, mine, theirs, strict=True):
         accuracies = [float(fold_accuracies(score, view.same, view.fold).mean()) for score in (a, b)]
         print(f"blur {blur.kernel}: accuracy here {accuracies[0]:.4f}, peer {accuracies[1]:.4f}; ", end="")
