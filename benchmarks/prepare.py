@@ -102,13 +102,17 @@ def anonymous(pid: int) -> float:
 
 @dataclass(frozen=True)
 class Cost:
-    """What a run of the program took: wall seconds, pictures/s between the first tenth and the last, CPU s, MB."""
+    """What a run of the program took: wall seconds, pictures/s between the first tenth and the last, CPU s, MB.
+
+    `ending` is the wall seconds after the last picture: looking for pictures that occur twice, and writing the file.
+    """
 
     pictures: int
     seconds: float
     steady: float
     cpu: float
     peak: float
+    ending: float
 
 
 def prepare(source: Path, models: Path, processes: int, limit: int, out: Path) -> Cost:
@@ -139,7 +143,9 @@ def prepare(source: Path, models: Path, processes: int, limit: int, out: Path) -
     if code:
         raise SystemExit(f"prepare ended with code {code}")
     (few, early), (all_of_them, late) = tenths[1], tenths[-1]
-    return Cost(limit, seconds, (all_of_them - few) / (late - early), cpu_of_children() - used, peak)
+    return Cost(
+        limit, seconds, (all_of_them - few) / (late - early), cpu_of_children() - used, peak, began + seconds - late
+    )
 
 
 def cpu_of_children() -> float:
@@ -170,7 +176,8 @@ def main() -> None:
         costs.append(cost)
         print(
             f"prepare, {cost.pictures} pictures: {cost.seconds:.1f} s, {cost.pictures / cost.seconds:.1f} pictures/s, "
-            f"{cost.steady:.1f} once started; {cost.cpu:.1f} CPU s; peak of own memory {cost.peak:.0f} MB"
+            f"{cost.steady:.1f} once started, {cost.ending:.1f} s after the last; {cost.cpu:.1f} CPU s; "
+            f"peak of own memory {cost.peak:.0f} MB"
         )
     bares.append(bare(cutter, source, chosen.processes))
     rate, cpu, ratio = (sum(getattr(b, name) for b in bares) / len(bares) for name in ("rate", "cpu", "ratio"))

@@ -49,6 +49,7 @@ _ATTACKERS = {
 }
 _COHEN = "Cohen, Educ. Psychol. Meas. 1960"
 _OWN = "as defined here"
+_REDETECTED = "the face is found and aligned anew on the anonymized picture, one not found counts"
 
 # A kappa, cosine or SSIM below 0 and an advantage above 1 cannot be told from their worst value by anyone who uses the
 # faces, so worst is that value: the hypervolume clips what lies beyond it, and the table keeps it as measured.
@@ -121,7 +122,7 @@ METRICS: dict[str, Metric] = {
     "st_lpips": Metric("min", 0, None, "", 1, True, "Ghildyal and Liu, ECCV 2022", "shift-tolerant LPIPS"),
     "ssim": Metric("max", -1, 1, "", 0, True, "Wang et al., IEEE TIP 2004", "structural similarity"),
     "ms_ssim": Metric(
-        "max", -1, 1, "", 0, True, "Wang et al., Asilomar 2003", "SSIM over five scales; crops of at least 161 px"
+        "max", 0, 1, "", 0, True, "Wang et al., Asilomar 2003", "SSIM over five scales; crops of at least 161 px"
     ),
     "mse": Metric("min", 0, 1, "", 1, True, _OWN, "mean squared error, data range 1"),
     "psnr": Metric("max", 0, None, "dB", 0, False, _OWN, "of the mean squared error; none for identical pictures"),
@@ -133,6 +134,20 @@ METRICS: dict[str, Metric] = {
         "min", 0, 4, "", 4, False, "Heusel et al., NIPS 2017", "Fréchet distance of the embedder's features"
     ),
     "detection_rate": Metric("max", 0, 1, "", 0, True, _OWN, "share of pictures in which a face is still found"),
+    **{
+        f"rank1_{name}_redetected": _rank(1, who, f"{how}; {_REDETECTED} as not identified")
+        for name, who, how in (
+            ("fixed", "fixed", _ATTACKERS["fixed"]),
+            ("parrot", "parrot", _ATTACKERS["parrot"]),
+            ("worst", "the strongest attacker", "the larger of fixed's and parrot's rates"),
+        )
+    },
+    "expression_agreement_redetected": Metric(
+        "max", 0, 1, "", 0, True, _OWN, f"expression_agreement; {_REDETECTED} as a wrong expression"
+    ),
+    "expression_kappa_redetected": Metric(
+        "max", -1, 1, "", 0, True, _COHEN, f"expression_kappa; {_REDETECTED} as a wrong expression"
+    ),
     "landmark_nme": Metric(
         "min",
         0,

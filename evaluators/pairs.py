@@ -58,7 +58,7 @@ def auc(genuine: Tensor, impostor: Tensor) -> float:
     return float((below + not_above).double().mean() / (2 * len(impostor)))
 
 
-def tar_at_far(genuine: Tensor, impostor: Tensor, far: float) -> float | None:
+def tar_at_far(genuine: Tensor, impostor: Tensor, far: float, *, carry: int = CARRY) -> float | None:
     """Compute the share of genuine pairs that are accepted where at most a share `far` of the impostors is.
 
     A pair is accepted if it scores above the threshold; the threshold is the least impostor score that keeps the
@@ -68,11 +68,13 @@ def tar_at_far(genuine: Tensor, impostor: Tensor, far: float) -> float | None:
         genuine: (G,) float64.
         impostor: (I,) float64.
         far: false accept rate in (0, 1).
+        carry: impostor pairs that must lie above the threshold; fewer only to compare with published figures, such as
+            those on LFW's 3,000 official ones.
 
     Returns:
-        the rate, or None with fewer than 10 / far impostor pairs, which do not carry it.
+        the rate, or None with fewer than carry / far impostor pairs, which do not carry it.
     """
-    if len(impostor) * far < CARRY:
+    if len(impostor) * far < carry - 1e-9:
         return None
     allowed = int(len(impostor) * far + 1e-9)
     threshold = impostor.topk(allowed + 1).values[-1]
@@ -99,6 +101,44 @@ def eer(genuine: Tensor, impostor: Tensor) -> float:
         return float(false_reject[i])
     share = float(gap[i] / (gap[i] - gap[i - 1]))
     return float(false_reject[i] + share * (false_reject[i - 1] - false_reject[i]))
+
+
+def fold_accuracies(score: Tensor, same: Tensor, fold: Tensor) -> Tensor:
+    """Compute the share of right verdicts in each fold, at the threshold that is best on all other folds.
+
+    LFW's View 2 (Huang et al., Labeled Faces in the Wild, 2007, http://vis-www.cs.umass.edu/lfw/). A pair is accepted
+    if it scores above the threshold. Thresholds lie halfway between neighboring scores, and below and above all; of
+    those that are equally good the middle one is taken, the lower of two.
+
+    Args:
+        score: (N,) float, larger is likelier the same person.
+        same: (N,) bool, whether it is.
+        fold: (N,) int64 in [0, F), each taken, F at least 2.
+
+    Returns:
+        (F,) float64 in [0, 1].
+
+    Raises:
+        ValueError: if a fold is empty or there is only one.
+    """
+    sizes = torch.bincount(fold)
+    if len(sizes) < 2 or not (sizes > 0).all():
+        raise ValueError(f"fold_accuracies: expected at least 2 folds with pairs in each, got {sizes.tolist()} pairs")
+    score = score.double()
+    out = []
+    for held_out in range(len(sizes)):
+        here = fold == held_out
+        values, place = score[~here].unique(return_inverse=True)
+        own = torch.bincount(place[same[~here]], minlength=len(values))
+        other = torch.bincount(place[~same[~here]], minlength=len(values))
+        # Right verdicts when the i lowest distinct scores are refused: all impostors below, all genuine pairs above.
+        zero = own.new_zeros(1)
+        right = torch.cat([zero, other.cumsum(0)]) + own.sum() - torch.cat([zero, own.cumsum(0)])
+        best = (right == right.max()).nonzero()[:, 0]
+        i = int(best[(len(best) - 1) // 2])
+        ends = torch.cat([values[:1] - 1, values, values[-1:] + 1])
+        out.append(((score[here] > (ends[i] + ends[i + 1]) / 2) == same[here]).double().mean())
+    return torch.stack(out)
 
 
 def d_prime(genuine: Tensor, impostor: Tensor) -> float | None:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from anonymizers import ANONYMIZERS, Anonymizer, Faces
-from evaluators import expression, pairs, realism, statistics
+from evaluators import expression, pairs, realism, redetected, statistics
 from evaluators.attackers import ADAPTIVE, ATTACKERS, SEARCHING, Clear, Evidence
 from evaluators.classes import counterparts
 from evaluators.distribution import frechet, kid
@@ -133,6 +133,7 @@ class Panel:
         self._attack(evidence, tally)
         self._read(evidence, tally)
         self._look(evidence, tally)
+        redetected.measure(evidence, self.attackers, tally)
         return Scores(
             values={name: tally.values.get(name) for name in METRICS},
             intervals=tally.intervals,
@@ -155,14 +156,9 @@ class Panel:
                 tally.rate(f"rank{k}_{name}", rank_credit(matrix, person, k).cpu())
         tally.values.update(pairs.strongest(scores, person, self.absent))
         tally.values["linkability_auc"] = pairs.auc(*pairs.within_pairs(evidence.probe_embedding, person))
-        strongest = max(credits, key=lambda name: float(credits[name].mean()))
-        replicates = torch.stack([tally.mean_replicates(credit) for credit in credits.values()]).amax(0)
-        # The replicates of the maximum, widened to the adjusted Wilson interval of the strongest attacker: a plain
-        # bootstrap has no width where every probe, or none, is identified.
-        low, high = statistics.percentile_interval(replicates)
-        wilson = tally.intervals[f"rank1_{strongest}"]
-        worst = float(credits[strongest].mean())
-        tally.put("rank1_worst", worst, (min(low, wilson[0]), max(high, wilson[1])), replicates)
+        replicates = tally.largest("rank1_worst", {f"rank1_{name}": credit for name, credit in credits.items()})
+        worst = tally.values["rank1_worst"]
+        assert worst is not None
         chance = 1 / self.clear.people
         low, high = tally.intervals["rank1_worst"]
         tally.put(
@@ -224,8 +220,7 @@ class Panel:
             released = self.nets.inception(evidence.probe)
             tally.values["fid"] = frechet(self.probe_inception, released)
             tally.values["kid"] = kid(self.probe_inception, released)
-        if self.nets.detector is not None and self.probe_found is not None:
-            found = self.nets.detector(evidence.probe)
+        if (found := evidence.probe_found) is not None and self.probe_found is not None:
             tally.rate("detection_rate", found.found.double().cpu())
             tally.values["landmark_nme"] = realism.landmark_nme(self.probe_found, found)
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -40,6 +41,19 @@ class Tally:
         """Put a mean of (N,) values in [0, 1] with its adjusted Wilson interval."""
         interval = statistics.wilson_interval(value, self.person)
         self.put(name, float(value.mean()), interval, self.mean_replicates(value) if name in self.objectives else None)
+
+    def largest(self, name: str, values: Mapping[str, Tensor]) -> Tensor:
+        """Put the largest of several rates, whose (N,) values were put under their own names; returns (R,) replicates.
+
+        The interval is that of the replicates of the maximum, widened to the adjusted Wilson interval of the largest
+        rate: a plain bootstrap has no width where every picture, or none, counts.
+        """
+        top = max(values, key=lambda rate: float(values[rate].mean()))
+        replicates = torch.stack([self.mean_replicates(value) for value in values.values()]).amax(0)
+        low, high = statistics.percentile_interval(replicates)
+        wilson = self.intervals[top]
+        self.put(name, float(values[top].mean()), (min(low, wilson[0]), max(high, wilson[1])), replicates)
+        return replicates
 
     def mean(self, name: str, value: Tensor) -> None:
         """Put a mean of (N,) values with its bootstrap interval."""

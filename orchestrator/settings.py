@@ -10,7 +10,7 @@ import torch
 
 from evaluators.attackers import ATTACKERS, SEARCHING
 from evaluators.backends import AGREEMENT, CHOICES
-from evaluators.metrics import objectives_of
+from evaluators.metrics import METRICS, objectives_of
 from evaluators.zoo import BACKBONES, DEFAULT_NETWORKS, INCEPTION, check_networks, is_path, is_pulled
 from orchestrator.sweep import SAMPLERS
 from search_spaces import SearchSpace
@@ -20,6 +20,7 @@ BACKENDS = ("ray", "inprocess")
 DEVICES = ("auto", "cpu", "cuda")
 LEDGER = "ledger.arrow"
 
+WITH_DETECTOR = ("detection_rate", "landmark_nme", *(name for name in METRICS if name.endswith("_redetected")))
 UNMEASURED = {
     "demo": (
         "tar_at_far_1e4",
@@ -28,8 +29,7 @@ UNMEASURED = {
         "ms_ssim",
         "fid",
         "kid",
-        "detection_rate",
-        "landmark_nme",
+        *WITH_DETECTOR,
     ),
     "folder": ("lpips", "ms_ssim", "fid", "kid", "expression_accuracy", "expression_macro_f1"),
 }

@@ -102,3 +102,35 @@ def test_open_set_search_by_a_nested_loop() -> None:
     missed = [i for i in enrolled if not (matrix[i, person[i]] > threshold and float(matrix[i, person[i]]) >= best[i])]
     assert got == pytest.approx(len(missed) / len(enrolled), abs=1e-12)
     assert pairs.fnir_at_fpir(matrix, person, absent, 0.001) is None
+
+
+@pytest.mark.parametrize("digits", [1, 6])  # many ties, hardly any
+def test_fold_accuracies_are_those_of_a_nested_loop(digits: int) -> None:
+    rng = np.random.default_rng(7)
+    same = rng.random(200) < 0.5
+    score = (rng.normal(0, 1, 200) + 1.5 * same).round(digits)
+    fold = rng.permutation(np.arange(200) % 5)
+    expected = []
+    for held_out in range(5):
+        training = [(s, g) for s, g, f in zip(score, same, fold, strict=True) if f != held_out]
+        values = sorted({s for s, _ in training})
+        thresholds = [values[0] - 0.5, *((a + b) / 2 for a, b in itertools.pairwise(values)), values[-1] + 0.5]
+        rights = [sum((s > t) == g for s, g in training) for t in thresholds]
+        best = [t for t, right in zip(thresholds, rights, strict=True) if right == max(rights)]
+        threshold = best[(len(best) - 1) // 2]
+        verdicts = [(s > threshold) == g for s, g, f in zip(score, same, fold, strict=True) if f == held_out]
+        expected.append(sum(verdicts) / len(verdicts))
+    found = pairs.fold_accuracies(torch.from_numpy(score), torch.from_numpy(same), torch.from_numpy(fold))
+    assert found.tolist() == pytest.approx(expected, abs=1e-12)
+    assert 0.6 < min(expected) < max(expected) < 1
+
+
+def test_fold_accuracies_refuse_an_empty_fold() -> None:
+    with pytest.raises(ValueError, match=r"\[2, 0, 1\] pairs"):
+        pairs.fold_accuracies(torch.zeros(3), torch.tensor([True, False, True]), torch.tensor([0, 0, 2]))
+
+
+def test_fewer_impostors_carry_a_rate_only_when_asked() -> None:
+    genuine, impostor = torch.tensor([0.5, 3.0]).double(), torch.arange(3000.0).double() / 1000
+    assert pairs.tar_at_far(genuine, impostor, 1e-3) is None
+    assert pairs.tar_at_far(genuine, impostor, 1e-3, carry=3) == 0.5

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from torch import Tensor
 
 from anonymizers import Anonymizer, Context, Faces
-from evaluators.nets import Differentiable, Nets, TeacherOutput
+from evaluators.nets import Differentiable, Found, Nets, TeacherOutput
 
 ATTACKER_SEED_OFFSET = 1_000_003
 """The attacker knows the method but not the secret seed of the one who anonymizes: his own seed differs."""
@@ -71,6 +71,11 @@ class Evidence:
     def probe_reading(self) -> TeacherOutput:
         """Return the teacher's logits and features on the released pictures."""
         return self.nets.teacher(self.probe)
+
+    @functools.cached_property
+    def probe_found(self) -> Found | None:
+        """Return where the detector finds a face on the released pictures; None without a detector."""
+        return None if self.nets.detector is None else self.nets.detector(self.probe)
 
     @functools.cached_property
     def gallery_embedding(self) -> Tensor:
