@@ -6,7 +6,6 @@ uv run python -m benchmarks.overhead
 from __future__ import annotations
 
 import platform
-import statistics
 import subprocess
 import tempfile
 import time
@@ -17,12 +16,10 @@ import numpy as np
 import torch
 from rich.console import Console
 
-from anonymizers import Anonymizer, Blur
-from evaluators.datasets.demo_protocol import demo_protocol
+from anonymizers import Anonymizer
+from benchmarks.throughput import panel_ratio
 from evaluators.metrics import METRICS, objectives_of
-from evaluators.panel import Panel
 from evaluators.scores import Scores
-from evaluators.zoo import load_nets
 from orchestrator.inprocess import InProcess
 from orchestrator.ledger import Ledger
 from orchestrator.on_ray import OnRay
@@ -32,7 +29,6 @@ from orchestrator.sweep import Sweep
 from search_spaces import SPACES
 
 TRIALS = 200
-REPEATS = 7
 
 
 class FreePanel:
@@ -74,32 +70,6 @@ def sweep_ms(backend: InProcess | OnRay) -> float:
             backend.run(sweep)
             assert sweep.finished
             return 1e3 * (time.perf_counter() - start) / TRIALS
-
-
-def panel_ratio(faces: int) -> tuple[float, float, float]:
-    """Return s of `panel.score`, s of the bare forward passes it needs, and the median of their paired ratios."""
-    protocol = demo_protocol(evaluated=faces // 5, pictures=10, attacker=100)
-    nets = load_nets(None)
-    panel = Panel(protocol, nets)
-    probe, gallery, attacker = protocol.probe.images, protocol.gallery.images, protocol.attacker.images
-    (perceptual,) = nets.perceptual
-    scores, passes = [], []
-    for repeat in range(REPEATS):
-        start = time.perf_counter()
-        panel.score(Blur(kernel=31 + 2 * repeat))  # another point each time, past the cache
-        scores.append(time.perf_counter() - start)
-        start = time.perf_counter()
-        with torch.inference_mode():
-            nets.embedder(probe)
-            nets.embedder(gallery)
-            nets.embedder(gallery)  # mirrored, in the second rehearsal
-            nets.embedder(attacker)
-            nets.teacher(probe)
-            nets.teacher(attacker)
-            perceptual.features(probe)
-        passes.append(time.perf_counter() - start)
-    ratios = [score / bare for score, bare in zip(scores, passes, strict=True)]
-    return statistics.median(scores), statistics.median(passes), statistics.median(ratios)
 
 
 def main() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from evaluators.captured import Captured
 from evaluators.conventions import EMBEDDERS, TEACHERS, Convention, checked, known
 from evaluators.feeding import feed, pooled
 from evaluators.last_layer import reading, with_outputs
@@ -19,7 +19,6 @@ from evaluators.nets import TeacherOutput
 BATCH = {"cpu": 16, "cuda": 256}
 """Faces per run."""
 PRECISIONS = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
-WARM_RUNS = 3
 
 
 @dataclass(frozen=True)
@@ -147,34 +146,6 @@ class TorchTeacher(_TorchNet):
     def __call__(self, images: Tensor) -> TeacherOutput:
         """Map (N, 3, S, S) uint8 RGB aligned faces to logits (N, C) and pooled features (N, F)."""
         return TeacherOutput(*self.run(images))
-
-
-class Captured:
-    """Replay a network on a GPU as one graph of a fixed shape: its kernels are launched together."""
-
-    def __init__(self, run: Callable[[Tensor], tuple[Tensor, ...]], example: Tensor) -> None:
-        """Warm up and record.
-
-        Args:
-            run: what is recorded; allocates the same memory every time.
-            example: its input, on a GPU.
-        """
-        self.input = example.clone()
-        side = torch.cuda.Stream()
-        side.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(side):
-            for _ in range(WARM_RUNS):
-                run(self.input)
-        torch.cuda.current_stream().wait_stream(side)
-        self.graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(self.graph):
-            self.outputs = run(self.input)
-
-    def __call__(self, x: Tensor) -> tuple[Tensor, ...]:
-        """Run on a tensor of the example's shape; the outputs are overwritten by the next call."""
-        self.input.copy_(x)
-        self.graph.replay()
-        return self.outputs
 
 
 def as_torch(folder: Path, name: str, convention: Convention, outputs: tuple[str, ...]) -> nn.Module:
