@@ -21,7 +21,15 @@ from PIL import Image
 from evaluators.metrics import METRICS
 from orchestrator.front import Row, front_hypervolume
 from orchestrator.ledger import replace_file
-from orchestrator.report_figures import ANCHORS, attackers_figure, front_figure
+from orchestrator.report_figures import (
+    ANCHORS,
+    OVERRATED,
+    attackers_figure,
+    front_figure,
+    hifd_figure,
+    overrated,
+    verified_figure,
+)
 from orchestrator.trials import KEY_COLUMNS, configuration, measured_columns, number, with_interval
 
 TEMPLATE = Path(__file__).with_name("report_template.html")
@@ -81,9 +89,17 @@ def write_report(
         lead = (
             "<p class='lead'>Each point is a trial. A fixed attacker compares anonymized with clear pictures; the "
             "strongest attacker here knows the method. The height over the diagonal is privacy that only the fixed "
-            "attacker sees.</p>"
+            f"attacker sees. {_text(_overrated(rows))}</p>"
         )
         parts.append(_section("What a fixed attacker overrates", lead + _figure("attackers", figure)))
+    if (drawn := hifd_figure(rows)) is not None:
+        figure, tau = drawn
+        lead = (
+            "<p class='lead'>A distance of embeddings, as some tables report it (<code>hifd_privacy</code>), knows no "
+            f"attacker. Kendall's tau between its order of the configurations and that by <code>rank1_worst</code> is "
+            f"{number(tau)}; 1 would be agreement.</p>"
+        )
+        parts.append(_section("Where a privacy without an attacker disagrees", lead + _figure("hifd", figure)))
     if failed:
         body = [[str(row["trial"]), _name(row), row["error"]] for row in failed]
         parts.append(_section(f"Failures ({len(failed)})", _table(["trial", "configuration", "error"], body, 3)))
@@ -100,6 +116,58 @@ def write_report(
         body="\n".join(parts),
     )
     replace_file(Path(path), lambda new: new.write_text(page, encoding="utf-8"))
+
+
+def write_verified(path: Path | str, sweep: Mapping[str, Any], before: Sequence[Row], after: Sequence[Row]) -> None:
+    """Write the report of a verification: the front before and after, side by side.
+
+    Args:
+        path: of the HTML file; it gets its name once it is whole.
+        sweep: facts about search and verification, as the metadata of `verified.parquet` has them.
+        before: flat rows of the front as searched.
+        after: the same configurations as verified, in the same order, with `on_front`.
+    """
+    objectives: dict[str, str] = sweep["objectives"]
+    stayed = sum(bool(row["on_front"]) for row in after)
+    lead = (
+        "<p class='lead'>The front of a search is the best of many noisy measurements. Open marks are what it "
+        "measured; filled ones, with 95 % intervals over people, what other draws, other seeds and all attackers say "
+        f"of the same configurations. {stayed} of {len(after)} stay on the front.</p>"
+    )
+    head = ["configuration", *(f"{name}: {when}" for name in objectives for when in ("search", "verified"))]
+    body = [
+        [
+            _name(old),
+            *(with_interval(row, name) for name in objectives for row in (old, new)),
+            "yes" if new["on_front"] else "no",
+        ]
+        for old, new in zip(before, after, strict=True)
+    ]
+    every = measured_columns(after, METRICS)
+    rest = [[_name(row), *(with_interval(row, name) for name in every)] for row in after]
+    parts = [
+        f"<h1>{_text(sweep['name'])}, verified</h1>{lead}",
+        _figure("verified", verified_figure(before, after, objectives)),
+        _section("Search and verification", _table([*head, "on the front"], body, 1)),
+        f"<details><summary>Every metric</summary>{_table(['configuration', *every], rest, 1)}</details>",
+        _section("Verification", _facts(sweep["verified"])),
+    ]
+    page = Template(TEMPLATE.read_text(encoding="utf-8")).substitute(
+        title=_text(f"{sweep['name']}: verified front"),
+        plotly=plotly.offline.get_plotlyjs(),
+        faces=1,
+        body="\n".join(parts),
+    )
+    replace_file(Path(path), lambda new: new.write_text(page, encoding="utf-8"))
+
+
+def _overrated(rows: Sequence[Row]) -> str:
+    """Say for which methods the fixed attacker overrates privacy, and how often."""
+    counted = overrated(rows)
+    told = [f"{over} of {of} with {method}" for method, (over, of) in counted.items() if over]
+    if not told:
+        return f"No configuration here hides more than {OVERRATED} of rank-1 from him alone."
+    return f"More than {OVERRATED} of rank-1 is hidden from him alone in {', '.join(told)}."
 
 
 def _head(sweep: Mapping[str, Any], rows: Sequence[Row], front: Sequence[Row], failed: Sequence[Row]) -> str:

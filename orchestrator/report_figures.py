@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import html
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import plotly.graph_objects as go
+from scipy.stats import kendalltau
 
 from evaluators.metrics import METRICS
 from orchestrator.front import Row
@@ -17,6 +19,8 @@ ANCHORS = {"identity": "no anonymization", "blackout": "black picture"}
 # is lost on white.
 COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8c6d31", "#7570b3")
 SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross", "x", "pentagon", "star")
+OVERRATED = 0.2
+"""Rank-1 by which the strongest attacker exceeds the fixed one where the report says that privacy was overrated."""
 INK, GRID = "#7c8591", "rgba(128, 136, 148, 0.22)"
 
 
@@ -86,10 +90,115 @@ def attackers_figure(rows: Sequence[Row]) -> go.Figure | None:
     for place, method in enumerate(dict.fromkeys(row["method"] for row in shown)):
         group = [row for row in shown if row["method"] == method]
         figure.add_trace(_points(group, method, place, ("rank1_fixed", "rank1_worst"), True, True, None))
+    figure.add_trace(
+        go.Scatter(
+            x=[0, 1 - OVERRATED],
+            y=[OVERRATED, 1],
+            mode="lines",
+            line={"color": INK, "width": 1, "dash": "dot"},
+            name=f"{OVERRATED} more",
+            hoverinfo="skip",
+        )
+    )
     _chance(figure, shown, "rank1_fixed", "rank1_worst")
     figure.update_layout(**_layout("rank1_fixed", "rank1_worst", {}), height=480)
     figure.update_xaxes(range=[-0.03, 1.03])
     figure.update_yaxes(range=[-0.03, 1.03])
+    return figure
+
+
+def overrated(rows: Sequence[Row]) -> dict[str, tuple[int, int]]:
+    """Count the trials whose strongest attacker's rank-1 exceeds the fixed one's by more than OVERRATED.
+
+    Args:
+        rows: flat rows.
+
+    Returns:
+        method -> (so many, of so many trials that have both rates), in the order of the rows; anchors stay out.
+    """
+    out: dict[str, tuple[int, int]] = {}
+    for row in rows:
+        fixed, worst = row.get("rank1_fixed"), row.get("rank1_worst")
+        if row["method"] not in ANCHORS and fixed is not None and worst is not None:
+            over, of = out.get(row["method"], (0, 0))
+            out[row["method"]] = (over + (worst - fixed > OVERRATED), of + 1)
+    return out
+
+
+def hifd_figure(rows: Sequence[Row]) -> tuple[go.Figure, float] | None:
+    """Draw the privacy that knows no attacker against the strongest attacker's rank-1.
+
+    Args:
+        rows: flat rows.
+
+    Returns:
+        The figure, and Kendall's tau (Biometrika 1938) between the two orders of privacy over all but the anchors: 1 if
+        they agree. None with fewer than three such trials, or where one of the two is the same in all.
+    """
+    shown = [r for r in rows if r.get("hifd_privacy") is not None and r.get("rank1_worst") is not None]
+    tried = [row for row in shown if row["method"] not in ANCHORS]
+    if len(tried) < 3:
+        return None
+    tau = float(kendalltau([r["hifd_privacy"] for r in tried], [-r["rank1_worst"] for r in tried]).statistic)
+    if math.isnan(tau):
+        return None
+    figure = go.Figure()
+    for place, method in enumerate(dict.fromkeys(row["method"] for row in shown)):
+        group = [row for row in shown if row["method"] == method]
+        figure.add_trace(_points(group, method, place, ("hifd_privacy", "rank1_worst"), True, True, None))
+    _chance(figure, shown, "hifd_privacy", "rank1_worst")
+    figure.update_layout(**_layout("hifd_privacy", "rank1_worst", {"hifd_privacy": "max", "rank1_worst": "min"}))
+    figure.update_layout(height=480)
+    return figure, tau
+
+
+def verified_figure(before: Sequence[Row], after: Sequence[Row], objectives: Mapping[str, str]) -> go.Figure:
+    """Draw where the search saw each configuration of its front, and where the verification sees it.
+
+    Args:
+        before: flat rows of the front as searched.
+        after: the same configurations as verified, in the same order, with `on_front`.
+        objectives: metric name -> "min" or "max"; the first two are drawn.
+    """
+    x, y, *_ = objectives
+    figure = go.Figure()
+    pairs = [
+        (old, new)
+        for old, new in zip(before, after, strict=True)
+        if all(row.get(name) is not None for row in (old, new) for name in (x, y))
+    ]
+    for place, method in enumerate(dict.fromkeys(old["method"] for old, _ in pairs)):
+        group = [pair for pair in pairs if pair[0]["method"] == method]
+        color = COLORS[place % len(COLORS)]
+        ways_x = [value for old, new in group for value in (old[x], new[x], None)]
+        ways_y = [value for old, new in group for value in (old[y], new[y], None)]
+        name = html.escape(method)
+        figure.add_trace(
+            go.Scatter(
+                x=ways_x,
+                y=ways_y,
+                mode="lines",
+                line={"color": color, "width": 1.2},
+                legendgroup=name,
+                showlegend=False,
+                hoverinfo="skip",
+            )
+        )
+        figure.add_trace(
+            go.Scatter(
+                x=[old[x] for old, _ in group],
+                y=[old[y] for old, _ in group],
+                mode="markers",
+                name=f"{name}, search",
+                legendgroup=name,
+                marker={"symbol": f"{_symbol(method, place)}-open", "size": 9, "color": color},
+                text=[hover(old) for old, _ in group],
+                hovertemplate="%{text}<extra>search</extra>",
+            )
+        )
+        figure.add_trace(_points([new for _, new in group], method, place, (x, y), True, True, None))
+    _chance(figure, [new for _, new in pairs], x, y)
+    figure.update_layout(**_layout(x, y, objectives), height=560)
     return figure
 
 

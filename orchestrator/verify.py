@@ -28,6 +28,7 @@ from evaluators.zoo import load_nets, networks_of
 from orchestrator.front import Row, front_mask, front_probability, objective_values
 from orchestrator.inprocess import outcome_of
 from orchestrator.ledger import objective_replicates, replace_file
+from orchestrator.report import write_verified
 from orchestrator.run import anonymizer_of, load_protocol
 from orchestrator.search import errors
 from orchestrator.settings import Settings, check_attackers
@@ -57,7 +58,8 @@ def main(
 ) -> None:
     """Measure the front of a search again, on other people and with all attackers.
 
-    Leaves verified.parquet beside front.parquet, and prints both figures of every configuration side by side.
+    Leaves verified.parquet and verified.html beside front.parquet, and prints both figures of every configuration side
+    by side.
     """
     console = Console(highlight=False, width=None if Console().is_terminal else 140)
     try:
@@ -86,8 +88,9 @@ def main(
         errors.print("error:", str(error), style="red", markup=False)
         raise typer.Exit(2) from None
     replace_file(results / "verified.parquet", functools.partial(pq.write_table, verified, compression="zstd"))
+    write_verified(results / "verified.html", facts, rows, verified.to_pylist())
     console.print(side_by_side(rows, verified.to_pylist(), sweep["objectives"]))
-    console.print(f"{results}/verified.parquet", markup=False)
+    console.print(f"{results}/verified.parquet, verified.html", markup=False)
 
 
 def read_front(results: Path) -> tuple[list[Row], dict[str, Any]]:

@@ -12,8 +12,8 @@ import pytest
 from sample_rows import OBJECTIVES, SWEEP, row, sample
 
 from orchestrator.ledger import Ledger, write_tables
-from orchestrator.report import ContactSheet, write_report
-from orchestrator.report_figures import attackers_figure, front_figure, hover
+from orchestrator.report import ContactSheet, write_report, write_verified
+from orchestrator.report_figures import attackers_figure, front_figure, hifd_figure, hover, overrated, verified_figure
 from orchestrator.trials import number
 
 HOSTILE = "<script>alert(1)</script>"
@@ -131,6 +131,40 @@ def test_attackers_figure(tables: Any) -> None:
     rows, _ = tables
     assert attackers_figure([r for r in rows if r["status"] == "failed"]) is None
     assert attackers_figure(rows) is not None
+
+
+def test_what_a_fixed_attacker_overrates_is_counted_by_method(page: Path) -> None:
+    def one(method: str, fixed: float | None, worst: float) -> dict[str, Any]:
+        return {"method": method, "rank1_fixed": fixed, "rank1_worst": worst}
+
+    rows = [one("blur", 0.1, 0.5), one("blur", 0.5, 0.6), one("pixelate", 0.1, 0.2), one("identity", 0.0, 1.0)]
+    assert overrated([*rows, one("blur", None, 1.0)]) == {"blur": (1, 2), "pixelate": (0, 1)}
+    assert "of rank-1 is hidden from him alone in " in page.read_text()
+
+
+def test_a_privacy_without_an_attacker_is_compared(tables: Any) -> None:
+    rows, _ = tables
+    tried = [r for r in rows if r["status"] != "failed" and r["method"] not in ("identity", "blackout")]
+    flipped = [{**r, "hifd_privacy": r["rank1_worst"]} for r in tried]
+    agreed = [{**r, "hifd_privacy": 1 - r["rank1_worst"]} for r in tried]
+    for given, expected in ((flipped, -1), (agreed, 1)):
+        drawn = hifd_figure(given)
+        assert drawn is not None and drawn[1] == pytest.approx(expected)
+        assert sum(len(trace.x) for trace in drawn[0].data) == len(tried)
+    assert hifd_figure(tried[:2]) is None
+    assert hifd_figure([{**r, "hifd_privacy": 0.5} for r in tried]) is None
+
+
+def test_the_front_before_and_after_verification(tables: Any, tmp_path: Path) -> None:
+    _, front = tables
+    after = [{**r, "rank1_worst": r["rank1_worst"] + 0.1, "on_front": n > 0} for n, r in enumerate(front)]
+    figure = verified_figure(front, after, OBJECTIVES)
+    moved = [value for trace in figure.data if trace.mode == "lines" for value in trace.x if value is not None]
+    assert sorted(moved) == sorted([r["rank1_worst"] for r in front] + [r["rank1_worst"] for r in after])
+    path = tmp_path / "verified.html"
+    write_verified(path, {**SWEEP, "name": HOSTILE, "verified": {"seed": 1, "attackers": [HOSTILE]}}, front, after)
+    text = path.read_text()
+    assert HOSTILE not in text and f"{len(front) - 1} of {len(front)} stay on the front" in text
 
 
 def test_sweep_without_a_front(tmp_path: Path) -> None:
