@@ -6,9 +6,12 @@ from statistics import NormalDist
 
 import numpy as np
 import torch
+from scipy.special import stdtrit
 from torch import Tensor
 
 LEVEL = 0.95
+PRIOR = 0.5
+"""People whose pictures are all alike, by whom an estimated design effect is drawn to its upper end."""
 
 
 def person_draws(people: int, replicates: int = 2_000, seed: int = 0) -> Tensor:
@@ -70,14 +73,19 @@ def percentile_interval(replicates: Tensor, level: float = LEVEL) -> tuple[float
 def wilson_interval(value: Tensor, person: Tensor, level: float = LEVEL) -> tuple[float, float]:
     """Compute the Wilson interval of a rate, its variance adjusted for dependence within a person.
 
-    Wilson's interval with n* = p (1 - p) / v observations, v the cluster-robust variance of the mean over people, after
-    Fogliato, Patil and Perona, Confidence intervals for error rates in 1:1 matching tasks, 2023
-    (https://arxiv.org/abs/2306.01198), who leave out the factor P / (P - 1) that v has here. n* is kept between what
-    full and no dependence would give: N^2 / sum n_i^2 for n_i pictures per person, which is the number of people when
-    all have equally many, and the number of pictures N. At rates of 0 and 1 the estimate of v is 0 and says nothing of
-    dependence, so the lower end is taken there, where the paper takes N: the interval then has a width, and the rule of
-    three holds for people. With one picture per person this is Wilson's interval. Credits shared among ties vary less
-    than a coin does, and the interval is on the wide side for them.
+    Wilson's interval with N / d observations, d the design effect v N / (p (1 - p)), v the cluster-robust variance
+    of the mean over people, after Fogliato, Patil and Perona, Confidence intervals for error rates in 1:1 matching
+    tasks, 2023 (https://arxiv.org/abs/2306.01198). Three things differ from the paper, each for the sake of
+    coverage with few people: v has the factor P / (P - 1); d, which lies between 1 and sum n_i^2 / N for n_i
+    pictures per person (as many as there are pictures per person, when all have equally many), is drawn to that
+    upper end by half a person, since with few people on the rarer side of the rate it is hardly known; and the
+    quantile is that of Student's t with P - 1 degrees of freedom. At rates of 0 and 1 nothing is known of d, so
+    that the upper end is taken, where the paper takes 1: the rule of three then holds for people. With one picture
+    per person this is Wilson's interval.
+
+    In simulations (`python -m benchmarks.coverage`) 95 % intervals cover 93 to 97 %, and up to 99 % where at most a
+    few people are on the rarer side, or 20 people have many independent pictures. Credits shared among ties vary
+    less than a coin does, and the interval is on the wide side for them.
 
     Args:
         value: (N,) float in [0, 1], N at least 1.
@@ -91,18 +99,29 @@ def wilson_interval(value: Tensor, person: Tensor, level: float = LEVEL) -> tupl
     pictures = torch.bincount(person).double()
     people = int((pictures > 0).sum())
     rate = float(value.double().mean())
-    fewest = count**2 / float(pictures.square().sum())
-    effective = fewest
-    if people > 1 and 0 < rate < 1:
-        deviation = torch.zeros_like(pictures).index_add_(0, person, value.double() - rate)
-        variance = float(deviation.square().sum()) / count**2 * people / (people - 1)
-        # Compared as a product, since a variance of 0 has no quotient.
-        effective = float(count)
-        if rate * (1 - rate) < variance * count:
-            effective = max(fewest, rate * (1 - rate) / variance)
-    z = NormalDist().inv_cdf((1 + level) / 2)
-    spread = z * (rate * (1 - rate) / effective + z**2 / (4 * effective**2)) ** 0.5
-    center, scale = rate + z**2 / (2 * effective), 1 + z**2 / effective
+    most = float(pictures.square().sum()) / count
+    effect, quantile = most, NormalDist().inv_cdf((1 + level) / 2)
+    if people > 1 and 0 < rate < 1 and most > 1:
+        sums = torch.zeros_like(pictures).index_add_(0, person, value.double())
+        variance = float((sums - rate * pictures).square().sum()) / count**2 * people / (people - 1)
+        known = min(int((sums > 0).sum()), int((sums < pictures).sum()))
+        effect = min(most, max(1.0, variance * count / (rate * (1 - rate))))
+        effect = (known * effect + PRIOR * most) / (known + PRIOR)
+        quantile = float(stdtrit(people - 1, (1 + level) / 2))
+    return wilson_bounds(rate, count / effect, quantile)
+
+
+def wilson_bounds(rate: float, observations: float, quantile: float) -> tuple[float, float]:
+    """Compute Wilson's bounds (J. Am. Stat. Assoc. 1927) of a rate seen in so many independent observations.
+
+    Args:
+        rate: in [0, 1].
+        observations: above 0.
+        quantile: of the standard normal or a wider distribution, at (1 + level) / 2.
+    """
+    z, n = quantile, observations
+    spread = z * (rate * (1 - rate) / n + z**2 / (4 * n**2)) ** 0.5
+    center, scale = rate + z**2 / (2 * n), 1 + z**2 / n
     # At 0 and 1 the near end is the rate itself; said outright, since rounding might put it a hair inside.
     low = 0.0 if rate == 0 else max(0.0, (center - spread) / scale)
     high = 1.0 if rate == 1 else min(1.0, (center + spread) / scale)

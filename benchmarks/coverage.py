@@ -1,0 +1,122 @@
+"""How often a 95 % interval covers the truth, by simulation: rates, means, and the rate of the strongest attacker.
+
+uv run python -m benchmarks.coverage [--draws 2000]
+
+People are drawn, and pictures of them that depend on the person: a person's own rate follows a beta distribution with
+the given correlation between two pictures; a mean has a normal person's effect. The strongest of three attackers is the
+one with the largest true rate; all three see the same people.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from evaluators import statistics
+from evaluators.tally import Tally
+
+PEOPLE = (20, 60, 158, 500)
+PICTURES = (1, 2, 5, 10)
+CORRELATIONS = (0.0, 0.1, 0.3, 0.7)
+RATES = (0.01, 0.05, 0.2, 0.5, 0.8, 0.95, 0.99)
+REPLICATES = 500
+"""Of the bootstrap; the program takes 2,000."""
+
+
+def rates(
+    rate: float, people: int, pictures: int, correlation: float, generator: np.random.Generator
+) -> NDArray[np.float64]:
+    """Draw (people, pictures) of 0 and 1."""
+    own: NDArray[np.float64] | float = rate
+    if correlation:
+        narrow = (1 - correlation) / correlation
+        own = generator.beta(rate * narrow, (1 - rate) * narrow, (people, 1))
+    return (generator.random((people, pictures)) < own).astype(np.float64)
+
+
+def coverage(interval: Callable[[], tuple[float, float]], truth: float, draws: int) -> float:
+    """Return the share of intervals that hold the truth."""
+    ends = [interval() for _ in range(draws)]
+    return sum(low <= truth <= high for low, high in ends) / draws
+
+
+def rate_coverage(rate: float, people: int, pictures: int, correlation: float, draws: int, seed: int = 0) -> float:
+    """Return the coverage of the adjusted Wilson interval."""
+    generator = np.random.default_rng(seed)
+    person = torch.arange(people).repeat_interleave(pictures)
+
+    def interval() -> tuple[float, float]:
+        drawn = rates(rate, people, pictures, correlation, generator)
+        return statistics.wilson_interval(torch.from_numpy(drawn.ravel()), person)
+
+    return coverage(interval, rate, draws)
+
+
+def tally_of(people: int, pictures: int, seed: int) -> Tally:
+    """Make what gathers the figures of a configuration."""
+    person = torch.arange(people).repeat_interleave(pictures)
+    return Tally(person, statistics.person_draws(people, REPLICATES, seed), ())
+
+
+def mean_coverage(people: int, pictures: int, correlation: float, draws: int, seed: int = 0) -> float:
+    """Return the coverage of the bootstrap interval of a mean."""
+    generator = np.random.default_rng(seed)
+    tally = tally_of(people, pictures, seed)
+
+    def interval() -> tuple[float, float]:
+        effect = generator.normal(0, correlation**0.5, (people, 1))
+        drawn = effect + generator.normal(0, (1 - correlation) ** 0.5, (people, pictures))
+        tally.mean("mse", torch.from_numpy(drawn.ravel()))
+        return tally.intervals["mse"]
+
+    return coverage(interval, 0.0, draws)
+
+
+def worst_coverage(three: tuple[float, float, float], people: int, pictures: int, draws: int, seed: int = 0) -> float:
+    """Return the coverage of the interval of the strongest attacker's rate; all three see the same people."""
+    generator = np.random.default_rng(seed)
+    tally = tally_of(people, pictures, seed)
+    thresholds = [float(np.quantile(NORMAL, 1 - rate)) for rate in three]
+
+    def interval() -> tuple[float, float]:
+        easy = generator.normal(0, 0.5, (people, 1)) + generator.normal(0, 0.5**0.5, (people, pictures))
+        credits: dict[str, Tensor] = {}
+        for name, threshold in zip(("rank1_fixed", "rank1_parrot", "rank1_mapped"), thresholds, strict=True):
+            seen = easy + generator.normal(0, 0.5, (people, pictures))
+            credits[name] = torch.from_numpy((seen > threshold).astype(np.float64).ravel())
+            tally.rate(name, credits[name])
+        tally.largest("rank1_worst", credits)
+        return tally.intervals["rank1_worst"]
+
+    return coverage(interval, max(three), draws)
+
+
+NORMAL = np.random.default_rng(1).normal(0, 1, 1_000_000)
+"""Variance of what an attacker sees: 0.25 + 0.5 + 0.25."""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--draws", type=int, default=2000)
+    draws = parser.parse_args().draws
+    print(f"| people | pictures | correlation | {' | '.join(f'rate {rate}' for rate in RATES)} | mean |")
+    print(f"|{'---|' * (4 + len(RATES))}")
+    for people in PEOPLE:
+        for pictures in PICTURES:
+            for correlation in CORRELATIONS if pictures > 1 else CORRELATIONS[:1]:
+                cells = [rate_coverage(rate, people, pictures, correlation, draws) for rate in RATES]
+                cells.append(mean_coverage(people, pictures, correlation, draws))
+                line = " | ".join(f"{cell:.3f}" for cell in cells)
+                print(f"| {people} | {pictures} | {correlation} | {line} |", flush=True)
+    for three in ((0.02, 0.2, 0.6), (0.2, 0.35, 0.37), (0.3, 0.3, 0.3), (0.01, 0.01, 0.02)):
+        cells = [worst_coverage(three, people, 5, draws) for people in PEOPLE]
+        print(f"strongest of {three}, 5 pictures, people {PEOPLE}: {', '.join(f'{cell:.3f}' for cell in cells)}")
+
+
+if __name__ == "__main__":
+    main()
