@@ -35,6 +35,38 @@ def person_scores(probe: Tensor, gallery: Tensor, gallery_person: Tensor, people
     return best
 
 
+def permuted_rank1(scores: Tensor, person: Tensor) -> float:
+    """Compute the rank-1 that an attacker would get on average had the probes' labels been shuffled.
+
+    The mean over all permutations, in closed form: what is left of him when his pictures say nothing of who is on them,
+    given whom he names how often. 1 / P where everybody has equally many probes.
+
+    Args:
+        scores: (N, P) float, larger is likelier.
+        person: (N,) int64 in [0, P), who it is.
+
+    Returns:
+        in [0, 1].
+    """
+    named = (scores == scores.amax(1, keepdim=True)).double()
+    named = (named / named.sum(1, keepdim=True)).mean(0)  # how often he names each person, ties shared
+    share = torch.bincount(person, minlength=scores.shape[1]).double() / len(person)
+    return float(named @ share.to(named.device))
+
+
+def cmc(scores: Tensor, person: Tensor) -> Tensor:
+    """Compute the cumulative match characteristic: the rank-k rate for every k (ISO/IEC 19795-1).
+
+    Args:
+        scores: (N, P) float, larger is likelier.
+        person: (N,) int64 in [0, P), who it is.
+
+    Returns:
+        (P,) float64 in [0, 1], nondecreasing; the last is 1. Ties share the credit, as in `rank_credit`.
+    """
+    return torch.stack([rank_credit(scores, person, k).mean() for k in range(1, scores.shape[1] + 1)])
+
+
 def rank_credit(scores: Tensor, person: Tensor, k: int) -> Tensor:
     """Tell whether each probe's person is among the k best; exact ties share the credit.
 

@@ -81,6 +81,16 @@ METRICS: dict[str, Metric] = {
     "linkability_auc": Metric(
         "min", 0, 1, "", 1, False, "Hanley and McNeil 1982", "anonymized against anonymized: same person or not"
     ),
+    "chance_rank1_measured": Metric(
+        "min",
+        0,
+        1,
+        "",
+        1,
+        False,
+        _OWN,
+        "rank-1 of the strongest attacker had the probes' labels been shuffled, mean over all permutations",
+    ),
     "advantage": Metric(
         "min",
         None,
@@ -89,7 +99,7 @@ METRICS: dict[str, Metric] = {
         1,
         True,
         "Yeom et al., CSF 2018",
-        "(rank1_worst - chance) / (1 - chance); 0 for a constant picture",
+        "(rank1_worst - c) / (1 - c), c = chance_rank1_measured; 0 for a constant picture",
     ),
     "hifd_privacy": Metric(
         "max", 0, 1, "", 0, True, "HiFD", "0.5 (1 - mean cosine of original and anonymized); knows no attacker"

@@ -17,7 +17,7 @@ from evaluators import expression, pairs, realism, redetected, statistics
 from evaluators.attackers import ADAPTIVE, ATTACKERS, SEARCHING, Clear, Evidence
 from evaluators.classes import counterparts
 from evaluators.distribution import frechet, kid
-from evaluators.identity import rank_credit
+from evaluators.identity import permuted_rank1, rank_credit
 from evaluators.metrics import METRICS
 from evaluators.nets import Nets, Perceptual
 from evaluators.protocol import Protocol
@@ -159,7 +159,9 @@ class Panel:
         replicates = tally.largest("rank1_worst", {f"rank1_{name}": credit for name, credit in credits.items()})
         worst = tally.values["rank1_worst"]
         assert worst is not None
-        chance = 1 / self.clear.people
+        strongest = max(credits, key=lambda name: float(credits[name].mean()))
+        chance = permuted_rank1(scores[strongest], person)
+        tally.values["chance_rank1_measured"] = chance
         low, high = tally.intervals["rank1_worst"]
         tally.put(
             "advantage",

@@ -5,7 +5,7 @@ import torch
 from sklearn.metrics import top_k_accuracy_score
 from torch import Tensor
 
-from evaluators.identity import person_scores, rank_credit
+from evaluators.identity import cmc, permuted_rank1, person_scores, rank_credit
 
 
 def unit(count: int, dim: int, seed: int) -> Tensor:
@@ -78,3 +78,36 @@ def test_what_is_no_rank_is_refused() -> None:
     scores[1, 2] = torch.nan
     with pytest.raises(ValueError, match="NaN for 1 probes"):
         rank_credit(scores, torch.tensor([0, 1]), 1)
+
+
+def drawn(count: int, people: int, seed: int = 0) -> tuple[Tensor, Tensor]:
+    """Draw scores with ties, of people with unequally many probes."""
+    generator = torch.Generator().manual_seed(seed)
+    scores = torch.randint(0, 6, (count, people), generator=generator).float()
+    scores[:, 0] += 1  # somebody whom the attacker likes to name
+    return scores, (torch.rand(count, generator=generator).square() * people).long()
+
+
+def test_the_cumulative_match_characteristic_is_a_nested_loops() -> None:
+    scores, person = drawn(40, 7)
+    curve = cmc(scores, person)
+    for k in range(1, 8):
+        loop = sum(expected_credit(scores[n].tolist(), int(person[n]), k) for n in range(40)) / 40
+        assert float(curve[k - 1]) == pytest.approx(loop, abs=1e-9)
+    assert float(curve[-1]) == 1 and bool((curve.diff() >= -1e-12).all())
+
+
+def test_chance_is_the_mean_over_shuffled_labels() -> None:
+    scores, person = drawn(60, 5)
+    generator = torch.Generator().manual_seed(1)
+    shuffled = [
+        float(rank_credit(scores, person[torch.randperm(60, generator=generator)], 1).mean()) for _ in range(4000)
+    ]
+    mean = sum(shuffled) / len(shuffled)
+    assert permuted_rank1(scores, person) == pytest.approx(mean, abs=0.004)
+    assert abs(permuted_rank1(scores, person) - 1 / 5) > 0.02  # he names one person often, who has many probes
+
+
+def test_chance_is_one_of_so_many_where_all_have_equally_many_probes() -> None:
+    scores, _ = drawn(60, 5)
+    assert permuted_rank1(scores, torch.arange(60) % 5) == pytest.approx(1 / 5, abs=1e-12)

@@ -29,6 +29,7 @@ BUILT = [
     "d_prime",
     "fnir_at_fpir_1e2",
     "linkability_auc",
+    "chance_rank1_measured",
     "advantage",
     "expression_kappa",
     "expression_kappa_adapted",

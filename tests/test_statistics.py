@@ -57,8 +57,8 @@ def test_wilson_is_that_of_the_papers_authors() -> None:
     pattern = [[1, 1, 0, 1], [0, 0], [1, 1, 1], [0, 1, 0, 0, 1], [1, 1]] * 2000
     value = torch.tensor([float(v) for person in pattern for v in person])
     person = torch.tensor([p for p, values in enumerate(pattern) for _ in values])
-    # The authors' package cimat 0.1.2 on these errors; with so many people it makes no difference that it leaves out the
-    # factor P / (P - 1), the prior and Student's t.
+    # The authors' package cimat 0.1.2 on these errors; with so many people it makes no difference that it leaves out
+    # the factor P / (P - 1), the prior and Student's t.
     assert statistics.wilson_interval(value, person) == pytest.approx((0.6189136, 0.6310471), abs=3e-6)
 
 
