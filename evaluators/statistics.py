@@ -55,17 +55,26 @@ def mean_replicates(value: Tensor, person: Tensor, draws: Tensor) -> Tensor:
     return (draws @ sums) / total
 
 
-def percentile_interval(replicates: Tensor, level: float = LEVEL) -> tuple[float, float]:
+def percentile_interval(replicates: Tensor, people: int | None = None, level: float = LEVEL) -> tuple[float, float]:
     """Compute the percentile bootstrap interval (Efron and Tibshirani, An introduction to the bootstrap, 1993).
+
+    With the number of people, its ends are moved out as Student's t and the factor P / (P - 1) of a variance ask, since
+    replicates of few people vary too little: Hesterberg's expanded percentile interval (The American Statistician 2015,
+    https://doi.org/10.1080/00031305.2015.1089789).
 
     Args:
         replicates: (R,) float.
+        people: drawn from, more than one; None for the plain percentiles.
         level: coverage in (0, 1).
 
     Returns:
         (low, high).
     """
-    ends = replicates.new_tensor([(1 - level) / 2, (1 + level) / 2], dtype=torch.float64)
+    tail = (1 - level) / 2
+    if people is not None:
+        quantile = float(stdtrit(people - 1, 1 - tail)) * (people / (people - 1)) ** 0.5
+        tail = NormalDist().cdf(-quantile)
+    ends = replicates.new_tensor([tail, 1 - tail], dtype=torch.float64)
     low, high = torch.quantile(replicates.double(), ends).tolist()
     return low, high
 

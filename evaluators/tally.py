@@ -37,6 +37,10 @@ class Tally:
         """Return the (R,) means of (N,) values over the drawn people."""
         return statistics.mean_replicates(value.double(), self.person, self.draws)
 
+    def interval(self, replicates: Tensor) -> tuple[float, float]:
+        """Return the bootstrap interval of (R,) replicates over these people."""
+        return statistics.percentile_interval(replicates, self.draws.shape[1])
+
     def rate(self, name: str, value: Tensor) -> None:
         """Put a mean of (N,) values in [0, 1] with its adjusted Wilson interval."""
         interval = statistics.wilson_interval(value, self.person)
@@ -50,7 +54,7 @@ class Tally:
         """
         top = max(values, key=lambda rate: float(values[rate].mean()))
         replicates = torch.stack([self.mean_replicates(value) for value in values.values()]).amax(0)
-        low, high = statistics.percentile_interval(replicates)
+        low, high = self.interval(replicates)
         wilson = self.intervals[top]
         self.put(name, float(values[top].mean()), (min(low, wilson[0]), max(high, wilson[1])), replicates)
         return replicates
@@ -59,7 +63,7 @@ class Tally:
         """Put a mean of (N,) values with its bootstrap interval."""
         value = value.double().cpu()
         replicates = self.mean_replicates(value)
-        self.put(name, float(value.mean()), statistics.percentile_interval(replicates), replicates)
+        self.put(name, float(value.mean()), self.interval(replicates), replicates)
 
     def confusion(self, reference: Tensor, answer: Tensor, classes: int, known: Tensor | None = None) -> Tensor:
         """Return (P, C, C) counts per person of two answers, given on the pictures that are `known`, (N,) bool."""
@@ -71,6 +75,4 @@ class Tally:
         """Put Cohen's kappa of two (N,) answers with its bootstrap interval."""
         confusion = self.confusion(reference, answer, classes)
         replicates = expression.kappa_replicates(confusion, self.draws)
-        self.put(
-            name, float(expression.kappa(confusion.sum(0))), statistics.percentile_interval(replicates), replicates
-        )
+        self.put(name, float(expression.kappa(confusion.sum(0))), self.interval(replicates), replicates)

@@ -50,7 +50,7 @@ def test_percentiles_are_numpys() -> None:
     replicates = torch.randn(2000, generator=torch.Generator().manual_seed(0))
     for level in (0.95, 0.8):
         expected = np.quantile(replicates.double().numpy(), [(1 - level) / 2, (1 + level) / 2])
-        assert statistics.percentile_interval(replicates, level) == pytest.approx(tuple(expected), abs=1e-12)
+        assert statistics.percentile_interval(replicates, level=level) == pytest.approx(tuple(expected), abs=1e-12)
 
 
 def test_wilson_is_that_of_the_papers_authors() -> None:
@@ -135,7 +135,14 @@ def test_wilson_covers_with_few_people_too(people: int, pictures: int, correlati
     assert 0.93 <= covered <= most
 
 
-@pytest.mark.parametrize("people", [60, 158])
+def test_with_few_people_the_percentiles_lie_further_out() -> None:
+    replicates = torch.randn(200_000, generator=torch.Generator().manual_seed(0))
+    for people in (20, 60, 1000):
+        z = student.ppf(0.975, people - 1) * (people / (people - 1)) ** 0.5
+        assert statistics.percentile_interval(replicates, people) == pytest.approx((-z, z), abs=0.03)
+
+
+@pytest.mark.parametrize("people", [20, 60, 158])
 def test_the_bootstrap_covers(people: int) -> None:
     assert 0.93 <= coverage.mean_coverage(people, 5, 0.5, 1500) <= 0.97
 
