@@ -89,7 +89,7 @@ METRICS: dict[str, Metric] = {
         1,
         False,
         _OWN,
-        "rank-1 of the strongest attacker had the probes' labels been shuffled, mean over all permutations",
+        "rank-1 of the strongest attacker where the probes' labels are shuffled, mean over 200 permutations",
     ),
     "advantage": Metric(
         "min",

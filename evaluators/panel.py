@@ -159,8 +159,7 @@ class Panel:
         replicates = tally.largest("rank1_worst", {f"rank1_{name}": credit for name, credit in credits.items()})
         worst = tally.values["rank1_worst"]
         assert worst is not None
-        strongest = max(credits, key=lambda name: float(credits[name].mean()))
-        chance = permuted_rank1(scores[strongest], person)
+        chance = permuted_rank1(list(scores.values()), person, self.protocol.seed)
         tally.values["chance_rank1_measured"] = chance
         low, high = tally.intervals["rank1_worst"]
         tally.put(

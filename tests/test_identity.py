@@ -97,17 +97,23 @@ def test_the_cumulative_match_characteristic_is_a_nested_loops() -> None:
     assert float(curve[-1]) == 1 and bool((curve.diff() >= -1e-12).all())
 
 
-def test_chance_is_the_mean_over_shuffled_labels() -> None:
+def test_chance_of_one_attacker_is_what_all_permutations_give() -> None:
     scores, person = drawn(60, 5)
-    generator = torch.Generator().manual_seed(1)
-    shuffled = [
-        float(rank_credit(scores, person[torch.randperm(60, generator=generator)], 1).mean()) for _ in range(4000)
-    ]
-    mean = sum(shuffled) / len(shuffled)
-    assert permuted_rank1(scores, person) == pytest.approx(mean, abs=0.004)
-    assert abs(permuted_rank1(scores, person) - 1 / 5) > 0.02  # he names one person often, who has many probes
+    named = torch.stack([rank_credit(scores, torch.full((60,), p), 1) for p in range(5)], 1).mean(0)
+    expected = float(named @ (torch.bincount(person, minlength=5) / 60).double())
+    assert permuted_rank1([scores], person) == pytest.approx(expected, abs=0.015)
+    assert abs(expected - 1 / 5) > 0.02  # he names one person often, who has many probes
 
 
-def test_chance_is_one_of_so_many_where_all_have_equally_many_probes() -> None:
-    scores, _ = drawn(60, 5)
-    assert permuted_rank1(scores, torch.arange(60) % 5) == pytest.approx(1 / 5, abs=1e-12)
+def test_the_best_of_several_guesses_is_more_than_one() -> None:
+    generator = torch.Generator().manual_seed(2)
+    person = torch.arange(600) % 60
+    guesses = [torch.rand(600, 60, generator=generator) for _ in range(4)]
+    largest = torch.distributions.Binomial(600, torch.tensor(1 / 60)).sample((20_000, 4)).amax(1).mean() / 600
+    assert permuted_rank1(guesses, person) == pytest.approx(float(largest), abs=0.0015)
+    assert permuted_rank1(guesses[:1], person) == pytest.approx(1 / 60, abs=0.0015)
+
+
+def test_who_gives_everybody_the_same_gets_exactly_one_of_so_many() -> None:
+    same = torch.zeros(60, 5)
+    assert permuted_rank1([same, same], torch.arange(60) % 5) == pytest.approx(1 / 5, abs=1e-12)
