@@ -131,8 +131,8 @@ def write_verified(path: Path | str, sweep: Mapping[str, Any], before: Sequence[
     stayed = sum(bool(row["on_front"]) for row in after)
     lead = (
         "<p class='lead'>The front of a search is the best of many noisy measurements. Open marks are what it "
-        "measured; filled ones, with 95 % intervals over people, what other draws, other seeds and all attackers say "
-        f"of the same configurations. {stayed} of {len(after)} stay on the front.</p>"
+        "measured; filled ones, with 95 % intervals over people, what other draws, other seeds and the attackers below "
+        f"say of the same configurations. {stayed} of {len(after)} stay on the front.</p>"
     )
     head = ["configuration", *(f"{name}: {when}" for name in objectives for when in ("search", "verified"))]
     body = [
