@@ -5,12 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from evaluators.downloads import digest_of
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 RESEARCH = "non-commercial research"
 PACKAGE_MIT = "MIT by its package"
@@ -52,11 +48,6 @@ class Convention:
     features: str = ""
     bgr: bool = False
     batch: int = 0
-
-    def normalize(self, x: Tensor) -> Tensor:
-        """Bring (N, C, S, S) float32 RGB or gray in [0, 255] to the file's order of channels and range."""
-        mean, scale = (x.new_tensor(value).view(-1, 1, 1) for value in (self.mean, self.scale))
-        return ((x.flip(1) if self.bgr else x) - mean) / scale
 
     def describe(self) -> dict[str, object]:
         """Return how the file is fed, as it goes into tables and report."""

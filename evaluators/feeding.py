@@ -21,16 +21,41 @@ def feed(images: Tensor, convention: Convention) -> Tensor:
     Returns:
         (N, C, size, size) float32, or (N, size, size, C) where the channels come last, contiguous.
     """
-    x = images.float()
-    if x.shape[-1] != convention.size:
-        side = (convention.size, convention.size)
-        x = functional.interpolate(x, size=side, mode="bilinear", antialias=x.shape[-1] > convention.size)
+    x = resized(images.float(), convention.size)
     if convention.gray:
-        x = (x * torch.tensor(LUMA, device=x.device)[:, None, None]).sum(1, keepdim=True)
-    x = convention.normalize(x)
+        red, green, blue = x.unbind(1)
+        x = (LUMA[0] * red + LUMA[1] * green + LUMA[2] * blue)[:, None]
+    x = normalized(x, convention)
     if convention.channels_last:
         x = x.permute(0, 2, 3, 1)
     return x.contiguous()
+
+
+def normalized(x: Tensor, convention: Convention) -> Tensor:
+    """Bring (N, C, S, S) float32 RGB or gray in [0, 255] to a network's order of channels and range.
+
+    Means and scales enter as numbers: while a GPU records a graph, no tensor can be made of them.
+    """
+    mean, scale = convention.mean, convention.scale
+    if convention.bgr:
+        x = x.flip(1)
+    if not isinstance(mean, tuple) and not isinstance(scale, tuple):
+        return (x - mean) / scale
+    channels = x.unbind(1)
+    means, scales = (v if isinstance(v, tuple) else (v,) * len(channels) for v in (mean, scale))
+    return torch.stack([(c - m) / s for c, m, s in zip(channels, means, scales, strict=True)], 1)
+
+
+def resized(x: Tensor, side: int) -> Tensor:
+    """Bring (N, C, S, S) float pictures to (N, C, side, side), bilinear, smoothed where they shrink."""
+    if x.shape[-1] == side:
+        return x
+    return functional.interpolate(x, size=(side, side), mode="bilinear", antialias=x.shape[-1] > side)
+
+
+def padded(images: Tensor, batch: int) -> Tensor:
+    """Repeat the last of (N, 3, S, S) pictures until there is a whole batch: a GPU's shapes are fixed."""
+    return torch.cat([images, images[-1:].expand(max(0, batch - len(images)), -1, -1, -1)])
 
 
 def pooled(features: Tensor) -> Tensor:

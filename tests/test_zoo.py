@@ -20,7 +20,7 @@ from evaluators.alignment import align
 from evaluators.conventions import EMBEDDERS, INSIGHTFACE, TEACHERS, Convention, convention_of
 from evaluators.datasets.pictures import read_picture
 from evaluators.detection import main_face
-from evaluators.feeding import feed
+from evaluators.feeding import feed, normalized
 from evaluators.inception import FidInception
 from evaluators.insightface_files import arcface, confirm
 from evaluators.last_layer import last_layer
@@ -135,7 +135,7 @@ def test_mean_and_scale_of_each_channel(tmp_path: Path, monkeypatch: pytest.Monk
     torch.testing.assert_close(feed(images, OnnxEmbedder(tmp_path, "own", fed, threads=1).convention), x)
     mean, scale = TEACHERS["enet_b2_8"].mean, TEACHERS["enet_b2_8"].scale
     white = torch.full((1, 3, 2, 2), 255.0)
-    seen = TEACHERS["enet_b2_8"].normalize(white)[0, :, 0, 0]
+    seen = normalized(white, TEACHERS["enet_b2_8"])[0, :, 0, 0]
     assert seen.tolist() == pytest.approx([(1 - 0.485) / 0.229, (1 - 0.456) / 0.224, (1 - 0.406) / 0.225], rel=1e-5)
     assert isinstance(mean, tuple) and isinstance(scale, tuple)
 
