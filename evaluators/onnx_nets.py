@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from evaluators.conventions import EMBEDDERS, TEACHERS, Convention, checked, known
-from evaluators.feeding import feed, pooled
+from evaluators.feeding import feed, padded, pooled
 from evaluators.last_layer import reading, with_outputs
 from evaluators.nets import TeacherOutput
 
@@ -55,8 +55,8 @@ class _OnnxNet:
     def _batch(self, images: Tensor) -> list[Tensor]:
         """Run on at most one batch; where shapes are fixed, repeat the last picture up to the whole of it."""
         count = len(images)
-        if self.fixed and count < self.batch:
-            images = torch.cat([images, images[-1:].expand(self.batch - count, -1, -1, -1)])
+        if self.fixed:
+            images = padded(images, self.batch)
         return [out[:count] for out in self._bound(feed(images, self.convention))]
 
     def _bound(self, x: Tensor) -> list[Tensor]:

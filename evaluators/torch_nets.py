@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from evaluators.captured import Captured
 from evaluators.conventions import EMBEDDERS, TEACHERS, Convention, checked, known
-from evaluators.feeding import feed, pooled
+from evaluators.feeding import feed, padded, pooled
 from evaluators.last_layer import reading, with_outputs
 from evaluators.nets import TeacherOutput
 
@@ -90,8 +90,7 @@ class _TorchNet:
         if self.device.type != "cuda":
             return self.read(images)
         count = len(images)
-        if count < self.batch:
-            images = torch.cat([images, images[-1:].expand(self.batch - count, -1, -1, -1)])
+        images = padded(images, self.batch)
         side = images.shape[-1]
         if side not in self.graphs:
             self.graphs[side] = Captured(self.read, images)

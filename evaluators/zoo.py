@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from evaluators.nets import Differentiable, Nets, Perceptual
     from evaluators.onnx_nets import OnnxEmbedder
     from evaluators.perceptual import LPIPS
+    from evaluators.torch_nets import TorchEmbedder
 
 BACKBONES = ("lpips_alex", "lpips_squeeze", "lpips_vgg")
 """LPIPS' backbones; the first that was pulled is measured with."""
@@ -271,26 +272,23 @@ def load_models(
     from evaluators.backends import choose
     from evaluators.onnx_nets import OnnxTeacher
 
-    def by_torch(role: str, name: str, described: str = "") -> Any:
-        from evaluators.torch_nets import TorchEmbedder, TorchTeacher
+    def torch_teacher() -> Any:
+        from evaluators.torch_nets import TorchTeacher
 
-        if role == "teacher":
-            return TorchTeacher(folder, name, device=device, precision=precision)
-        named = convention_of(f"--{role.replace('_', '-')}", Path(name), described) if is_path(name) else None
-        return TorchEmbedder(folder, Path(name).stem if named else name, named, device=device, precision=precision)
+        return TorchTeacher(folder, teacher, device=device, precision=precision)
 
     openers: dict[str, tuple[Callable[[], Any], Callable[[], Any]]] = {
         "embedder": (
             lambda: load_embedder(folder, embedder, embedder_input, threads=threads, device=device),
-            lambda: by_torch("embedder", embedder, embedder_input),
+            lambda: _torch_embedder(folder, "--embedder", embedder, embedder_input, device, precision),
         ),
         "held_out": (
             lambda: load_embedder(folder, held_out, threads=threads, device=device),
-            lambda: by_torch("held_out", held_out),
+            lambda: _torch_embedder(folder, "--held-out", held_out, "", device, precision),
         ),
         "teacher": (
             lambda: OnnxTeacher(folder, teacher, threads=threads, device=device),
-            lambda: by_torch("teacher", teacher),
+            torch_teacher,
         ),
     }
     loaded: dict[str, Any] = {}
@@ -326,15 +324,22 @@ def _with_gradients(folder: Path, loaded: Any, name: str, described: str, device
 
     if isinstance(loaded, TorchEmbedder) and loaded.dtype == PRECISIONS["float32"]:
         return loaded
-    named = convention_of("--embedder", Path(name), described) if is_path(name) else None
+    net: Differentiable
     net, _ = choose(
         lambda: loaded,
-        lambda: TorchEmbedder(folder, Path(name).stem if named else name, named, device=device),
+        lambda: _torch_embedder(folder, "--embedder", name, described, device, "float32"),
         wanted="torch",
         device=device,
     )
-    assert isinstance(net, TorchEmbedder)
     return net
+
+
+def _torch_embedder(folder: Path, option: str, name: str, described: str, device: str, precision: str) -> TorchEmbedder:
+    """Load by PyTorch what `load_embedder` loads by ONNX Runtime."""
+    from evaluators.torch_nets import TorchEmbedder
+
+    named = convention_of(option, Path(name), described) if is_path(name) else None
+    return TorchEmbedder(folder, Path(name).stem if named else name, named, device=device, precision=precision)
 
 
 def _state(folder: Path, name: str) -> dict[str, torch.Tensor]:

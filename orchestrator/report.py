@@ -109,13 +109,8 @@ def write_report(
         _section("Models", _demo_sentence(sweep) + _facts(sweep["models"])),
         _section("Sweep and versions", _facts({**about, "versions": sweep["versions"]})),
     ]
-    page = Template(TEMPLATE.read_text(encoding="utf-8")).substitute(
-        title=_text(f"{sweep['name']}: privacy-utility front"),
-        plotly=plotly.offline.get_plotlyjs(),
-        faces=contact.images.shape[1] if contact is not None else 1,
-        body="\n".join(parts),
-    )
-    replace_file(Path(path), lambda new: new.write_text(page, encoding="utf-8"))
+    faces = contact.images.shape[1] if contact is not None else 1
+    _write_page(path, f"{sweep['name']}: privacy-utility front", parts, faces=faces)
 
 
 def write_verified(path: Path | str, sweep: Mapping[str, Any], before: Sequence[Row], after: Sequence[Row]) -> None:
@@ -152,11 +147,13 @@ def write_verified(path: Path | str, sweep: Mapping[str, Any], before: Sequence[
         f"<details><summary>Every metric</summary>{_table(['configuration', *every], rest, 1)}</details>",
         _section("Verification", _facts(sweep["verified"])),
     ]
+    _write_page(path, f"{sweep['name']}: verified front", parts)
+
+
+def _write_page(path: Path | str, title: str, parts: Sequence[str], *, faces: int = 1) -> None:
+    """Fill the template, with so many faces in a row of the contact sheet, and write it."""
     page = Template(TEMPLATE.read_text(encoding="utf-8")).substitute(
-        title=_text(f"{sweep['name']}: verified front"),
-        plotly=plotly.offline.get_plotlyjs(),
-        faces=1,
-        body="\n".join(parts),
+        title=_text(title), plotly=plotly.offline.get_plotlyjs(), faces=faces, body="\n".join(parts)
     )
     replace_file(Path(path), lambda new: new.write_text(page, encoding="utf-8"))
 

@@ -128,7 +128,7 @@ def run(settings: Settings, console: Console) -> int:
                 trials=settings.trials,
                 seed=settings.seed,
             )
-            if "backends" in facts["panel"] and facts["panel"]["backends"]:
+            if facts["panel"].get("backends"):
                 console.print(networks_line(facts), markup=False)
             progress.start(facts, sweep.total)
             interrupted = _interruptible(backend, sweep)
@@ -146,9 +146,9 @@ def load_protocol(settings: Settings, console: Console) -> FaceProtocol:
         return demo_protocol(seed=settings.seed)
     from orchestrator.faces_file import FACES, read_prepared
 
-    if settings.models is not None and (settings.data / FACES).is_file():
-        check_files(settings.models, **settings.networks)
     if (settings.data / FACES).is_file():
+        if settings.models is not None:
+            check_files(settings.models, **settings.networks)
         from evaluators.datasets.prepared import protocol_of
 
         return protocol_of(

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import sys
+import types
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -39,3 +43,19 @@ def shared() -> Path:
     if not (SHARED / "models").is_dir():
         pytest.skip("the test data with real networks and faces is absent")
     return SHARED
+
+
+@pytest.fixture(scope="module")
+def published() -> Iterator[Any]:
+    """The authors' module of ST-LPIPS; it imports two packages for its prints that it does not declare."""
+    patch = pytest.MonkeyPatch()
+    for name, attribute in (("IPython", "embed"), ("torchsummary", "summary")):
+        module = types.ModuleType(name)
+        setattr(module, attribute, None)
+        patch.setitem(sys.modules, name, module)
+    from stlpips_pytorch import stlpips
+
+    yield stlpips.LPIPS(net="alex", variant="shift_tolerant", verbose=False)
+    patch.undo()
+    for name in [name for name in sys.modules if name.startswith("stlpips_pytorch")]:
+        del sys.modules[name]

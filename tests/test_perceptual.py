@@ -1,8 +1,6 @@
 from __future__ import annotations
 
 import hashlib
-import sys
-import types
 from pathlib import Path
 from typing import Any
 
@@ -42,22 +40,6 @@ def one_thread() -> Any:
 @pytest.fixture(scope="module")
 def st_lpips() -> STLPIPS:
     return STLPIPS()
-
-
-@pytest.fixture(scope="module")
-def published() -> Any:
-    """The authors' module; it imports two packages for its prints that it does not declare."""
-    patch = pytest.MonkeyPatch()
-    for name, attribute in (("IPython", "embed"), ("torchsummary", "summary")):
-        module = types.ModuleType(name)
-        setattr(module, attribute, None)
-        patch.setitem(sys.modules, name, module)
-    from stlpips_pytorch import stlpips
-
-    yield stlpips.LPIPS(net="alex", variant="shift_tolerant", verbose=False)
-    patch.undo()
-    for name in [name for name in sys.modules if name.startswith("stlpips_pytorch")]:
-        del sys.modules[name]
 
 
 @pytest.mark.parametrize("backbone", STAGES)

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import itertools
 import math
-import sys
-import types
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -150,22 +147,6 @@ def test_ms_ssim_is_a_plain_one_over_five_scales(detector: Any) -> None:
         hidden.float(), faces.images.float(), reduction="none", data_range=255.0
     )
     torch.testing.assert_close(mine, torch.as_tensor(theirs), atol=5e-3, rtol=0)
-
-
-@pytest.fixture
-def published() -> Iterator[Any]:
-    """The authors' module of ST-LPIPS; it imports two packages that it does not declare."""
-    patch = pytest.MonkeyPatch()
-    for name, attribute in (("IPython", "embed"), ("torchsummary", "summary")):
-        module = types.ModuleType(name)
-        setattr(module, attribute, None)
-        patch.setitem(sys.modules, name, module)
-    from stlpips_pytorch import stlpips
-
-    yield stlpips.LPIPS(net="alex", variant="shift_tolerant", verbose=False)
-    patch.undo()
-    for name in [name for name in sys.modules if name.startswith("stlpips_pytorch")]:
-        del sys.modules[name]
 
 
 def test_st_lpips_is_the_authors(case: Case, published: Any) -> None:

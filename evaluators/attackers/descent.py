@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 from torch.optim.adamw import adamw
 
 TEMPERATURE = 0.07
@@ -53,6 +54,11 @@ def descend(
             )
 
 
+def draw(count: int, batch: int, generator: torch.Generator, device: torch.device) -> Tensor:
+    """Draw the places of a batch out of so many faces, none twice: (min(batch, count),) int64."""
+    return torch.randperm(count, generator=generator)[:batch].to(device)
+
+
 def which_of_all(embedding: Tensor, drawn: Tensor, clear: Tensor, person: Tensor) -> Tensor:
     """Compute the contrastive loss: among all clear faces, which one is this the anonymized picture of?
 
@@ -71,4 +77,4 @@ def which_of_all(embedding: Tensor, drawn: Tensor, clear: Tensor, person: Tensor
     logits = embedding @ clear.T / TEMPERATURE
     same = person[drawn][:, None] == person[None, :]
     same[torch.arange(len(drawn), device=drawn.device), drawn] = False
-    return torch.nn.functional.cross_entropy(logits.masked_fill(same, -torch.inf), drawn)
+    return functional.cross_entropy(logits.masked_fill(same, -torch.inf), drawn)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from evaluators.attackers.descent import descend, which_of_all
+from evaluators.attackers.descent import descend, draw, which_of_all
 from evaluators.attackers.evidence import Evidence
 from evaluators.identity import person_scores
 from evaluators.nets import Differentiable
@@ -57,7 +57,7 @@ def train(anonymized: Tensor, clear: Tensor, person: Tensor, embedder: Different
     clear = clear.clone()  # what inference mode has made takes no part in training
 
     def loss_of(_: int) -> Tensor:
-        drawn = torch.randperm(len(anonymized), generator=generator)[:BATCH].to(anonymized.device)
+        drawn = draw(len(anonymized), BATCH, generator, anonymized.device)
         return which_of_all(adapted.embed(anonymized[drawn]), drawn, clear, person)
 
     weights = list(adapted.module.parameters())

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from evaluators.attackers.descent import TEMPERATURE, descend
+from evaluators.attackers.descent import TEMPERATURE, descend, draw
 from evaluators.attackers.evidence import Evidence
 from evaluators.identity import person_scores
 
@@ -81,7 +81,7 @@ def train(anonymized: Tensor, clear: Tensor, *, seed: int) -> Mapping:
         weight.requires_grad_()
 
     def loss_of(_: int) -> Tensor:
-        drawn = torch.randperm(count, generator=generator)[:BATCH].to(device)
+        drawn = draw(count, BATCH, generator, device)
         keep = (torch.rand(len(drawn), HIDDEN, generator=generator) > DROPOUT).to(x) / (1 - DROPOUT)
         mapped = functional.normalize(_forward(x[drawn], weights, keep), dim=1)
         own = torch.arange(len(drawn), device=device)

@@ -15,9 +15,10 @@ from torch import Tensor
 from torch.nn import functional
 
 from evaluators import ridge
-from evaluators.attackers.descent import descend, which_of_all
+from evaluators.attackers.descent import descend, draw, which_of_all
 from evaluators.attackers.evidence import Evidence
 from evaluators.attackers.unet import UNet
+from evaluators.feeding import resized
 from evaluators.identity import person_scores
 from evaluators.nets import Differentiable
 
@@ -96,7 +97,7 @@ def train(
     embedding = embedding.clone()  # what inference mode has made takes no part in training
 
     def loss_of(_: int) -> Tensor:
-        drawn = torch.randperm(len(anonymized), generator=generator)[:BATCH].to(anonymized.device)
+        drawn = draw(len(anonymized), BATCH, generator, anonymized.device)
         # The regression's guess of a face that it has not seen, as it will be for the probes.
         restored = net(to_side(anonymized[drawn]), enlarged(unseen[drawn]))
         error = functional.l1_loss(restored, to_side(clear[drawn]))
@@ -121,13 +122,9 @@ def share_of(picture: Tensor, guess: Tensor, clear: Tensor) -> float:
 
 def to_side(images: Tensor) -> Tensor:
     """Bring (N, 3, S, S) uint8 to (N, 3, 112, 112) float32 in [0, 1]."""
-    x = images.float() / 255
-    if x.shape[-1] != SIDE:
-        x = functional.interpolate(x, size=(SIDE, SIDE), mode="bilinear", antialias=x.shape[-1] > SIDE)
-    return x
+    return resized(images.float() / 255, SIDE)
 
 
 def enlarged(guess: Tensor) -> Tensor:
     """Bring (N, 3 · 56 · 56) to (N, 3, 112, 112)."""
-    x = guess.view(-1, 3, GUESS, GUESS)
-    return functional.interpolate(x, size=(SIDE, SIDE), mode="bilinear")
+    return resized(guess.view(-1, 3, GUESS, GUESS), SIDE)

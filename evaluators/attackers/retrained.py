@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from evaluators.attackers.descent import descend
+from evaluators.attackers.descent import descend, draw
 from evaluators.attackers.evidence import Evidence
 from evaluators.plda import Plda, fit
 
@@ -82,7 +82,7 @@ def enroll(embedding: Tensor, person: Tensor, people: int, *, seed: int) -> Clas
     )
 
     def loss_of(_: int) -> Tensor:
-        drawn = slice(None) if len(embedding) <= BATCH else _drawn(len(embedding), generator, embedding.device)
+        drawn = slice(None) if len(embedding) <= BATCH else draw(len(embedding), BATCH, generator, embedding.device)
         target = person[drawn].repeat(SEEDS)
         keep = (torch.rand(SEEDS, 1, HIDDEN, generator=generator) > DROPOUT).to(x) / (1 - DROPOUT)
         return SEEDS * functional.cross_entropy(_logits(x[:, drawn], weights, keep).flatten(0, 1), target)
@@ -103,10 +103,6 @@ def classify(classifier: Classifier, embedding: Tensor) -> Tensor:
     learnt = _logits(x, classifier.weights).log_softmax(-1).mean(0)
     modelled = plda.log_likelihood(embedding).log_softmax(-1)
     return learnt / learnt.std() + modelled / modelled.std()
-
-
-def _drawn(count: int, generator: torch.Generator, device: torch.device) -> Tensor:
-    return torch.randperm(count, generator=generator)[:BATCH].to(device)
 
 
 def _logits(x: Tensor, weights: tuple[Tensor, Tensor, Tensor, Tensor], keep: Tensor | None = None) -> Tensor:
