@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -23,6 +23,8 @@ class Faces:
         identity: (N,) int64, a number per person.
         expression: (N,) int64, index into the teacher's classes; -1 where unlabelled.
         key: N strings that name the pictures, unique.
+        signals: what conditions a generative method, by name: (N, ...) each, measured once on the clear pictures; a
+            face without a signal has NaN in it, never zeros. Empty where no method asks for any.
 
     Raises:
         ValueError: if a shape or dtype differs, or if keys repeat.
@@ -32,6 +34,7 @@ class Faces:
     identity: Tensor
     expression: Tensor
     key: tuple[str, ...]
+    signals: Mapping[str, Tensor] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         n = self.images.shape[0]
@@ -49,6 +52,9 @@ class Faces:
             raise ValueError(
                 f"Faces.key: expected {n} different strings, got {len(self.key)}, {len(set(self.key))} different"
             )
+        for name, signal in self.signals.items():
+            if signal.shape[:1] != (n,):
+                raise ValueError(f"Faces.signals[{name!r}]: expected ({n}, ...), got {tuple(signal.shape)}")
 
     def __len__(self) -> int:
         return self.images.shape[0]
@@ -80,6 +86,7 @@ class Faces:
             self.identity[index.to(self.identity.device)],
             self.expression[index.to(self.expression.device)],
             tuple(self.key[int(i)] for i in index),
+            {name: signal[index.to(signal.device)] for name, signal in self.signals.items()},
         )
 
     def to(self, device: torch.device | str) -> Faces:
@@ -89,4 +96,5 @@ class Faces:
             images=self.images.to(device),
             identity=self.identity.to(device),
             expression=self.expression.to(device),
+            signals={name: signal.to(device) for name, signal in self.signals.items()},
         )

@@ -591,7 +591,7 @@ def test_a_process_that_dies_names_the_picture(tree: Path, tmp_path: Path, side:
 def command(shared: Path, out: Path, *arguments: str) -> list[str]:
     lfw, models = str(shared / "data" / "lfw"), str(shared / "models")
     program = [sys.executable, "-m", "orchestrator.prepare", lfw, "--models", models, "--out", str(out)]
-    return [*program, "--limit", "160", *arguments]
+    return [*program, "--limit", "384", *arguments]
 
 
 @pytest.mark.real
@@ -616,12 +616,12 @@ def test_killed_and_interrupted_it_goes_on_and_leaves_no_process(shared: Path, t
         while any(Path(f"/proc/{pid}/cmdline").exists() for pid in children) and time.monotonic() < deadline:
             time.sleep(0.1)
         assert children and not any(Path(f"/proc/{pid}").exists() for pid in children)
-        assert 0 < len(list(out.glob("work/shard-*"))) < 5 and not (out / "faces.arrow").exists()
+        assert 0 < len(list(out.glob("work/shard-*"))) < 12 and not (out / "faces.arrow").exists()
     done = subprocess.run(command(shared, out, "--resume"), cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert "lfw: 160 pictures, 160 faces of" in done.stdout
+    assert "lfw: 384 pictures, 384 faces of" in done.stdout
     prepared = read_prepared(out)
-    assert len(prepared.faces) == 160 and not (out / "work").exists()
+    assert len(prepared.faces) == 384 and not (out / "work").exists()
     picture = np.asarray(Image.open(shared / "data" / "lfw" / prepared.faces.key[5]).convert("RGB"))
     crop = align(picture, prepared.landmarks[5].numpy())
     assert np.abs(crop.transpose(2, 0, 1).astype(int) - prepared.faces.images[5].numpy()).max() == 0
