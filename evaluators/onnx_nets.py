@@ -12,6 +12,7 @@ from torch.nn import functional
 from evaluators.conventions import EMBEDDERS, TEACHERS, Convention, checked, known
 from evaluators.feeding import feed, padded, pooled
 from evaluators.last_layer import reading, with_outputs
+from evaluators.memory import LEAST
 from evaluators.nets import TeacherOutput
 
 BATCH = {"cpu": 8, "cuda": 64}
@@ -45,6 +46,13 @@ class _OnnxNet:
         self.outputs = list(outputs) or [self.session.get_outputs()[0].name]
         self.input = self.session.get_inputs()[0].name
         self.shapes: dict[int, list[tuple[int, ...]]] = {}
+
+    def halve(self) -> bool:
+        """Halve the batch, unless the file fixes it; tell whether that was possible."""
+        if self.convention.batch or self.batch <= LEAST:
+            return False
+        self.batch //= 2
+        return True
 
     @torch.no_grad()
     def run(self, images: Tensor) -> list[Tensor]:

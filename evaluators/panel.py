@@ -18,6 +18,7 @@ from evaluators.attackers import ADAPTIVE, ATTACKERS, SEARCHING, Clear, Evidence
 from evaluators.classes import counterparts
 from evaluators.distribution import frechet, kid
 from evaluators.identity import permuted_rank1, rank_credit
+from evaluators.memory import LEAST, halve_batches, held_bytes, with_smaller_batches
 from evaluators.metrics import METRICS
 from evaluators.nets import Nets, Perceptual
 from evaluators.protocol import Protocol
@@ -76,6 +77,7 @@ class Panel:
         self.draws = statistics.person_draws(self.clear.people, REPLICATES, protocol.seed)
         self.absent = pairs.absent_people(self.clear.people, protocol.seed).to(self.device)
         self.temperature = self._temperature()
+        self.notes: list[str] = []
         self._cache: dict[str, Scores] = {}
         self.ceiling = self.score(ANONYMIZERS["identity"]())
         self._prove(self.ceiling)
@@ -89,7 +91,7 @@ class Panel:
         key = repr(anonymizer)
         if key not in self._cache:
             with torch.no_grad():
-                self._cache[key] = self._score(anonymizer)
+                self._cache[key] = with_smaller_batches(lambda: self._score(anonymizer), self._halve, self.notes)
         return self._cache[key]
 
     def released(self, anonymizer: Anonymizer, count: int) -> NDArray[np.uint8]:
@@ -109,6 +111,7 @@ class Panel:
             "rank1_clear": {name: self.ceiling[f"rank1_{name}"] for name in self.attackers},
             "expression_kappa_adapted_clear": self.ceiling["expression_kappa_adapted"],
             "n_attacker_faces": len(self.protocol.attacker),
+            "held_bytes": held_bytes(self.device),
         }
         if self.protocol.expressions is not None:
             label = _labels(self.protocol.probe, self.protocol.expressions, self.nets.teacher.classes)
@@ -122,6 +125,15 @@ class Panel:
                 facts["teacher_accuracy"] = float((logits.argmax(1) == label[known]).double().mean())
                 facts["teacher_ece"] = expression.ece((logits / self.temperature).softmax(1), label[known])
         return facts
+
+    def _halve(self) -> str | None:
+        """Halve every batch; say what the anonymizer's is now, or None if none could be smaller."""
+        nets = (self.nets.embedder, self.nets.teacher, self.nets.detector, *self.nets.perceptual)
+        smaller = halve_batches(nets)
+        if self.batch_size > LEAST:
+            self.batch_size //= 2
+            smaller = True
+        return f"{self.batch_size} pictures for the anonymizer" if smaller else None
 
     def _evidence(self, anonymizer: Anonymizer) -> Evidence:
         return Evidence(anonymizer, self.clear, self.nets, seed=self.protocol.seed, batch_size=self.batch_size)

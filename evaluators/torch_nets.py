@@ -14,6 +14,7 @@ from evaluators.captured import Captured
 from evaluators.conventions import EMBEDDERS, TEACHERS, Convention, checked, known
 from evaluators.feeding import feed, padded, pooled
 from evaluators.last_layer import reading, with_outputs
+from evaluators.memory import LEAST
 from evaluators.nets import TeacherOutput
 
 BATCH = {"cpu": 16, "cuda": 256}
@@ -79,6 +80,14 @@ class _TorchNet:
         """
         out = self.module(feed(images, self.convention).to(self.dtype))
         return tuple(value.float() for value in (out if isinstance(out, (tuple, list)) else (out,)))
+
+    def halve(self) -> bool:
+        """Halve the batch, unless the file fixes it, and let go of the graphs; tell whether that was possible."""
+        if self.convention.batch or self.batch <= LEAST:
+            return False
+        self.batch //= 2
+        self.graphs.clear()
+        return True
 
     @torch.inference_mode()
     def run(self, images: Tensor) -> list[Tensor]:

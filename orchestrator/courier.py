@@ -25,16 +25,25 @@ class Courier(tune.Trainable):  # type: ignore[misc]
         return True
 
     def step(self) -> dict[str, Any]:
-        """Ask the panel; a panel that died is a failed trial with Ray's reason."""
-        panel = ray.get_actor(self.carried["panel"], namespace=self.carried["namespace"])
+        """Ask the panel; one that died or cannot be reached is told with Ray's reason, and whether it died."""
+        carried = self.carried
         try:
-            outcome = ray.get(panel.score.remote(self.carried["anonymizer"]))
-        except ray.exceptions.RayError as error:
-            outcome = ray.cloudpickle.dumps(f"{type(error).__name__}: {error}")
-        return {"outcome": outcome, "done": True}
+            panel = ray.get_actor(carried["panel"], namespace=carried["namespace"])
+            # Ray's dashboard lists the panel's work under this name.
+            answer = ray.get(panel.score.options(name=f"score {carried['what']}").remote(carried["anonymizer"]))
+        except ray.exceptions.RayActorError as error:
+            return {"lost": _reason(error), "died": isinstance(error, ray.exceptions.ActorDiedError), "done": True}
+        except (ray.exceptions.RayError, ValueError) as error:  # get_actor says ValueError of a name that is gone
+            return {"lost": _reason(error), "died": False, "done": True}
+        return {"answer": answer, "done": True}
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:
         """Save nothing: a courier has no state."""
 
     def load_checkpoint(self, checkpoint: Any) -> None:
         """Load nothing."""
+
+
+def _reason(error: Exception) -> str:
+    """Write an error of Ray's in one line; its own text spans many."""
+    return " ".join(f"{type(error).__name__}: {error}".split())[:500]

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from orchestrator.front import Row, eligible, front_probability, front_rows, objective_values
 from orchestrator.trials import (
     ASKED,
+    EVENTS,
     REPLICATES,
     batch_of,
     flat,
@@ -107,8 +108,9 @@ class Ledger:
     def append(self, row: Mapping[str, Any]) -> None:
         """Write a row; it is on disk when this returns.
 
-        A trial is written once when it has ended, and may be written before with the status `asked`, so that an
-        interrupted sweep knows what it had proposed.
+        A trial is written once when it has ended, and may be written before: once with the status `asked`, so that an
+        interrupted sweep knows what it had proposed, and with the status `lost` as often as it came back without an
+        outcome, so that the ledger tells why a trial took so long.
 
         Args:
             row: as `flat` takes it.
@@ -120,7 +122,7 @@ class Ledger:
         if self._descriptor < 0:
             raise ValueError(f"{self.path}: this ledger is closed; open it again to append")
         trial, asked = row["trial"], row["status"] == ASKED
-        if any(n == trial and (asked or status != ASKED) for n, status in self._events):
+        if any(n == trial and (asked or status not in EVENTS) for n, status in self._events):
             raise ValueError(f"{self.path}: trial {trial} is already in the ledger; number the trials anew")
         self._write(batch_of(flat(row), self._schema).serialize())
         self._events.add((trial, row["status"]))
@@ -183,7 +185,7 @@ def trial_rows(table: pa.Table) -> list[Row]:
         table: of a ledger or of `trials.parquet`.
     """
     rows: list[Row] = without_replicates(table).to_pylist()
-    return sorted((row for row in rows if row["status"] != ASKED), key=lambda row: row["trial"])
+    return sorted((row for row in rows if row["status"] not in EVENTS), key=lambda row: row["trial"])
 
 
 def objective_replicates(table: pa.Table, objectives: Mapping[str, str]) -> NDArray[np.float64]:
@@ -231,7 +233,7 @@ def write_tables(ledger: pa.Table | Path | str, sweep: Mapping[str, Any], folder
         front by the first objective.
     """
     table = ledger if isinstance(ledger, pa.Table) else read(ledger)
-    table = table.filter(pc.field("status") != ASKED).sort_by("trial")
+    table = table.filter(~pc.field("status").isin(EVENTS)).sort_by("trial")
     trials = without_replicates(table).replace_schema_metadata({"sweep": json.dumps(sweep, allow_nan=False)})
     objectives: dict[str, str] = sweep["objectives"]
     rows: list[Row] = trials.to_pylist()

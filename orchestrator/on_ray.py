@@ -6,11 +6,12 @@ driver: ledger row, front <──result── courier <──── Scores ─�
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import tempfile
-import uuid
-from collections import deque
+import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +24,10 @@ from ray.tune.search import Searcher
 from anonymizers import Anonymizer
 from orchestrator.courier import Courier
 from orchestrator.inprocess import PanelFactory
-from orchestrator.panel_actor import PanelActor
+from orchestrator.panel_pool import PanelPool, Seat
 from orchestrator.sweep import Sweep
+
+log = logging.getLogger(__name__)
 
 ROOT = str(Path(__file__).resolve().parent.parent)
 
@@ -42,40 +45,85 @@ TUNE_ENVIRONMENT = {
 }
 
 
+MAX_LOST_COURIERS = 20
+"""Couriers that may die in a row, no trial having ended between; then it is not chance."""
+
+
+@dataclass
+class Carried:
+    """Say which trial a courier carries, to which panel, since when."""
+
+    trial: int
+    seat: Seat
+    since: float
+
+
 class SweepSearcher(Searcher):  # type: ignore[misc]
     """Feed Tune from a Sweep: gives each trial to a panel with room, and brings the outcome home.
 
     Ray 2.60's own OptunaSearch leaves a trial with a NaN or missing objective running for ever when there are several
-    objectives; here every trial ends as what it is.
+    objectives; here every trial ends as what it is, and one whose panel, machine or courier died is tried again.
     """
 
-    def __init__(self, sweep: Sweep, panels: list[str], namespace: str) -> None:
+    def __init__(self, sweep: Sweep, pool: PanelPool, namespace: str) -> None:
         super().__init__()
         self.sweep = sweep
         self.namespace = namespace
         # One trial per panel: Tune 2.60 keeps only one idle courier alive, and starting another costs it seconds.
-        self.free = deque(panels)
-        self.carried: dict[str, tuple[int, str]] = {}
+        self.pool = pool
+        self.carried: dict[str, Carried] = {}
+        self.lost_couriers = 0
+        self.waited = 0.0
 
     def suggest(self, trial_id: str) -> Any:
         """Return the next configuration, None while all panels are busy, FINISHED at the end."""
-        if not self.free:
+        self.pool.keep_up()
+        if not self.pool.free:
             return None
         proposal = self.sweep.propose()
         if proposal is None:
-            return None if self.sweep.running else Searcher.FINISHED
-        panel = self.free.popleft()
-        self.carried[trial_id] = (proposal.trial, panel)
-        return {"anonymizer": ray.cloudpickle.dumps(proposal.anonymizer), "panel": panel, "namespace": self.namespace}
+            return None if self.carried else Searcher.FINISHED
+        seat = self.pool.take()
+        assert seat is not None
+        what = repr(proposal.anonymizer)
+        facts = {"trial": proposal.trial, "anonymizer": what, "panel": seat.name, "node": seat.node}
+        log.info("trial starts", extra=facts)
+        self.carried[trial_id] = Carried(proposal.trial, seat, time.perf_counter())
+        return {
+            "anonymizer": ray.cloudpickle.dumps(proposal.anonymizer),
+            "what": what,
+            "panel": seat.name,
+            "namespace": self.namespace,
+        }
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
-        """Finish the trial; without an outcome (the courier died, or Ctrl-C) it failed or stays unfinished."""
-        trial, panel = self.carried.pop(trial_id)
-        self.free.append(panel)
-        if result is not None and "outcome" in result:
-            self.sweep.finish(trial, ray.cloudpickle.loads(result["outcome"]))
+        """Finish the trial, or take it back where no outcome came home; after Ctrl-C it stays unfinished."""
+        carried = self.carried.pop(trial_id)
+        trial, seat = carried.trial, carried.seat
+        facts = {"trial": trial, "panel": seat.name, "node": seat.node}
+        if result is not None and "answer" in result:
+            answer = ray.cloudpickle.loads(result["answer"])
+            self.pool.give_back(seat.name)
+            self.lost_couriers = 0
+            self.waited += max(0.0, time.perf_counter() - carried.since - answer["seconds"])
+            for note in answer["notes"]:
+                log.warning(note, extra=facts)
+            self.sweep.finish(trial, answer["outcome"])
+        elif result is not None and "lost" in result:
+            blamed = self.pool.died(seat.name, result["lost"], process=result["died"])
+            log.warning("trial lost", extra=facts | {"reason": result["lost"], "blamed": blamed})
+            self.sweep.lose(trial, f"{seat.name} on {seat.node[:8]}: {result['lost']}", blamed=blamed)
         elif error:
-            self.sweep.finish(trial, "the courier of this trial died; see Ray's logs")
+            # Its panel may still be at work on the trial, and would answer the next one late: let another come.
+            self.pool.died(seat.name, "its courier died", process=False)
+            self.lost_couriers += 1
+            log.warning("courier lost", extra=facts)
+            if self.lost_couriers >= MAX_LOST_COURIERS:
+                raise RuntimeError(
+                    f"{self.lost_couriers} of Tune's trials died in a row before any reached a panel; see Ray's logs, "
+                    "--resume goes on"
+                )
+            self.sweep.lose(trial, "its courier died", blamed=False)
 
     def save(self, checkpoint_path: str) -> None:
         """Save nothing: the ledger is the record from which a sweep resumes."""
@@ -94,7 +142,7 @@ class OnRay:
     def __init__(
         self, make_panel: PanelFactory, *, panels: int | None, gpus_per_panel: float, address: str | None
     ) -> None:
-        """Start or join Ray and wait until every panel stands.
+        """Start or join Ray and wait until the first panel stands; the others join when they do.
 
         Args:
             make_panel: called in each actor.
@@ -105,31 +153,15 @@ class OnRay:
         Raises:
             Exception: what making a panel raises in its actor.
         """
-        for key, value in TUNE_ENVIRONMENT.items():
-            os.environ.setdefault(key, value)
-        # Workers of a local Ray inherit this: they import the program and a user's own space as the driver does.
-        os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [ROOT, str(Path.cwd()), os.environ.get("PYTHONPATH")]))
         self.started = not ray.is_initialized()
         if self.started:
-            ray.init(address=address, log_to_driver=False, logging_level="ERROR")
+            join(address)
         self.namespace = ray.get_runtime_context().namespace
-        gpus = ray.cluster_resources().get("GPU", 0.0) if gpus_per_panel > 0 else 0.0
-        if panels is None:
-            panels = int(gpus / gpus_per_panel) if gpus else sum(node["Alive"] for node in ray.nodes())
-        tag = uuid.uuid4().hex[:8]
-        self.names = [f"panel-{tag}-{i}" for i in range(panels)]
-        reference = ray.cloudpickle.dumps(ray.put(make_panel))
-        share = gpus_per_panel if gpus else 0
-        remote = ray.remote(PanelActor)
-        self.actors = [
-            remote.options(name=name, num_cpus=1, num_gpus=share, max_restarts=2, max_task_retries=1).remote(reference)
-            for name in self.names
-        ]
+        self._make_panel = ray.put(make_panel)  # fetched once per node
+        self.pool: PanelPool | None = None
         try:
-            self._facts: dict[str, Any] = ray.get([actor.describe.remote() for actor in self.actors])[0]
-        except ray.exceptions.RayTaskError as error:
-            self.close()
-            raise error.cause from None
+            self.pool = PanelPool(self._make_panel, wanted=panels, gpus_per_panel=gpus_per_panel)
+            self._facts = self.pool.wait()
         except BaseException:
             self.close()
             raise
@@ -140,13 +172,14 @@ class OnRay:
 
     def run(self, sweep: Sweep) -> None:
         """Let Tune run the sweep; its own files go to a temporary folder that is removed."""
+        assert self.pool is not None
         scratch = Path(tempfile.mkdtemp(prefix="tune-"))
         try:
             tuner = tune.Tuner(
                 # A courier does no work; it must never wait for a CPU that a panel holds.
-                tune.with_resources(Courier, {"cpu": 0.001}),
+                tune.with_resources(Courier, courier_resources()),
                 tune_config=tune.TuneConfig(
-                    search_alg=SweepSearcher(sweep, self.names, self.namespace), num_samples=-1, reuse_actors=True
+                    search_alg=SweepSearcher(sweep, self.pool, self.namespace), num_samples=-1, reuse_actors=True
                 ),
                 run_config=tune.RunConfig(name="sweep", storage_path=str(scratch), verbose=0),
             )
@@ -156,12 +189,29 @@ class OnRay:
 
     def released(self, anonymizer: Anonymizer, count: int) -> NDArray[np.uint8]:
         """Return (count, H, W, 3) uint8 RGB: what the method makes of the first probes of different people."""
-        pictures: NDArray[np.uint8] = ray.get(self.actors[0].released.remote(anonymizer, count))
+        assert self.pool is not None
+        self.pool.wait()
+        pictures: NDArray[np.uint8] = ray.get(self.pool.standing[0].actor.released.remote(anonymizer, count))
         return pictures
 
     def close(self) -> None:
         """End the panels, and Ray if it was started here."""
-        for actor in self.actors:
-            ray.kill(actor)
+        if self.pool is not None:
+            self.pool.close()
         if self.started:
             ray.shutdown()
+
+
+def join(address: str | None) -> None:
+    """Join a Ray cluster, or start a local one."""
+    for key, value in TUNE_ENVIRONMENT.items():
+        os.environ.setdefault(key, value)
+    # Workers of a local Ray inherit this: they import the program and a user's own space as the driver does.
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [ROOT, str(Path.cwd()), os.environ.get("PYTHONPATH")]))
+    ray.init(address=address, log_to_driver=False, logging_level="ERROR")
+
+
+def courier_resources() -> dict[str, float]:
+    """Return what a courier asks for: next to nothing, on the head node where there is one, which does not go away."""
+    head = "node:__internal_head__"
+    return {"cpu": 0, head: 0.0001} if head in ray.cluster_resources() else {"cpu": 0.001}

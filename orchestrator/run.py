@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
-import os
 import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -27,11 +27,12 @@ from evaluators.zoo import (
     check_files,
     load_nets,
 )
+from orchestrator.event_log import logged
 from orchestrator.inprocess import InProcess
 from orchestrator.ledger import Ledger, write_tables
 from orchestrator.progress import front_table, make_progress
 from orchestrator.report import ContactSheet, write_report
-from orchestrator.settings import LEDGER, Settings, check, results_folder
+from orchestrator.settings import LEDGER, LOG, Settings, check, results_folder
 from orchestrator.sweep import Sweep
 from orchestrator.trials import configuration, hyperparameters
 from search_spaces import SearchSpace
@@ -70,7 +71,6 @@ class MakePanel:
     models: Path | None
     objectives: tuple[str, ...]
     device: str
-    share: float
     networks: Mapping[str, str] = field(default_factory=dict)
     backend_nets: str = "onnx"
     precision: str = "float32"
@@ -87,8 +87,7 @@ class MakePanel:
             device = "cuda" if torch.cuda.is_available() else "cpu"
         if device == "cuda" and not torch.cuda.is_available():
             raise ValueError("--device cuda: expected a GPU that torch sees, got none; use --device cpu")
-        threads = max(1, int((os.cpu_count() or 1) * self.share))
-        torch.set_num_threads(threads)
+        threads = torch.get_num_threads()
         nets = load_nets(
             self.models,
             device=device,
@@ -115,9 +114,11 @@ def run(settings: Settings, console: Console) -> int:
     folder = results_folder(settings)
     protocol = load_protocol(settings, console)
     backend = _backend(settings, protocol)
+    log = contextlib.ExitStack()
     try:
         facts = _facts(settings, folder, directions, protocol, backend.describe())
         ledger = _open_ledger(settings, folder, facts)
+        log.enter_context(logged(folder / LOG))
         with ledger, make_progress(console) as progress:
             sweep = Sweep(
                 settings.space,
@@ -127,15 +128,20 @@ def run(settings: Settings, console: Console) -> int:
                 sampler=settings.sampler or _default_sampler(settings.space),
                 trials=settings.trials,
                 seed=settings.seed,
+                time_budget=settings.time_budget,
+                max_faces=settings.max_faces,
             )
             if facts["panel"].get("backends"):
                 console.print(networks_line(facts), markup=False)
             progress.start(facts, sweep.total)
             interrupted = _interruptible(backend, sweep)
         _write(folder, ledger, facts, backend, console)
-        if not interrupted:
+        if sweep.finished:
             sweep.check_closed()
+        elif not interrupted:
+            console.print(f"{sweep.spent} is used up after {len(sweep.rows)} of {sweep.total} trials; --resume goes on")
     finally:
+        log.close()
         backend.close()
     return INTERRUPTED if interrupted else 0
 
@@ -203,13 +209,11 @@ def _default_sampler(space: SearchSpace) -> str:
 
 
 def _backend(settings: Settings, protocol: FaceProtocol) -> Backend:
-    panels = settings.panels or 1
     make = MakePanel(
         protocol,
         settings.models,
         settings.objectives,
         settings.device,
-        1 / panels,
         settings.networks,
         settings.backend_nets,
         settings.precision,
@@ -258,7 +262,13 @@ def _open_ledger(settings: Settings, folder: Path, facts: Mapping[str, Any]) -> 
     path = folder / LEDGER
     if not settings.resume:
         if settings.overwrite and folder.exists():
-            for file in (path, folder / "trials.parquet", folder / "front.parquet", folder / "report.html"):
+            for file in (
+                path,
+                folder / "trials.parquet",
+                folder / "front.parquet",
+                folder / "report.html",
+                folder / LOG,
+            ):
                 file.unlink(missing_ok=True)
         return Ledger.create(path, facts)
     ledger = Ledger.open(path)
@@ -282,7 +292,7 @@ def _interruptible(backend: Backend, sweep: Sweep) -> bool:
     except KeyboardInterrupt:
         return True
     # Tune takes the first Ctrl-C itself and returns early.
-    return not sweep.finished
+    return not sweep.finished and sweep.spent is None
 
 
 def _write(folder: Path, ledger: Ledger, facts: Mapping[str, Any], backend: Backend, console: Console) -> None:

@@ -14,7 +14,7 @@ from evaluators.conventions import EMBEDDERS, TEACHERS
 from evaluators.pulling import pulled_folder
 from orchestrator.run import run
 from orchestrator.settings import DEFAULT_OBJECTIVES, Settings
-from orchestrator.sweep import SAMPLERS
+from orchestrator.study import SAMPLERS
 from search_spaces import SPACES, load_space
 
 PANEL_SECTION = "Panel"
@@ -92,6 +92,12 @@ def main(
         ),
     ] = None,
     trials: Annotated[int, typer.Option(help="Configurations to try, besides the anchors.")] = 40,
+    time_budget: Annotated[
+        float | None, typer.Option(help="Seconds after which nothing more is tried; --resume goes on.")
+    ] = None,
+    max_faces: Annotated[
+        int | None, typer.Option(help="Faces anonymized and measured after which nothing more is tried.")
+    ] = None,
     objective: Annotated[
         list[str] | None, typer.Option(help="Metric to optimize, two or three times; see METRICS.")
     ] = None,
@@ -148,6 +154,8 @@ def main(
             precision=precision,
             attackers=tuple(attacker or SEARCHING),
             trials=trials,
+            time_budget=time_budget,
+            max_faces=max_faces,
             objectives=tuple(objective or DEFAULT_OBJECTIVES),
             sampler=sampler,
             seed=seed,

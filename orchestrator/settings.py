@@ -12,13 +12,14 @@ from evaluators.attackers import ATTACKERS, SEARCHING
 from evaluators.backends import AGREEMENT, CHOICES
 from evaluators.metrics import METRICS, objectives_of
 from evaluators.zoo import BACKBONES, DEFAULT_NETWORKS, INCEPTION, check_networks, is_path, is_pulled
-from orchestrator.sweep import SAMPLERS
+from orchestrator.study import SAMPLERS
 from search_spaces import SearchSpace
 
 DEFAULT_OBJECTIVES = ("rank1_worst", "expression_kappa_adapted")
 BACKENDS = ("ray", "inprocess")
 DEVICES = ("auto", "cpu", "cuda")
 LEDGER = "ledger.arrow"
+LOG = "log.jsonl"
 
 WITH_DETECTOR = ("detection_rate", "landmark_nme", *(name for name in METRICS if name.endswith("_redetected")))
 UNMEASURED = {
@@ -68,6 +69,8 @@ class Settings:
     backend_nets: str = "auto"
     precision: str = "float32"
     attackers: tuple[str, ...] = SEARCHING
+    time_budget: float | None = None
+    max_faces: int | None = None
 
     @property
     def world(self) -> str:
@@ -95,6 +98,10 @@ def check(settings: Settings) -> dict[str, str]:
     """
     if settings.trials < 1:
         raise ValueError(f"--trials: expected at least 1, got {settings.trials}")
+    if settings.time_budget is not None and not settings.time_budget > 0:
+        raise ValueError(f"--time-budget: expected more than 0 s, got {settings.time_budget:g}")
+    if settings.max_faces is not None and settings.max_faces < 1:
+        raise ValueError(f"--max-faces: expected at least 1, got {settings.max_faces}")
     if settings.seed < 0:
         raise ValueError(f"--seed: expected 0 or more, got {settings.seed}")
     for option, value, known in (

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import time
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,9 +17,14 @@ from evaluators.scores import Scores
 from orchestrator.front import front_mask, hypervolume, worst_and_best
 from orchestrator.ledger import Ledger
 from orchestrator.progress import Progress
+from orchestrator.study import make_study
+from orchestrator.trials import ASKED, LOST
 from search_spaces import SearchSpace
 
-SAMPLERS = ("tpe", "nsga2", "gp", "random", "grid")
+log = logging.getLogger(__name__)
+
+MAX_ATTEMPTS = 4
+"""A configuration whose panel died under it so often is broken itself, not the machines."""
 
 Outcome = Scores | str
 """What a panel answers: scores, or the sentence that says why there are none."""
@@ -41,36 +46,7 @@ class _Asked:
     optuna_trial: optuna.Trial | None
     started: float = field(default_factory=time.perf_counter)
     repeats: list[int] = field(default_factory=list)
-
-
-def make_study(sampler: str, directions: Sequence[str], *, seed: int, trials: int) -> optuna.Study:
-    """Create an in-memory study with a seeded sampler.
-
-    Args:
-        sampler: one of SAMPLERS; "grid" proposes nothing by itself, its points are enqueued.
-        directions: "min" or "max" per objective.
-        seed: of the sampler.
-        trials: planned number, which sets the size of a population.
-
-    Raises:
-        ValueError: if the sampler is unknown.
-    """
-    if sampler not in SAMPLERS:
-        raise ValueError(f"--sampler: expected one of {', '.join(SAMPLERS)}, got {sampler!r}")
-    made: optuna.samplers.BaseSampler
-    if sampler == "tpe":
-        with warnings.catch_warnings():
-            # Grouping is how TPE learns in conditional spaces; that its interface may change is no concern of the user.
-            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-            made = optuna.samplers.TPESampler(seed=seed, multivariate=True, group=True, constant_liar=True)
-    elif sampler == "nsga2":
-        # Optuna's default population of 50 would leave a sweep of 50 trials purely random.
-        made = optuna.samplers.NSGAIISampler(seed=seed, population_size=max(8, min(50, trials // 5)))
-    elif sampler == "gp":
-        made = optuna.samplers.GPSampler(seed=seed)
-    else:
-        made = optuna.samplers.RandomSampler(seed=seed)
-    return optuna.create_study(directions=[{"min": "minimize", "max": "maximize"}[d] for d in directions], sampler=made)
+    deaths: int = 0
 
 
 class Sweep:
@@ -90,6 +66,8 @@ class Sweep:
         sampler: str,
         trials: int,
         seed: int,
+        time_budget: float | None = None,
+        max_faces: int | None = None,
     ) -> None:
         """Prepare the study, and replay what the ledger already holds.
 
@@ -98,9 +76,11 @@ class Sweep:
             objectives: metric name -> "min" or "max".
             ledger: open; if it has rows, they are replayed so that sampler and sweep stand where they stood.
             progress: told of every finished trial.
-            sampler: one of SAMPLERS.
+            sampler: of `make_study`.
             trials: number of configurations besides the anchors.
             seed: of the sampler.
+            time_budget: s from now after which nothing more is proposed; None for no end.
+            max_faces: anonymized and measured faces after which nothing more is proposed, those of the ledger counted.
 
         Raises:
             ValueError: if the ledger's rows are not what this space, sampler and seed propose.
@@ -113,7 +93,10 @@ class Sweep:
         self.rows: list[dict[str, Any]] = []
         self.failures = 0
         self.started = time.perf_counter()
-        self._faces = 0
+        self.deadline = None if time_budget is None else self.started + time_budget
+        self.max_faces = max_faces
+        self.faces = 0
+        self._new_faces = 0
         self._outcomes: dict[str, Outcome] = {}
         self._running: dict[int, _Asked] = {}
         self._unfinished: list[Proposal] = []
@@ -139,9 +122,16 @@ class Sweep:
         """Tell whether every trial has ended."""
         return len(self.rows) == self.total
 
+    @property
+    def spent(self) -> str | None:
+        """Name the budget that is used up, as its option; None while there is some."""
+        if self.deadline is not None and time.perf_counter() >= self.deadline:
+            return "--time-budget"
+        return "--max-faces" if self.max_faces is not None and self.faces >= self.max_faces else None
+
     def propose(self) -> Proposal | None:
         """Return the next configuration that needs a panel, or None if there is none (now, or any more)."""
-        while self._unfinished or self._next < self.total:
+        while (self._unfinished or self._next < self.total) and not self.spent:
             proposal = self._unfinished.pop(0) if self._unfinished else self._ask()
             key = repr(proposal.anonymizer)
             if key in self._outcomes:
@@ -166,9 +156,12 @@ class Sweep:
         seconds = time.perf_counter() - asked.started if fresh else 0.0
         row = _row(trial, asked.anonymizer, outcome, seconds)
         self.ledger.append(row)
+        ended = {"trial": trial, "status": row["status"], "seconds": round(seconds, 3)}
+        log.info("trial ended", extra=ended if row["error"] is None else ended | {"reason": row["error"]})
         self._count(row)
         if fresh and isinstance(outcome, Scores):
-            self._faces += outcome.n_probe
+            self.faces += outcome.n_probe
+            self._new_faces += outcome.n_probe
         elapsed = time.perf_counter() - self.started
         self.progress.trial_done(
             row,
@@ -178,10 +171,28 @@ class Sweep:
             failures=self.failures,
             front_size=self._front_size,
             hypervolume=self._hypervolume,
-            faces_per_second=self._faces / elapsed,
+            faces_per_second=self._new_faces / elapsed,
         )
         for repeat in asked.repeats:
             self.finish(repeat, outcome)
+
+    def lose(self, trial: int, why: str, *, blamed: bool) -> None:
+        """Take a trial back that ended without an outcome: it is proposed again, before anything new.
+
+        Args:
+            trial: its number.
+            why: what happened, for the ledger.
+            blamed: whether the configuration may be the cause, as it may of the death of a panel that worked on it; a
+                machine or a messenger that went away says nothing about it. A configuration that is blamed
+                MAX_ATTEMPTS times has failed.
+        """
+        asked = self._running[trial]
+        asked.deaths += blamed
+        if asked.deaths >= MAX_ATTEMPTS:
+            self.finish(trial, f"panels died {asked.deaths} times while they worked on it; the last time: {why}")
+            return
+        self.ledger.append(_row(trial, asked.anonymizer, why, 0.0) | {"status": LOST})
+        self._unfinished.insert(0, Proposal(trial, asked.anonymizer))
 
     def check_closed(self) -> None:
         """Assert that no trial of the study was left running.
@@ -242,7 +253,9 @@ class Sweep:
         """
         for event in events:
             trial = event["trial"]
-            if event["status"] == "asked":
+            if event["status"] == LOST:
+                continue
+            if event["status"] == ASKED:
                 proposal = self._ask(replayed=True)
                 if (proposal.trial, repr(proposal.anonymizer)) != (trial, event["anonymizer"]):
                     raise ValueError(
@@ -256,6 +269,8 @@ class Sweep:
             self._outcomes[event["anonymizer"]] = outcome
             self._tell(asked, outcome)
             self._count(dict(event))
+            # As in `finish`, a repeated point (0 s) is no new measurement.
+            self.faces += outcome.n_probe if isinstance(outcome, Scores) and event["seconds"] else 0
         self._unfinished = [Proposal(trial, asked.anonymizer) for trial, asked in sorted(self._running.items())]
 
 

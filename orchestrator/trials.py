@@ -20,6 +20,10 @@ from orchestrator.front import Row
 STATUSES = ("complete", "stopped", "failed")
 ASKED = "asked"
 """Status of a row that says in the ledger that a configuration was proposed, before it is known what comes of it."""
+LOST = "lost"
+"""Status of a row that says in the ledger why a trial came back without an outcome and is proposed again."""
+EVENTS = (ASKED, LOST)
+"""Statuses of rows that stand in the ledger alone: what happened to a trial before it ended."""
 REPLICATES = "replicates."
 """Prefix of the ledger's columns of bootstrap replicates, which do not go into the tables."""
 KEY_COLUMNS = ("rank1_fixed", "rank1_parrot", "rank1_retrained", "rank1_mapped", "st_lpips")
@@ -89,10 +93,10 @@ def flat(row: Mapping[str, Any]) -> Row:
     """
     status, error, scores = row["status"], row["error"], row["scores"]
     whose = f"trial {row['trial']} ({row['anonymizer']})"
-    if status not in (*STATUSES, ASKED):
-        raise ValueError(f"{whose}: expected a status of {(*STATUSES, ASKED)}, got {status!r}")
-    if status == "failed" and (not error or scores is not None):
-        raise ValueError(f"{whose}: expected an error and no scores of a failed trial, got {error!r} and {scores}")
+    if status not in (*STATUSES, *EVENTS):
+        raise ValueError(f"{whose}: expected a status of {(*STATUSES, *EVENTS)}, got {status!r}")
+    if status in ("failed", LOST) and (not error or scores is not None):
+        raise ValueError(f"{whose}: expected an error and no scores of a {status} trial, got {error!r} and {scores}")
     if status == "complete" and (error or scores is None):
         raise ValueError(f"{whose}: expected scores and no error of a complete trial, got {scores} and {error!r}")
     if status == ASKED and (error or scores is not None):

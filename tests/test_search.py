@@ -43,6 +43,8 @@ def people_folder(root: Path, pictures: int) -> Path:
         (["--space", "no.such.module:SPACE"], "--space no.such.module:SPACE"),
         (["--space", "json:dumps"], "expected a SearchSpace, got function"),
         (["--trials", "0"], "--trials: expected at least 1, got 0"),
+        (["--time-budget", "0"], "--time-budget: expected more than 0 s"),
+        (["--max-faces", "0"], "--max-faces: expected at least 1"),
         (["--seed", "-1"], "--seed: expected 0 or more"),
         (["--sampler", "magic"], "--sampler: expected one of tpe"),
         (["--backend", "abacus"], "--backend: expected one of ray, inprocess"),
@@ -134,6 +136,7 @@ def test_ray_and_in_process_measure_the_same(tmp_path: Path) -> None:
         assert ray_row == pytest.approx(row, abs=1e-4)
     assert {p.name for p in (tmp_path / "ray").iterdir()} == {
         "ledger.arrow",
+        "log.jsonl",
         "trials.parquet",
         "front.parquet",
         "report.html",

@@ -13,7 +13,8 @@ from rich.console import Console
 from orchestrator.inprocess import InProcess, outcome_of
 from orchestrator.ledger import Ledger
 from orchestrator.progress import PlainProgress
-from orchestrator.sweep import SAMPLERS, Sweep, make_study
+from orchestrator.study import SAMPLERS, make_study
+from orchestrator.sweep import Sweep
 from search_spaces import SPACES, SearchSpace
 from tests.fake_panel import OBJECTIVES, FakePanel
 

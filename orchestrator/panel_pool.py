@@ -1,0 +1,232 @@
+"""The pool of panels: one per GPU share or machine, on machines that come and go."""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+import uuid
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import ray
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+from orchestrator.panel_actor import PanelActor
+
+MAX_DEATHS = 5
+"""A machine on which so many panels in a row died, none having finished a trial since, gets no more."""
+LOOK_EVERY = 0.5
+"""Seconds between looks at the cluster."""
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(eq=False)
+class Seat:
+    """Say of one panel where it is and what it does.
+
+    Attributes:
+        name: of the actor.
+        actor: its handle.
+        standing: reference to what `describe` returns, while the panel is being made; None once it stands.
+        node: id of its machine, "" until known.
+        busy: whether a trial is with it.
+        leaving: whether its machine goes away, so that it gets no more trials.
+    """
+
+    name: str
+    actor: Any
+    standing: Any
+    node: str
+    busy: bool = False
+    leaving: bool = False
+
+
+class PanelPool:
+    """Keep panels where there is room for them.
+
+    Without a wanted number, every machine gets one per GPU share, or one where the cluster has no GPUs; machines that
+    join get theirs, machines that leave give theirs up. With one, so many are kept wherever Ray finds room, which asks
+    an autoscaler for machines.
+    """
+
+    def __init__(self, make_panel: Any, *, wanted: int | None, gpus_per_panel: float) -> None:
+        """Start the first panels.
+
+        Args:
+            make_panel: reference to the pickled-by-Ray factory of a panel.
+            wanted: number of panels, None for as many as there is room for.
+            gpus_per_panel: share of a GPU that each holds; 0 for none.
+        """
+        self.make_panel = ray.cloudpickle.dumps(make_panel)
+        self.wanted = wanted
+        self.gpus_per_panel = gpus_per_panel
+        self.tag = uuid.uuid4().hex[:6]
+        self.seats: dict[str, Seat] = {}
+        self.deaths: Counter[str] = Counter()
+        self.lost_panels = 0
+        self.models: Mapping[str, Any] | None = None
+        self.stood = False
+        self._number = 0
+        self._looked = -math.inf
+        self._remote = ray.remote(PanelActor)
+        self.keep_up()
+
+    @property
+    def free(self) -> list[Seat]:
+        """Return the panels that could take a trial, in the order in which they became free."""
+        return [seat for seat in self.seats.values() if not (seat.standing or seat.busy or seat.leaving)]
+
+    @property
+    def standing(self) -> list[Seat]:
+        """Return the panels that have been made."""
+        return [seat for seat in self.seats.values() if not seat.standing]
+
+    @property
+    def busy(self) -> int:
+        """Return the number of panels that a trial is with."""
+        return sum(seat.busy for seat in self.seats.values())
+
+    def wait(self) -> dict[str, Any]:
+        """Wait until a panel stands, and return its facts.
+
+        Raises:
+            Exception: what making the panel raised.
+            RuntimeError: if no machine is left to try.
+        """
+        while not self.standing:
+            self.keep_up()
+            time.sleep(0.02)
+        facts: dict[str, Any] = ray.get(self.standing[0].actor.describe.remote())[1]
+        return facts
+
+    def keep_up(self) -> None:
+        """Take up what has changed: panels that stand or died, machines that came, leave or are gone.
+
+        Raises:
+            Exception: what making the first panel raised.
+            RuntimeError: if there is no panel and no machine left to try.
+        """
+        self._stand()
+        if time.monotonic() - self._looked < LOOK_EVERY:
+            return
+        self._looked = time.monotonic()
+        alive = {node["NodeID"]: node for node in ray.nodes() if node["Alive"]}
+        going = leaving_nodes()
+        for seat in list(self.seats.values()):
+            gone = bool(seat.node) and seat.node not in alive
+            seat.leaving = seat.leaving or seat.node in going
+            # A busy panel's trial comes home by its courier, with the reason.
+            if not seat.busy and (gone or seat.leaving):
+                self._drop(seat, "its machine is gone" if gone else "its machine is leaving")
+        usable = {key: node for key, node in alive.items() if key not in going and self.deaths[key] < MAX_DEATHS}
+        self._fill(usable)
+        if not self.seats and not usable:
+            broken = sum(self.deaths[key] >= MAX_DEATHS for key in alive)
+            raise RuntimeError(
+                f"no machine is left to score on: {len(alive)} are there, on {broken} of them {MAX_DEATHS} panels died "
+                f"in a row, {len(going)} are leaving; mend them, --resume goes on"
+            )
+
+    def take(self) -> Seat | None:
+        """Hand out a panel that is free, the one that has been so for longest; None if none is."""
+        seat = next(iter(self.free), None)
+        if seat is not None:
+            seat.busy = True
+        return seat
+
+    def give_back(self, name: str) -> None:
+        """Take a panel back from a trial that it has answered."""
+        seat = self.seats.pop(name)
+        seat.busy = False
+        self.seats[name] = seat  # at the end of the queue
+        self.deaths[seat.node] = 0
+
+    def died(self, name: str, why: str, *, process: bool) -> bool:
+        """Take note that a panel died or cannot be reached while it worked, and let another come in its place.
+
+        Args:
+            name: of the panel.
+            why: in words.
+            process: whether its process ended, rather than its machine being out of reach.
+
+        Returns:
+            Whether the configuration may be the cause: the process ended on a machine that is still there.
+        """
+        seat = self.seats[name]
+        there = process and not seat.leaving and any(n["NodeID"] == seat.node and n["Alive"] for n in ray.nodes())
+        self._drop(seat, why)
+        if there:
+            self.deaths[seat.node] += 1
+        return there
+
+    def close(self) -> None:
+        """End every panel."""
+        for seat in list(self.seats.values()):
+            ray.kill(seat.actor)
+        self.seats.clear()
+
+    def _stand(self) -> None:
+        """Look which panels have been made, or failed to be."""
+        making = {seat.standing: seat for seat in self.seats.values() if seat.standing}
+        ready, _ = ray.wait(list(making), num_returns=len(making), timeout=0) if making else ([], [])
+        for reference in ready:
+            seat = making[reference]
+            try:
+                seat.node, facts = ray.get(reference)
+                if self.stood and facts.get("models") != self.models:
+                    raise RuntimeError("its networks are not those of the first panel; let every machine have the same")
+            except Exception as error:
+                cause = getattr(error, "cause", None) or error
+                if isinstance(error, ray.exceptions.RayTaskError) and not self.stood:
+                    raise cause from None  # the run's own mistake, the same on every machine
+                self._drop(seat, f"it could not be made: {' '.join(str(cause).split())[:300]}")
+                self.deaths[seat.node] += 1
+                if not self.stood and sum(self.deaths.values()) >= MAX_DEATHS:
+                    raise RuntimeError(
+                        f"{MAX_DEATHS} panels in a row died while they were made, the last one: {cause}; see Ray's logs"
+                    ) from None
+                continue
+            seat.standing = None
+            self.stood, self.models = True, facts.get("models")
+            log.info("panel stands", extra={"panel": seat.name, "node": seat.node})
+
+    def _fill(self, nodes: Mapping[str, Mapping[str, Any]]) -> None:
+        """Start the panels that are missing."""
+        if self.wanted is not None:
+            neighbors = math.ceil(self.wanted / max(1, len(nodes)))
+            for _ in range(self.wanted - sum(not seat.leaving for seat in self.seats.values())):
+                self._start("", neighbors, "SPREAD")
+            return
+        with_gpus = self.gpus_per_panel > 0 and any(node["Resources"].get("GPU") for node in nodes.values())
+        for key, node in nodes.items():
+            if with_gpus:
+                room = int(node["Resources"].get("GPU", 0) / self.gpus_per_panel + 1e-9)
+            else:
+                room = int(node["Resources"].get("CPU", 0) >= 1)
+            for _ in range(room - sum(seat.node == key for seat in self.seats.values())):
+                self._start(key, room, NodeAffinitySchedulingStrategy(key, soft=False))
+
+    def _start(self, node: str, neighbors: int, strategy: Any) -> None:
+        name = f"panel-{self.tag}-{self._number}"
+        self._number += 1
+        gpus = self.gpus_per_panel if ray.cluster_resources().get("GPU") or (self.wanted and self.gpus_per_panel) else 0
+        actor = self._remote.options(name=name, num_cpus=1, num_gpus=gpus, scheduling_strategy=strategy).remote(
+            self.make_panel, neighbors
+        )
+        self.seats[name] = Seat(name, actor, actor.describe.remote(), node)
+
+    def _drop(self, seat: Seat, why: str) -> None:
+        del self.seats[seat.name]
+        self.lost_panels += 1
+        log.warning("panel lost", extra={"panel": seat.name, "node": seat.node, "reason": why})
+        ray.kill(seat.actor)
+
+
+def leaving_nodes() -> set[str]:
+    """Return the ids of the machines that were given notice, as spot machines are before they are taken away."""
+    # Ray tells it nowhere else; its own Train and Serve ask here too.
+    return set(ray._private.state.state.get_draining_nodes())
