@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -11,6 +12,8 @@ from numpy.typing import NDArray
 from anonymizers import Anonymizer
 from evaluators.scores import Scores
 from orchestrator.sweep import Outcome, Sweep
+
+log = logging.getLogger(__name__)
 
 
 class PanelLike(Protocol):
@@ -50,6 +53,7 @@ class InProcess:
     def run(self, sweep: Sweep) -> None:
         """Propose, score, finish, until nothing is left."""
         while (proposal := sweep.propose()) is not None:
+            log.info("trial starts", extra={"trial": proposal.trial, "anonymizer": repr(proposal.anonymizer)})
             sweep.finish(proposal.trial, outcome_of(self.panel, proposal.anonymizer))
 
     def released(self, anonymizer: Anonymizer, count: int) -> NDArray[np.uint8]:

@@ -7,7 +7,6 @@ driver: ledger row, front <──result── courier <──── Scores ─�
 from __future__ import annotations
 
 import logging
-import os
 import shutil
 import tempfile
 import time
@@ -25,25 +24,10 @@ from anonymizers import Anonymizer
 from orchestrator.courier import Courier
 from orchestrator.inprocess import PanelFactory
 from orchestrator.panel_pool import PanelPool, Seat
+from orchestrator.ray_environment import set_environment
 from orchestrator.sweep import Sweep
 
 log = logging.getLogger(__name__)
-
-ROOT = str(Path(__file__).resolve().parent.parent)
-
-TUNE_ENVIRONMENT = {
-    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # the ledger is the record; no five files per trial
-    "TUNE_DISABLE_AUTO_CALLBACK_SYNCER": "1",
-    "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",
-    "TUNE_MAX_PENDING_TRIALS_PG": "16",
-    "TUNE_GLOBAL_CHECKPOINT_S": "3600",
-    "TUNE_RESULT_BUFFER_LENGTH": "0",
-    "RAY_AIR_NEW_OUTPUT": "0",
-    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
-    # Threads that wait spinning slow a panel down several times as soon as anything else runs on its cores.
-    "OMP_WAIT_POLICY": "PASSIVE",
-}
-
 
 MAX_LOST_COURIERS = 20
 """Couriers that may die in a row, no trial having ended between; then it is not chance."""
@@ -114,8 +98,8 @@ class SweepSearcher(Searcher):  # type: ignore[misc]
             log.warning("trial lost", extra=facts | {"reason": result["lost"], "blamed": blamed})
             self.sweep.lose(trial, f"{seat.name} on {seat.node[:8]}: {result['lost']}", blamed=blamed)
         elif error:
-            # Its panel may still be at work on the trial, and would answer the next one late: let another come.
-            self.pool.died(seat.name, "its courier died", process=False)
+            # Its panel may still be at work on the trial: the next one waits in the actor's queue.
+            self.pool.give_back(seat.name, answered=False)
             self.lost_couriers += 1
             log.warning("courier lost", extra=facts)
             if self.lost_couriers >= MAX_LOST_COURIERS:
@@ -204,10 +188,7 @@ class OnRay:
 
 def join(address: str | None) -> None:
     """Join a Ray cluster, or start a local one."""
-    for key, value in TUNE_ENVIRONMENT.items():
-        os.environ.setdefault(key, value)
-    # Workers of a local Ray inherit this: they import the program and a user's own space as the driver does.
-    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [ROOT, str(Path.cwd()), os.environ.get("PYTHONPATH")]))
+    set_environment()
     ray.init(address=address, log_to_driver=False, logging_level="ERROR")
 
 

@@ -138,12 +138,13 @@ class PanelPool:
             seat.busy = True
         return seat
 
-    def give_back(self, name: str) -> None:
-        """Take a panel back from a trial that it has answered."""
+    def give_back(self, name: str, *, answered: bool = True) -> None:
+        """Take a panel back from a trial that it has answered, or whose courier was lost on the way."""
         seat = self.seats.pop(name)
         seat.busy = False
         self.seats[name] = seat  # at the end of the queue
-        self.deaths[seat.node] = 0
+        if answered:
+            self.deaths[seat.node] = 0
 
     def died(self, name: str, why: str, *, process: bool) -> bool:
         """Take note that a panel died or cannot be reached while it worked, and let another come in its place.

@@ -31,6 +31,7 @@ from orchestrator.event_log import logged
 from orchestrator.inprocess import InProcess
 from orchestrator.ledger import Ledger, write_tables
 from orchestrator.progress import front_table, make_progress
+from orchestrator.ray_environment import set_environment
 from orchestrator.report import ContactSheet, write_report
 from orchestrator.settings import LEDGER, LOG, Settings, check, results_folder
 from orchestrator.sweep import Sweep
@@ -224,6 +225,7 @@ def _backend(settings: Settings, protocol: FaceProtocol) -> Backend:
             return InProcess(make)
         except CannotLearnError as error:
             raise ValueError(str(error)) from None
+    set_environment()  # before Ray is imported
     from orchestrator.on_ray import OnRay
 
     share = 0.0 if settings.device == "cpu" else settings.gpus_per_panel
@@ -262,14 +264,8 @@ def _open_ledger(settings: Settings, folder: Path, facts: Mapping[str, Any]) -> 
     path = folder / LEDGER
     if not settings.resume:
         if settings.overwrite and folder.exists():
-            for file in (
-                path,
-                folder / "trials.parquet",
-                folder / "front.parquet",
-                folder / "report.html",
-                folder / LOG,
-            ):
-                file.unlink(missing_ok=True)
+            for name in (LEDGER, LOG, "trials.parquet", "front.parquet", "report.html"):
+                (folder / name).unlink(missing_ok=True)
         return Ledger.create(path, facts)
     ledger = Ledger.open(path)
     for name in ("objectives", "space", "sampler", "seed", "trials", "attackers", "models", "code", "versions"):

@@ -23,8 +23,10 @@ from search_spaces import SearchSpace
 
 log = logging.getLogger(__name__)
 
-MAX_ATTEMPTS = 4
-"""A configuration whose panel died under it so often is broken itself, not the machines."""
+LEAST_DEATHS, MOST_DEATHS = 3, 10
+CHANCE = 1e-3
+"""A configuration is broken itself once its panels died so often that machines which let panels die at the rate seen
+with all the others would explain it with less than this probability."""
 
 Outcome = Scores | str
 """What a panel answers: scores, or the sentence that says why there are none."""
@@ -96,6 +98,7 @@ class Sweep:
         self.deadline = None if time_budget is None else self.started + time_budget
         self.max_faces = max_faces
         self.faces = 0
+        self._deaths = 0
         self._new_faces = 0
         self._outcomes: dict[str, Outcome] = {}
         self._running: dict[int, _Asked] = {}
@@ -183,16 +186,23 @@ class Sweep:
             trial: its number.
             why: what happened, for the ledger.
             blamed: whether the configuration may be the cause, as it may of the death of a panel that worked on it; a
-                machine or a messenger that went away says nothing about it. A configuration that is blamed
-                MAX_ATTEMPTS times has failed.
+                machine or a messenger that went away says nothing about it. A configuration that is blamed too often
+                has failed.
         """
         asked = self._running[trial]
         asked.deaths += blamed
-        if asked.deaths >= MAX_ATTEMPTS:
+        self._deaths += blamed
+        if asked.deaths >= self._deaths_allowed(asked.deaths):
             self.finish(trial, f"panels died {asked.deaths} times while they worked on it; the last time: {why}")
             return
         self.ledger.append(_row(trial, asked.anonymizer, why, 0.0) | {"status": LOST})
         self._unfinished.insert(0, Proposal(trial, asked.anonymizer))
+
+    def _deaths_allowed(self, own: int) -> int:
+        """Return how many deaths prove a configuration broken: the more, the more often panels die anyway."""
+        others = self._deaths - own
+        rate = (others + 0.1) / (len(self.rows) + others + 1)
+        return max(LEAST_DEATHS, min(MOST_DEATHS, math.ceil(math.log(CHANCE) / math.log(rate))))
 
     def check_closed(self) -> None:
         """Assert that no trial of the study was left running.

@@ -13,6 +13,9 @@ import torch
 from torch.nn import functional
 
 from anonymizers import Faces
+from orchestrator.ray_environment import set_environment
+
+set_environment()  # before any test imports Ray
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 

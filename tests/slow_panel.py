@@ -1,0 +1,56 @@
+"""A panel that takes its time, for tests that disturb it."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass
+
+from anonymizers import Anonymizer, Pixelate
+from evaluators.scores import Scores
+from tests.fake_panel import FakePanel
+
+
+class SlowPanel(FakePanel):
+    """Score as FakePanel does, after a while."""
+
+    def __init__(self, seconds: float = 0.2) -> None:
+        super().__init__()
+        self.seconds = seconds
+
+    def score(self, anonymizer: Anonymizer) -> Scores:
+        time.sleep(self.seconds)
+        return super().score(anonymizer)
+
+
+@dataclass(frozen=True)
+class MakeSlowPanel:
+    """Make a SlowPanel where it will live."""
+
+    seconds: float = 0.2
+
+    def __call__(self) -> SlowPanel:
+        return SlowPanel(self.seconds)
+
+
+class Deadly(SlowPanel):
+    """End the process at one configuration, as a crash in a native library does."""
+
+    def score(self, anonymizer: Anonymizer) -> Scores:
+        if anonymizer == Pixelate(8):
+            os._exit(1)
+        return super().score(anonymizer)
+
+
+class Unmakeable:
+    """A panel whose making fails."""
+
+    def __init__(self) -> None:
+        raise ValueError("the networks of this run are not there")
+
+
+class Vanishing:
+    """A panel whose process ends while it is made."""
+
+    def __init__(self) -> None:
+        os._exit(1)
