@@ -25,9 +25,10 @@ class SlowPanel(FakePanel):
 
 @dataclass(frozen=True)
 class MakeSlowPanel:
-    """Make a SlowPanel where it will live."""
+    """Make a SlowPanel where it will live; the ballast stands for faces."""
 
     seconds: float = 0.2
+    ballast: bytes = b""
 
     def __call__(self) -> SlowPanel:
         return SlowPanel(self.seconds)
