@@ -10,6 +10,7 @@ import logging
 import shutil
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from anonymizers import Anonymizer
 from orchestrator.courier import Courier
 from orchestrator.inprocess import PanelFactory
 from orchestrator.panel_pool import PanelPool, Seat
+from orchestrator.preflight import check_cluster
 from orchestrator.ray_environment import set_environment
 from orchestrator.sweep import Sweep
 
@@ -124,7 +126,14 @@ class OnRay:
     """Keep panel actors on a Ray cluster, or on a local one started for the purpose, and run sweeps on them."""
 
     def __init__(
-        self, make_panel: PanelFactory, *, panels: int | None, gpus_per_panel: float, address: str | None
+        self,
+        make_panel: PanelFactory,
+        *,
+        panels: int | None,
+        gpus_per_panel: float,
+        address: str | None,
+        needs_gpu: bool = False,
+        files: Sequence[str] = (),
     ) -> None:
         """Start or join Ray and wait until the first panel stands; the others join when they do.
 
@@ -133,17 +142,30 @@ class OnRay:
             panels: how many; None for one per GPU share, or one per node where there are no GPUs.
             gpus_per_panel: share of a GPU that each panel holds; 0 for CPU only.
             address: of a running cluster, or None for a local one.
+            needs_gpu: whether panels wait for a GPU where the cluster has none yet, rather than do without.
+            files: networks that every machine must have, as paths.
 
         Raises:
+            ValueError: if the machines of the cluster do not fit together, or none of them has a GPU that was asked
+                for.
             Exception: what making a panel raises in its actor.
         """
         self.started = not ray.is_initialized()
         if self.started:
             join(address)
         self.namespace = ray.get_runtime_context().namespace
-        self._make_panel = ray.put(make_panel)  # fetched once per node
         self.pool: PanelPool | None = None
         try:
+            if sum(node["Alive"] for node in ray.nodes()) > 1:
+                check_cluster(files, device="cuda" if gpus_per_panel else "cpu")
+            if not ray.cluster_resources().get("GPU"):
+                if needs_gpu and (address is None or panels is None):
+                    raise ValueError(
+                        "--device cuda: expected a GPU, Ray counts none; use --device cpu, or on a cluster that gets "
+                        "machines when they are asked for --panels N"
+                    )
+                gpus_per_panel = gpus_per_panel if needs_gpu else 0.0
+            self._make_panel = ray.put(make_panel)  # fetched once per node
             self.pool = PanelPool(self._make_panel, wanted=panels, gpus_per_panel=gpus_per_panel)
             self._facts = self.pool.wait()
         except BaseException:

@@ -18,6 +18,8 @@ from orchestrator.panel_actor import PanelActor
 
 MAX_DEATHS = 5
 """A machine on which so many panels in a row died, none having finished a trial since, gets no more."""
+PATIENCE = 600.0
+"""Seconds that a sweep waits with no panel at all, as when every spot machine was taken away."""
 LOOK_EVERY = 0.5
 """Seconds between looks at the cluster."""
 
@@ -72,6 +74,7 @@ class PanelPool:
         self.stood = False
         self._number = 0
         self._looked = -math.inf
+        self._empty_since = math.inf
         self._remote = ray.remote(PanelActor)
         self.keep_up()
 
@@ -124,11 +127,15 @@ class PanelPool:
                 self._drop(seat, "its machine is gone" if gone else "its machine is leaving")
         usable = {key: node for key, node in alive.items() if key not in going and self.deaths[key] < MAX_DEATHS}
         self._fill(usable)
-        if not self.seats and not usable:
-            broken = sum(self.deaths[key] >= MAX_DEATHS for key in alive)
+        if self.seats:
+            self._empty_since = math.inf
+            return
+        self._empty_since = min(self._empty_since, time.monotonic())
+        broken = sum(self.deaths[key] >= MAX_DEATHS for key in alive)
+        if broken == len(alive) or time.monotonic() - self._empty_since > PATIENCE:
             raise RuntimeError(
                 f"no machine is left to score on: {len(alive)} are there, on {broken} of them {MAX_DEATHS} panels died "
-                f"in a row, {len(going)} are leaving; mend them, --resume goes on"
+                f"in a row, {len(going)} are leaving, none has room for a panel; mend them, --resume goes on"
             )
 
     def take(self) -> Seat | None:
@@ -202,9 +209,8 @@ class PanelPool:
             for _ in range(self.wanted - sum(not seat.leaving for seat in self.seats.values())):
                 self._start("", neighbors, "SPREAD")
             return
-        with_gpus = self.gpus_per_panel > 0 and any(node["Resources"].get("GPU") for node in nodes.values())
         for key, node in nodes.items():
-            if with_gpus:
+            if self.gpus_per_panel:
                 room = int(node["Resources"].get("GPU", 0) / self.gpus_per_panel + 1e-9)
             else:
                 room = int(node["Resources"].get("CPU", 0) >= 1)
@@ -214,10 +220,8 @@ class PanelPool:
     def _start(self, node: str, neighbors: int, strategy: Any) -> None:
         name = f"panel-{self.tag}-{self._number}"
         self._number += 1
-        gpus = self.gpus_per_panel if ray.cluster_resources().get("GPU") or (self.wanted and self.gpus_per_panel) else 0
-        actor = self._remote.options(name=name, num_cpus=1, num_gpus=gpus, scheduling_strategy=strategy).remote(
-            self.make_panel, neighbors
-        )
+        options = {"name": name, "num_cpus": 1, "num_gpus": self.gpus_per_panel, "scheduling_strategy": strategy}
+        actor = self._remote.options(**options).remote(self.make_panel, neighbors)
         self.seats[name] = Seat(name, actor, actor.describe.remote(), node)
 
     def _drop(self, seat: Seat, why: str) -> None:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -27,6 +25,7 @@ from evaluators.zoo import (
     check_files,
     load_nets,
 )
+from orchestrator.code import code_digest, versions
 from orchestrator.event_log import logged
 from orchestrator.inprocess import InProcess
 from orchestrator.ledger import Ledger, write_tables
@@ -40,8 +39,6 @@ from search_spaces import SearchSpace
 
 CONTACT_FACES = 10
 INTERRUPTED = 130
-PACKAGES = ("ray", "optuna", "torch", "torchvision", "onnxruntime-gpu", "numpy", "pyarrow", "moocore")
-SOURCES = ("anonymizers", "evaluators", "search_spaces", "orchestrator")
 
 
 class Backend(Protocol):
@@ -194,17 +191,6 @@ def networks_line(facts: Mapping[str, Any]) -> str:
     return f"networks: {', '.join(parts)}"
 
 
-def code_digest() -> str:
-    """Return the SHA-256 over the program's own source files."""
-    root = Path(__file__).resolve().parent.parent
-    sha = hashlib.sha256()
-    for package in SOURCES:
-        for file in sorted((root / package).rglob("*.py")):
-            sha.update(f"{file.relative_to(root).as_posix()}\n".encode())
-            sha.update(file.read_bytes())
-    return sha.hexdigest()
-
-
 def _default_sampler(space: SearchSpace) -> str:
     return "grid" if space.configurations else "tpe"
 
@@ -229,7 +215,15 @@ def _backend(settings: Settings, protocol: FaceProtocol) -> Backend:
     from orchestrator.on_ray import OnRay
 
     share = 0.0 if settings.device == "cpu" else settings.gpus_per_panel
-    return OnRay(make, panels=settings.panels, gpus_per_panel=share, address=settings.address)
+    files = [str(path.resolve()) for path in (settings.models,) if path]  # the faces travel with the panels
+    return OnRay(
+        make,
+        panels=settings.panels,
+        gpus_per_panel=share,
+        address=settings.address,
+        needs_gpu=settings.device == "cuda",
+        files=files,
+    )
 
 
 def _facts(
@@ -254,7 +248,7 @@ def _facts(
         "models": panel["models"],
         "panel": {key: value for key, value in panel.items() if key != "models"},
         "code": code_digest(),
-        "versions": {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
+        "versions": {"python": platform.python_version(), **versions()},
         "notes": notes,
     }
 
