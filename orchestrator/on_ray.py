@@ -24,10 +24,11 @@ from ray.tune.search import Searcher
 from anonymizers import Anonymizer
 from orchestrator.courier import Courier
 from orchestrator.inprocess import PanelFactory
-from orchestrator.panel_pool import PanelPool, Seat
+from orchestrator.panel_pool import LOOK_EVERY, PanelPool, Seat
 from orchestrator.preflight import check_cluster
 from orchestrator.ray_environment import set_environment
 from orchestrator.sweep import Sweep
+from orchestrator.telemetry import Telemetry
 
 log = logging.getLogger(__name__)
 
@@ -59,11 +60,15 @@ class SweepSearcher(Searcher):  # type: ignore[misc]
         self.pool = pool
         self.carried: dict[str, Carried] = {}
         self.lost_couriers = 0
-        self.waited = 0.0
+        self.telemetry = Telemetry()
+        self.looked = 0.0
 
     def suggest(self, trial_id: str) -> Any:
         """Return the next configuration, None while all panels are busy, FINISHED at the end."""
         self.pool.keep_up()
+        if time.perf_counter() - self.looked > LOOK_EVERY:
+            self.telemetry.look(self.sweep, self.pool)
+            self.looked = time.perf_counter()
         if not self.pool.free:
             return None
         proposal = self.sweep.propose()
@@ -91,18 +96,22 @@ class SweepSearcher(Searcher):  # type: ignore[misc]
             answer = ray.cloudpickle.loads(result["answer"])
             self.pool.give_back(seat.name)
             self.lost_couriers = 0
-            self.waited += max(0.0, time.perf_counter() - carried.since - answer["seconds"])
+            self.telemetry.wait.observe(max(0.0, time.perf_counter() - carried.since - answer["seconds"]))
             for note in answer["notes"]:
                 log.warning(note, extra=facts)
+            if isinstance(answer["outcome"], str):
+                self.telemetry.failures["configuration"] += 1
             self.sweep.finish(trial, answer["outcome"])
         elif result is not None and "lost" in result:
             blamed = self.pool.died(seat.name, result["lost"], process=result["died"])
+            self.telemetry.failures["panel" if blamed else "machine"] += 1
             log.warning("trial lost", extra=facts | {"reason": result["lost"], "blamed": blamed})
             self.sweep.lose(trial, f"{seat.name} on {seat.node[:8]}: {result['lost']}", blamed=blamed)
         elif error:
             # Its panel may still be at work on the trial: the next one waits in the actor's queue.
             self.pool.give_back(seat.name, answered=False)
             self.lost_couriers += 1
+            self.telemetry.failures["courier"] += 1
             log.warning("courier lost", extra=facts)
             if self.lost_couriers >= MAX_LOST_COURIERS:
                 raise RuntimeError(
@@ -180,16 +189,16 @@ class OnRay:
         """Let Tune run the sweep; its own files go to a temporary folder that is removed."""
         assert self.pool is not None
         scratch = Path(tempfile.mkdtemp(prefix="tune-"))
+        searcher = SweepSearcher(sweep, self.pool, self.namespace)
         try:
             tuner = tune.Tuner(
                 # A courier does no work; it must never wait for a CPU that a panel holds.
                 tune.with_resources(Courier, courier_resources()),
-                tune_config=tune.TuneConfig(
-                    search_alg=SweepSearcher(sweep, self.pool, self.namespace), num_samples=-1, reuse_actors=True
-                ),
+                tune_config=tune.TuneConfig(search_alg=searcher, num_samples=-1, reuse_actors=True),
                 run_config=tune.RunConfig(name="sweep", storage_path=str(scratch), verbose=0),
             )
             tuner.fit()
+            searcher.telemetry.look(sweep, self.pool)
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
 

@@ -37,6 +37,7 @@ class Seat:
         node: id of its machine, "" until known.
         busy: whether a trial is with it.
         leaving: whether its machine goes away, so that it gets no more trials.
+        held_bytes: of memory, when it was made.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Seat:
     node: str
     busy: bool = False
     leaving: bool = False
+    held_bytes: int = 0
 
 
 class PanelPool:
@@ -199,6 +201,7 @@ class PanelPool:
                     ) from None
                 continue
             seat.standing = None
+            seat.held_bytes = facts.get("held_bytes", 0)
             self.stood, self.models = True, facts.get("models")
             log.info("panel stands", extra={"panel": seat.name, "node": seat.node})
 

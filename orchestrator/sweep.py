@@ -98,6 +98,7 @@ class Sweep:
         self.deadline = None if time_budget is None else self.started + time_budget
         self.max_faces = max_faces
         self.faces = 0
+        self.front_size, self.hypervolume = 0, 0.0
         self._deaths = 0
         self._new_faces = 0
         self._outcomes: dict[str, Outcome] = {}
@@ -132,6 +133,11 @@ class Sweep:
             return "--time-budget"
         return "--max-faces" if self.max_faces is not None and self.faces >= self.max_faces else None
 
+    @property
+    def faces_per_second(self) -> float:
+        """Return the faces that were anonymized and measured per second since the start."""
+        return self._new_faces / (time.perf_counter() - self.started)
+
     def propose(self) -> Proposal | None:
         """Return the next configuration that needs a panel, or None if there is none (now, or any more)."""
         while (self._unfinished or self._next < self.total) and not self.spent:
@@ -165,16 +171,15 @@ class Sweep:
         if fresh and isinstance(outcome, Scores):
             self.faces += outcome.n_probe
             self._new_faces += outcome.n_probe
-        elapsed = time.perf_counter() - self.started
         self.progress.trial_done(
             row,
             done=len(self.rows),
             total=self.total,
             running=len(self._running),
             failures=self.failures,
-            front_size=self._front_size,
-            hypervolume=self._hypervolume,
-            faces_per_second=self._new_faces / elapsed,
+            front_size=self.front_size,
+            hypervolume=self.hypervolume,
+            faces_per_second=self.faces_per_second,
         )
         for repeat in asked.repeats:
             self.finish(repeat, outcome)
@@ -252,8 +257,8 @@ class Sweep:
         complete = [r["scores"] for r in self.rows if r["scores"] is not None]
         points = np.array([[s[name] for name in self.objectives] for s in complete]).reshape(-1, len(self.objectives))
         directions = list(self.objectives.values())
-        self._front_size = int(front_mask(points, directions).sum())
-        self._hypervolume = hypervolume(points, directions, *worst_and_best(self.objectives))
+        self.front_size = int(front_mask(points, directions).sum())
+        self.hypervolume = hypervolume(points, directions, *worst_and_best(self.objectives))
 
     def _replay(self, events: Sequence[Mapping[str, Any]]) -> None:
         """Ask and tell again what the ledger tells, in its order, so that the sampler knows what it knew.
