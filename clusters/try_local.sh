@@ -14,7 +14,7 @@ for tool in sshd ssh ip rsync uv unshare; do
 done
 [ "$(id -u)" = 0 ] || { echo "try_local: needs root, for network namespaces" >&2; exit 2; }
 
-work=$(mktemp -d)
+work=$(mktemp -d -p /var/tmp) # not in /tmp: every host has one of its own
 results=${1:-$work/results}
 net=198.18.77 # a range for tests of networks (RFC 2544), in namespaces of this machine alone
 hosts=(fas-head fas-one fas-two)
@@ -47,6 +47,10 @@ cat >"$work/profile.d/zz-fas.sh" <<PROFILE
 export PATH=$PATH UV_OFFLINE=1 UV_CACHE_DIR=$(uv cache dir) RAY_USAGE_STATS_ENABLED=0
 PROFILE
 
+# Ray finds its own address by the host's name where there is no way out.
+printf '127.0.0.1 localhost\n' >"$work/hosts"
+for number in 0 1 2; do echo "$net.$((10 + number)) ${hosts[$number]}" >>"$work/hosts"; done
+
 ip link add fas-bridge type bridge
 ip addr add "$net.1/24" dev fas-bridge
 ip link set fas-bridge up
@@ -70,7 +74,7 @@ MaxStartups 100
 CONF
     ip netns exec "$host" unshare --mount --uts --pid --fork --mount-proc --kill-child bash -c "
         hostname $host
-        mount -t tmpfs tmpfs /tmp && mount --bind $work/profile.d /etc/profile.d && mkdir -p /run/sshd
+        mount -t tmpfs tmpfs /tmp && mount --bind $work/profile.d /etc/profile.d && mount --bind $work/hosts /etc/hosts && mkdir -p /run/sshd
         exec $(command -v sshd) -D -e -f $work/$host.conf" 2>"$work/$host.log" &
     sshds+=($!)
 done

@@ -132,3 +132,81 @@ def test_another_sweeps_ledger_is_refused(tmp_path: Path) -> None:
 def test_an_unknown_sampler_is_refused() -> None:
     with pytest.raises(ValueError, match="tpe, nsga2, gp, random, grid"):
         make_study("magic", ["min", "max"], seed=0, trials=3)
+
+
+def test_a_lost_trial_is_proposed_again_and_told_in_the_ledger(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.arrow"
+    with Ledger.create(path, {"objectives": OBJECTIVES}) as ledger:
+        sweep = sweep_of(ledger, trials=3)
+        first, second = sweep.propose(), sweep.propose()
+        assert first is not None and second is not None
+        sweep.lose(first.trial, "its machine is gone", blamed=False)
+        assert sweep.propose() == first
+        sweep.lose(first.trial, "its machine is gone", blamed=False)
+    # The driver dies here: what was lost is proposed again first, what was asked for too.
+    with Ledger.open(path) as ledger:
+        sweep = sweep_of(ledger, trials=3)
+        InProcess(FakePanel).run(sweep)
+        sweep.check_closed()
+        told = [(row["trial"], row["status"]) for row in ledger.rows()]
+        assert told[:4] == [(0, "asked"), (1, "asked"), (0, "lost"), (0, "lost")]
+        assert [row["trial"] for row in ledger.trials()] == list(range(5))
+        assert {row["status"] for row in ledger.trials()} == {"complete"}
+
+
+def test_machines_are_never_held_against_a_configuration(tmp_path: Path) -> None:
+    with Ledger.create(tmp_path / "ledger.arrow", {"objectives": OBJECTIVES}) as ledger:
+        sweep = sweep_of(ledger, trials=3)
+        for _ in range(50):
+            proposal = sweep.propose()
+            assert proposal is not None and proposal.trial == 0
+            sweep.lose(0, "its machine is gone", blamed=False)
+        assert not sweep.rows
+
+
+def test_the_more_panels_die_anyway_the_more_deaths_prove_a_configuration_broken(tmp_path: Path) -> None:
+    for name, deaths_of_others, expected in (("calm", 0, 3), ("storm", 12, 7)):
+        with Ledger.create(tmp_path / f"{name}.arrow", {"objectives": OBJECTIVES}) as ledger:
+            sweep = sweep_of(ledger, trials=40)
+            panel = FakePanel()
+            for number in range(20):
+                proposal = sweep.propose()
+                assert proposal is not None
+                if number < deaths_of_others:
+                    sweep.lose(proposal.trial, "killed", blamed=True)
+                    assert sweep.propose() == proposal
+                sweep.finish(proposal.trial, outcome_of(panel, proposal.anonymizer))
+            broken = sweep.propose()
+            assert broken is not None
+            deaths = 0
+            while not any(row["trial"] == broken.trial for row in sweep.rows):
+                sweep.lose(broken.trial, "killed", blamed=True)
+                deaths += 1
+                sweep.propose() if not any(row["trial"] == broken.trial for row in sweep.rows) else None
+            assert deaths == expected, name
+            assert f"panels died {expected} times" in sweep.rows[-1]["error"]
+
+
+def test_a_sweep_stops_at_its_number_of_faces_and_goes_on(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.arrow"
+    with Ledger.create(path, {"objectives": OBJECTIVES}) as ledger:
+        sweep = sweep_of(ledger, space=SPACES["classical_grid"], sampler="grid", trials=40)
+        sweep.max_faces = 100  # a fake panel has 20 probes
+        InProcess(FakePanel).run(sweep)
+        assert (sweep.spent, len(sweep.rows), sweep.finished) == ("--max-faces", 5, False)
+    with Ledger.open(path) as ledger:
+        sweep = sweep_of(ledger, space=SPACES["classical_grid"], sampler="grid", trials=40)
+        sweep.max_faces = 100  # what the ledger holds counts
+        assert sweep.spent == "--max-faces" and sweep.propose() is None
+        sweep.max_faces = None
+        InProcess(FakePanel).run(sweep)
+        assert sweep.finished and sweep.spent is None
+
+
+def test_a_sweep_stops_when_its_time_is_over(tmp_path: Path) -> None:
+    with Ledger.create(tmp_path / "ledger.arrow", {"objectives": OBJECTIVES}) as ledger:
+        sweep = sweep_of(ledger)
+        sweep.deadline = sweep.started  # has passed
+        assert sweep.spent == "--time-budget" and sweep.propose() is None
+        sweep.deadline = sweep.started + 1e6
+        assert sweep.spent is None and sweep.propose() is not None
