@@ -92,7 +92,7 @@ cluster up --yes --no-config-cache >"$work/up.log" 2>&1 || { tail -n 40 "$work/u
 for _ in $(seq 60); do [ "$(nodes)" = 3 ] && break; sleep 3; done
 [ "$(nodes)" = 3 ] || { echo "try_local: expected 3 machines, got $(nodes)"; exit 1; }
 
-sweep="--space classical --sampler grid --trials 40 --seed 0"
+sweep="--space classical --sampler grid --trials 24 --seed 0"
 echo "try_local: a sweep over three machines"
 mkdir -p "$results"
 shared=~/face-anonymization-search/results/try_local
@@ -129,7 +129,7 @@ import pyarrow.parquet as pq
 
 folder = pathlib.Path(sys.argv[1])
 one, three = (pq.read_table(folder / name / "trials.parquet").to_pylist() for name in ("one", "three"))
-assert [row["trial"] for row in three] == list(range(42)), "every trial once"
+assert [row["trial"] for row in three] == list(range(len(one))) and len(one) > 20, "every trial once"
 assert all(row["status"] == "complete" for row in three)
 def table(rows):
     return {row["anonymizer"]: (row["rank1_worst"], row["expression_kappa_adapted"]) for row in rows}
@@ -142,7 +142,7 @@ assert fronts[0] == fronts[1], fronts
 events = [json.loads(line) for line in (folder / "three" / "log.jsonl").read_text().splitlines()]
 where = collections.Counter(e["node"][:8] for e in events if e["event"] == "trial starts")
 lost = [e for e in events if e["event"] in ("trial lost", "panel lost")]
-print(f"try_local: 42 trials, each once; front of {len(fronts[0])} as on one machine; trials per machine {dict(where)};")
+print(f"try_local: {len(three)} trials, each once; front of {len(fronts[0])} as on one machine; trials per machine {dict(where)};")
 for event in lost:
     print("   ", event["event"], event.get("trial", ""), event["reason"][:110])
 assert len(where) >= 3 and lost

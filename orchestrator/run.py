@@ -26,6 +26,7 @@ from evaluators.zoo import (
     load_nets,
 )
 from orchestrator.code import code_digest, versions
+from orchestrator.copies import copied
 from orchestrator.event_log import logged
 from orchestrator.inprocess import InProcess
 from orchestrator.ledger import Ledger, write_tables
@@ -116,6 +117,7 @@ def run(settings: Settings, console: Console) -> int:
     try:
         facts = _facts(settings, folder, directions, protocol, backend.describe())
         ledger = _open_ledger(settings, folder, facts)
+        log.enter_context(copied(folder, settings.copy_to))
         log.enter_context(logged(folder / LOG))
         with ledger, make_progress(console) as progress:
             sweep = Sweep(

@@ -108,6 +108,12 @@ def main(
     out: Annotated[
         Path | None, typer.Option(help="Results folder. Default: results/<data>-<space>, numbered if taken.")
     ] = None,
+    copy_to: Annotated[
+        str | None,
+        typer.Option(
+            help="Keep a copy of the results at a URI, e.g. s3://bucket/sweep; --resume takes it where --out has none."
+        ),
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the sweep in the results folder.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the sweep in the results folder.")] = False,
     backend: Annotated[str, typer.Option(help="ray, or inprocess: the same loop without Ray.")] = "ray",
@@ -160,6 +166,7 @@ def main(
             sampler=sampler,
             seed=seed,
             out=out,
+            copy_to=copy_to,
             resume=resume,
             overwrite=overwrite,
             backend=backend,

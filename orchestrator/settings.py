@@ -12,6 +12,7 @@ from evaluators.attackers import ATTACKERS, SEARCHING
 from evaluators.backends import AGREEMENT, CHOICES
 from evaluators.metrics import METRICS, objectives_of
 from evaluators.zoo import BACKBONES, DEFAULT_NETWORKS, INCEPTION, check_networks, is_path, is_pulled
+from orchestrator.copies import copy_in, place_of
 from orchestrator.study import SAMPLERS
 from search_spaces import SearchSpace
 
@@ -69,6 +70,7 @@ class Settings:
     backend_nets: str = "auto"
     precision: str = "float32"
     attackers: tuple[str, ...] = SEARCHING
+    copy_to: str | None = None
     time_budget: float | None = None
     max_faces: int | None = None
 
@@ -100,6 +102,8 @@ def check(settings: Settings) -> dict[str, str]:
         raise ValueError(f"--trials: expected at least 1, got {settings.trials}")
     if settings.time_budget is not None and not settings.time_budget > 0:
         raise ValueError(f"--time-budget: expected more than 0 s, got {settings.time_budget:g}")
+    if settings.copy_to is not None:
+        place_of(settings.copy_to)
     if settings.max_faces is not None and settings.max_faces < 1:
         raise ValueError(f"--max-faces: expected at least 1, got {settings.max_faces}")
     if settings.seed < 0:
@@ -209,6 +213,8 @@ def results_folder(settings: Settings) -> Path:
             number += 1
     if folder.exists() and any(folder.iterdir()) and not (settings.resume or settings.overwrite):
         raise ValueError(f"--out: {folder} holds results already; give --resume, --overwrite or another folder")
+    if settings.resume and settings.copy_to and not (folder / LEDGER).is_file():
+        copy_in(settings.copy_to, folder)
     if settings.resume and not (folder / LEDGER).is_file():
         raise ValueError(f"--resume: expected {folder / LEDGER}, which is not there; leave --resume out to start anew")
     try:
