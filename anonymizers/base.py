@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, ClassVar
 
+import torch
 from torch import Tensor
 
 from anonymizers.faces import Faces
@@ -88,11 +90,16 @@ class Context:
             key of each face, never from the position in a batch.
         batch_size: how many pictures are worked on at a time; the result does not depend on it.
         background: people who serve only to build anonymizers, where a method needs them.
+        models: folder of networks, where a method's `weights` lie; None where there is none.
+        embed: map (N, 3, S, S) float pictures in [0, 255] to (N, D) float32 of unit norm, with gradients, for methods
+            with `needs_embedder`; None where nobody gave one.
     """
 
     seed: int = 0
     batch_size: int = 128
     background: Faces | None = None
+    models: Path | None = None
+    embed: Callable[[Tensor], Tensor] | None = None
 
 
 @dataclass(frozen=True)
@@ -102,11 +109,22 @@ class Anonymizer(ABC):
     A method is one subclass in one file: a frozen dataclass whose fields are declared with `ranged`, a `method`
     name and `anonymize`. It is a method of the program once it stands in `ANONYMIZERS`.
 
+    Attributes:
+        needs: names in `Faces.signals` that the method draws from. A face that lacks one (NaN in it; in a map of
+            uint8 classes, 255 throughout) is released black, never conditioned on zeros.
+        weights: file of its network within a folder of models; empty where there is none.
+        weights_from: how to get that file, a clause for the sentence that says it is missing.
+        needs_embedder: whether it asks `Context.embed`.
+
     Raises:
         ValueError: on construction, if a hyperparameter is outside its range.
     """
 
     method: ClassVar[str]
+    needs: ClassVar[tuple[str, ...]] = ()
+    weights: ClassVar[str] = ""
+    weights_from: ClassVar[str] = ""
+    needs_embedder: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         for name, over in self.ranges().items():
@@ -118,6 +136,22 @@ class Anonymizer(ABC):
     def ranges(cls) -> dict[str, Range]:
         """Return the range of each hyperparameter, in the order of the fields."""
         return {f.name: f.metadata["range"] for f in dataclasses.fields(cls)}
+
+    @classmethod
+    def weights_file(cls, models: Path | None) -> Path:
+        """Return the file of the method's network.
+
+        Args:
+            models: folder of networks; None where there is none.
+
+        Raises:
+            ValueError: if the file is missing; the sentence names it and says how to get it.
+        """
+        path = Path("<models>" if models is None else models) / cls.weights
+        if models is None or not path.is_file():
+            given = "no folder of models was given" if models is None else "which is missing"
+            raise ValueError(f"{cls.method}: expected its network in {path}, {given}; {cls.weights_from}")
+        return path
 
     def hyperparameters(self) -> dict[str, Any]:
         """Return the value of each hyperparameter, in the order of the fields."""
@@ -137,13 +171,26 @@ class Anonymizer(ABC):
         Raises:
             ValueError: if the method cannot work on these faces; the message says why.
         """
-        released = self.anonymize(faces, context)
+        released = self._released(faces, context)
         if released.shape != faces.images.shape or released.dtype != faces.images.dtype:
             raise ValueError(
                 f"{self!r}: expected to return {tuple(faces.images.shape)} {faces.images.dtype}, "
                 f"got {tuple(released.shape)} {released.dtype}; mend its anonymize()"
             )
         return released
+
+    def _released(self, faces: Faces, context: Context) -> Tensor:
+        """Anonymize the faces that have every signal the method needs; the others become black."""
+        if not self.needs:
+            return self.anonymize(faces, context)
+        seen = with_signals(faces, self.needs, self.method)
+        if seen.all():
+            return self.anonymize(faces, context)
+        out = torch.zeros_like(faces.images)
+        if seen.any():
+            index = torch.nonzero(seen)[:, 0]
+            out[index.to(out.device)] = self.anonymize(faces.take(index), context)
+        return out
 
     @abstractmethod
     def anonymize(self, faces: Faces, context: Context) -> Tensor:
@@ -154,3 +201,30 @@ def batches(n: int, size: int) -> Iterator[slice]:
     """Yield slices that cover range(n), each of at most `size`."""
     for start in range(0, n, size):
         yield slice(start, min(start + size, n))
+
+
+def with_signals(faces: Faces, needs: tuple[str, ...], method: str = "signals") -> Tensor:
+    """Tell which faces have all of some signals.
+
+    Args:
+        faces: N faces.
+        needs: names in `Faces.signals`.
+        method: who asks, for the sentence.
+
+    Returns:
+        (N,) bool on the CPU.
+
+    Raises:
+        ValueError: if a signal was not measured at all.
+    """
+    if missing := [name for name in needs if name not in faces.signals]:
+        raise ValueError(
+            f"{method}: expected faces with the signals {', '.join(needs)}, {', '.join(missing)} were not measured; "
+            "prepare the faces with the network that measures them"
+        )
+    seen = torch.ones(len(faces), dtype=torch.bool)
+    for name in needs:
+        signal = faces.signals[name].flatten(1)
+        present = signal.isfinite().all(1) if signal.is_floating_point() else (signal != 255).any(1)
+        seen &= present.cpu()
+    return seen

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 from torch import Tensor, nn
@@ -123,7 +124,8 @@ class Nets:
     """Hold the networks of a panel.
 
     `facts` names files, digests and terms, as they go into tables and report; `backends` what serves each, and why;
-    `differentiable` is the embedder with gradients, for the attackers that train through it, None where nobody asked.
+    `differentiable` is the embedder with gradients, for the attackers that train through it, None where nobody asked;
+    `models` is the folder of networks, where generative anonymizers find theirs.
     """
 
     embedder: Embedder
@@ -135,3 +137,4 @@ class Nets:
     inception: Inception | None = None
     backends: Mapping[str, Any] = field(default_factory=dict)
     differentiable: Differentiable | None = None
+    models: Path | None = None

@@ -170,6 +170,7 @@ def load_nets(
         inception,
         real["backends"],
         _with_gradients(models, real["embedder"], embedder, embedder_input, str(device)) if differentiable else None,
+        models,
     )
 
 

@@ -53,7 +53,13 @@ class Evidence:
         self.clear = clear
         self.nets = nets
         self.seed = seed
-        self.release = Context(seed=seed, batch_size=batch_size, background=clear.background)
+        self.release = Context(
+            seed=seed,
+            batch_size=batch_size,
+            background=clear.background,
+            models=nets.models,
+            embed=None if nets.differentiable is None else nets.differentiable.embed,
+        )
         self.rehearsal = replace(self.release, seed=seed + ATTACKER_SEED_OFFSET)
         self.second_rehearsal = replace(self.release, seed=seed + 2 * ATTACKER_SEED_OFFSET)
 
