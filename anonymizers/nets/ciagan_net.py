@@ -6,6 +6,7 @@ Source: Maximov, Elezi and Leal-Taixé, CIAGAN: conditional identity anonymizati
 
 from __future__ import annotations
 
+import itertools
 import warnings
 
 import torch
@@ -103,7 +104,7 @@ class CiaganGenerator(nn.Module):
             before = width
         self.conv_end = nn.Sequential(nn.Conv2d(before, 3, 3, padding=1))
         widths = (IDENTITIES, 256, 256, 256, 256, 512, 512, 512)
-        dense = [(nn.Linear(a, b), nn.LeakyReLU(0.2)) for a, b in zip(widths[:-1], widths[1:], strict=True)]
+        dense = [(nn.Linear(a, b), nn.LeakyReLU(0.2)) for a, b in itertools.pairwise(widths)]
         self.encode_one_hot = nn.Sequential(*(layer for pair in dense for layer in pair))
         spatial = [
             (Convolution(a, b, 3), nn.LeakyReLU(0.2), nn.InstanceNorm2d(b, affine=True))
