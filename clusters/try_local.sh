@@ -5,7 +5,7 @@
 #
 # ray up; a demo sweep over all three; one worker cut off in mid-sweep and back later; ray down. Then the same sweep on this
 # machine alone: the fronts must be equal. The hosts share the file system, as machines with one home on NFS do, but for
-# /tmp; each has its own processes and its own network. Takes about 8 minutes on two cores. Leaves
+# /tmp; each has its own processes and its own network. Takes about 7 minutes on two cores. Leaves
 # ~/face-anonymization-search, which is the hosts' copy of the project.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -115,7 +115,7 @@ echo "try_local: fas-one is back after $(lines '"trial ended"') trials"
 ip link set fas1 up
 wait $search || { cat "$work/search.log"; exit 1; }
 cp -a "$shared" "$results/three"
-tail -n 3 "$work/search.log"
+grep "front.parquet" "$work/search.log"
 for _ in $(seq 40); do [ "$(nodes)" = 3 ] && break; sleep 3; done
 echo "try_local: $(nodes) machines at the end; ray down"
 cluster down --yes >"$work/down.log" 2>&1 || { tail -n 20 "$work/down.log"; exit 1; }

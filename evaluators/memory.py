@@ -61,6 +61,17 @@ def halve_batches(parts: Iterable[Any]) -> bool:
     return sum(part.halve() for part in parts if isinstance(part, Batched)) > 0  # every one of them, unlike any()
 
 
+def device_bytes(device: torch.device | str) -> tuple[int, int] | None:
+    """Return the bytes in use on a GPU, by whatever process, and all that it has; None without a GPU.
+
+    Right after a panel was made alone on its GPU, what is in use is what a panel needs, ONNX Runtime's share included.
+    """
+    if torch.device(device).type != "cuda":
+        return None
+    free, total = torch.cuda.mem_get_info(device)
+    return total - free, total
+
+
 def held_bytes(device: torch.device | str) -> int:
     """Return the bytes that this process holds at most: of the GPU's memory where it has one, else of the machine's.
 

@@ -18,7 +18,7 @@ from evaluators.attackers import ADAPTIVE, ATTACKERS, SEARCHING, Clear, Evidence
 from evaluators.classes import counterparts
 from evaluators.distribution import frechet, kid
 from evaluators.identity import permuted_rank1, rank_credit
-from evaluators.memory import LEAST, halve_batches, held_bytes, with_smaller_batches
+from evaluators.memory import LEAST, device_bytes, halve_batches, held_bytes, with_smaller_batches
 from evaluators.metrics import METRICS
 from evaluators.nets import Nets, Perceptual
 from evaluators.protocol import Protocol
@@ -112,6 +112,7 @@ class Panel:
             "expression_kappa_adapted_clear": self.ceiling["expression_kappa_adapted"],
             "n_attacker_faces": len(self.protocol.attacker),
             "held_bytes": held_bytes(self.device),
+            "device_bytes": device_bytes(self.device),
         }
         if self.protocol.expressions is not None:
             label = _labels(self.protocol.probe, self.protocol.expressions, self.nets.teacher.classes)

@@ -139,7 +139,7 @@ class OnRay:
         make_panel: PanelFactory,
         *,
         panels: int | None,
-        gpus_per_panel: float,
+        gpus_per_panel: float | None,
         address: str | None,
         needs_gpu: bool = False,
         files: Sequence[str] = (),
@@ -149,7 +149,7 @@ class OnRay:
         Args:
             make_panel: called in each actor.
             panels: how many; None for one per GPU share, or one per node where there are no GPUs.
-            gpus_per_panel: share of a GPU that each panel holds; 0 for CPU only.
+            gpus_per_panel: share of a GPU that each panel holds; 0 for CPU only, None for what memory allows.
             address: of a running cluster, or None for a local one.
             needs_gpu: whether panels wait for a GPU where the cluster has none yet, rather than do without.
             files: networks that every machine must have, as paths.
@@ -166,7 +166,7 @@ class OnRay:
         self.pool: PanelPool | None = None
         try:
             if sum(node["Alive"] for node in ray.nodes()) > 1:
-                check_cluster(files, device="cuda" if gpus_per_panel else "cpu")
+                check_cluster(files, device="cpu" if gpus_per_panel == 0 else "cuda")
             if not ray.cluster_resources().get("GPU"):
                 if needs_gpu and (address is None or panels is None):
                     raise ValueError(

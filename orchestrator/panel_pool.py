@@ -18,6 +18,9 @@ from orchestrator.panel_actor import PanelActor
 
 MAX_DEATHS = 5
 """A machine on which so many panels in a row died, none having finished a trial since, gets no more."""
+FILLED = 0.9
+"""Share of a GPU's memory that panels may fill together."""
+MOST_SHARES = 8
 PATIENCE = 600.0
 """Seconds that a sweep waits with no panel at all, as when every spot machine was taken away."""
 LOOK_EVERY = 0.5
@@ -57,17 +60,18 @@ class PanelPool:
     an autoscaler for machines.
     """
 
-    def __init__(self, make_panel: Any, *, wanted: int | None, gpus_per_panel: float) -> None:
+    def __init__(self, make_panel: Any, *, wanted: int | None, gpus_per_panel: float | None) -> None:
         """Start the first panels.
 
         Args:
             make_panel: reference to the pickled-by-Ray factory of a panel.
             wanted: number of panels, None for as many as there is room for.
-            gpus_per_panel: share of a GPU that each holds; 0 for none.
+            gpus_per_panel: share of a GPU that each holds; 0 for none, None for what a first panel's footprint allows.
         """
         self.make_panel = ray.cloudpickle.dumps(make_panel)
         self.wanted = wanted
-        self.gpus_per_panel = gpus_per_panel
+        self.gpus_per_panel = 1.0 if gpus_per_panel is None else gpus_per_panel
+        self.measured = gpus_per_panel is not None
         self.tag = uuid.uuid4().hex[:6]
         self.seats: dict[str, Seat] = {}
         self.deaths: Counter[str] = Counter()
@@ -185,6 +189,8 @@ class PanelPool:
         ready, _ = ray.wait(list(making), num_returns=len(making), timeout=0) if making else ([], [])
         for reference in ready:
             seat = making[reference]
+            if seat.name not in self.seats:  # given up meanwhile
+                continue
             try:
                 seat.node, facts = ray.get(reference)
                 if self.stood and facts.get("models") != self.models:
@@ -202,6 +208,8 @@ class PanelPool:
                 continue
             seat.standing = None
             seat.held_bytes = facts.get("held_bytes", 0)
+            if not self.measured:
+                self._measure(facts)
             self.stood, self.models = True, facts.get("models")
             log.info("panel stands", extra={"panel": seat.name, "node": seat.node})
 
@@ -220,6 +228,18 @@ class PanelPool:
             for _ in range(room - sum(seat.node == key for seat in self.seats.values())):
                 self._start(key, room, NodeAffinitySchedulingStrategy(key, soft=False))
 
+    def _measure(self, facts: Mapping[str, Any]) -> None:
+        """Choose the share of a GPU by what the first panel holds of one, and begin anew with it if it is smaller."""
+        self.measured = True
+        found = facts.get("device_bytes")
+        shares = shares_of(found)
+        log.info("panels per GPU", extra={"reason": f"{shares}, by {found} bytes in use and in all"})
+        if shares > 1:
+            self.gpus_per_panel = 1 / shares
+            for seat in list(self.seats.values()):
+                self._drop(seat, f"{shares} panels fit on a GPU")
+            self._looked = -math.inf
+
     def _start(self, node: str, neighbors: int, strategy: Any) -> None:
         name = f"panel-{self.tag}-{self._number}"
         self._number += 1
@@ -232,6 +252,18 @@ class PanelPool:
         self.lost_panels += 1
         log.warning("panel lost", extra={"panel": seat.name, "node": seat.node, "reason": why})
         ray.kill(seat.actor)
+
+
+def shares_of(device_bytes: tuple[int, int] | None) -> int:
+    """Return how many panels fit on a GPU.
+
+    Args:
+        device_bytes: in use by the first panel, alone there, and in all; None where there is no GPU.
+    """
+    if device_bytes is None:
+        return 1
+    held, total = device_bytes
+    return max(1, min(MOST_SHARES, int(FILLED * total / max(1, held))))
 
 
 def leaving_nodes() -> set[str]:

@@ -130,8 +130,12 @@ def main(
         ),
     ] = None,
     gpus_per_panel: Annotated[
-        float, typer.Option(help="Share of a GPU per panel; 0: CPU only.", rich_help_panel=PANEL_SECTION)
-    ] = 1.0,
+        str,
+        typer.Option(
+            help="Share of a GPU per panel; 0: CPU only; auto: as many panels on a GPU as its memory holds.",
+            rich_help_panel=PANEL_SECTION,
+        ),
+    ] = "1",
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.", rich_help_panel=PANEL_SECTION)] = "auto",
     min_pictures: Annotated[
         int | None, typer.Option(help="Evaluate all people with at least so many pictures, and nobody else.")
@@ -172,7 +176,7 @@ def main(
             backend=backend,
             address=address,
             panels=panels,
-            gpus_per_panel=gpus_per_panel,
+            gpus_per_panel=share_of(gpus_per_panel),
             device=device,
             min_pictures=min_pictures,
             max_pictures=max_pictures,
@@ -184,6 +188,20 @@ def main(
         errors.print("error:", str(error), style="red", markup=False)
         raise typer.Exit(2) from None
     raise typer.Exit(code)
+
+
+def share_of(text: str) -> float | None:
+    """Read --gpus-per-panel: a number, or None for auto.
+
+    Raises:
+        ValueError: if it is neither.
+    """
+    if text == "auto":
+        return None
+    try:
+        return float(text)
+    except ValueError:
+        raise ValueError(f"--gpus-per-panel: expected a number or auto, got {text!r}") from None
 
 
 if __name__ == "__main__":

@@ -58,7 +58,7 @@ class Settings:
     backend: str = "ray"
     address: str | None = None
     panels: int | None = None
-    gpus_per_panel: float = 1.0
+    gpus_per_panel: float | None = 1.0
     device: str = "auto"
     min_pictures: int | None = None
     max_pictures: int | None = None
@@ -123,6 +123,8 @@ def check(settings: Settings) -> dict[str, str]:
             "would not give the same numbers; give --backend-nets torch too"
         )
     check_attackers(settings.attackers)
+    if settings.gpus_per_panel is not None and settings.gpus_per_panel < 0:
+        raise ValueError(f"--gpus-per-panel: expected 0, more, or auto, got {settings.gpus_per_panel:g}")
     if settings.panels is not None and settings.panels < 1:
         raise ValueError(f"--panels: expected at least 1, got {settings.panels}")
     directions = objectives_of(settings.objectives)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from dataclasses import dataclass
+from typing import Any
 
 from anonymizers import Anonymizer, Pixelate
 from evaluators.scores import Scores
@@ -17,6 +18,10 @@ class SlowPanel(FakePanel):
     def __init__(self, seconds: float = 0.2) -> None:
         super().__init__()
         self.seconds = seconds
+
+    def describe(self) -> dict[str, Any]:
+        gib = 2**30
+        return super().describe() | {"device_bytes": (5 * gib, 16 * gib)}  # as if each were on a GPU
 
     def score(self, anonymizer: Anonymizer) -> Scores:
         time.sleep(self.seconds)

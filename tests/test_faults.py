@@ -6,6 +6,7 @@ import os
 import random
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +16,7 @@ import ray
 from anonymizers import Pixelate
 from orchestrator.ledger import Ledger
 from orchestrator.on_ray import OnRay
+from orchestrator.panel_pool import shares_of
 from orchestrator.sweep import LEAST_DEATHS
 from orchestrator.trials import LOST
 from search_spaces import SearchSpace
@@ -109,3 +111,21 @@ def test_a_panel_that_cannot_be_made_is_the_runs_own_error(no_ray: None) -> None
 def test_panels_that_die_while_they_are_made_end_the_run_with_a_sentence(no_ray: None) -> None:
     with pytest.raises(RuntimeError, match="5 panels in a row died while they were made"):
         OnRay(Vanishing, panels=1, gpus_per_panel=0, address=None)  # type: ignore[arg-type]
+
+
+def test_as_many_panels_share_a_gpu_as_its_memory_holds(tmp_path: Path, no_ray: None) -> None:
+    assert [shares_of(case) for case in (None, (5, 16), (1, 100), (90, 100), (95, 100))] == [1, 2, 8, 1, 1]
+    ray.init(num_cpus=4, num_gpus=1, include_dashboard=False, log_to_driver=False)  # a GPU for Ray's bookkeeping alone
+    backend = OnRay(MakeSlowPanel(0.05), panels=None, gpus_per_panel=None, address=None)
+    pool = backend.pool
+    assert pool is not None
+    deadline = time.monotonic() + 120
+    while len(pool.standing) < 2 and time.monotonic() < deadline:
+        pool.keep_up()
+        time.sleep(0.05)
+    assert (pool.gpus_per_panel, len(pool.seats), len(pool.standing)) == (0.5, 2, 2)
+    with Ledger.create(tmp_path / "ledger.arrow", {"objectives": OBJECTIVES}) as ledger:
+        sweep = sweep_of(ledger, trials=6, sampler="random")
+        backend.run(sweep)
+        assert sweep.finished
+    backend.close()

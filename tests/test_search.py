@@ -49,6 +49,8 @@ def people_folder(root: Path, pictures: int) -> Path:
         (["--sampler", "magic"], "--sampler: expected one of tpe"),
         (["--backend", "abacus"], "--backend: expected one of ray, inprocess"),
         (["--device", "tpu"], "--device: expected one of auto, cpu, cuda"),
+        (["--gpus-per-panel", "half"], "--gpus-per-panel: expected a number or auto, got 'half'"),
+        (["--gpus-per-panel", "-1"], "--gpus-per-panel: expected 0, more, or auto"),
         (["--panels", "0"], "--panels: expected at least 1"),
         (["--objective", "beauty", "--objective", "ssim"], "got beauty"),
         (["--objective", "ssim"], "expected two or three different metrics"),
