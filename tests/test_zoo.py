@@ -263,7 +263,7 @@ def test_the_networks_that_were_chosen_reach_the_panel(tmp_path: Path, monkeypat
     settings = Settings(
         next(iter(SPACES.values())), "", data=tmp_path, models=tmp_path, embedder="own.onnx", teacher="ferplus"
     )
-    make = run.MakePanel(None, tmp_path, ("ssim", "mse"), "cpu", 1.0, settings.networks)  # type: ignore[arg-type]
+    make = run.MakePanel(None, tmp_path, ("ssim", "mse"), "cpu", settings.networks)  # type: ignore[arg-type]
     with pytest.raises(InterruptedError):
         make()
     expected = CHOICE | {"embedder": str(tmp_path / "own.onnx"), "teacher": "ferplus"}
