@@ -100,7 +100,9 @@ def test_on_an_emulated_ec2_no_group_is_made_and_workers_are_spot(bootstrapped: 
         if any(r.get("CidrIp") == "0.0.0.0/0" for r in rule["IpRanges"])
     ]
     assert not open_to_all
-    assert worker["resources"]["CPU"] == 4 and worker["resources"]["GPU"] == 1
+    filled = AWSNodeProvider.fillout_available_node_types_resources(config)["available_node_types"]
+    assert filled["gpu_worker"]["resources"]["CPU"] == 4 and filled["gpu_worker"]["resources"]["GPU"] == 1
+    assert filled["head"]["resources"]["CPU"] == 0
 
 
 @pytest.mark.slow
