@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-_LOADED: dict[tuple[Path, int, str, str], nn.Module] = {}
+_LOADED: dict[tuple[Path, str, int, str, str], nn.Module] = {}
 
 
 def resident(path: Path, device: torch.device, build: Callable[[], nn.Module], prefix: str = "") -> nn.Module:
@@ -24,7 +24,7 @@ def resident(path: Path, device: torch.device, build: Callable[[], nn.Module], p
     Raises:
         ValueError: if the file holds other names or shapes than the network, or anything but tensors and plain data.
     """
-    key = (path.resolve(), path.stat().st_mtime_ns, str(device), build.__module__ + build.__qualname__)
+    key = (path.resolve(), prefix, path.stat().st_mtime_ns, str(device), build.__module__ + build.__qualname__)
     if key not in _LOADED:
         net = build()
         load_strictly(net, read_tensors(path, prefix), path)

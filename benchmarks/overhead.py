@@ -5,10 +5,13 @@ uv run python -m benchmarks.overhead
 
 from __future__ import annotations
 
+import contextlib
+import os
 import platform
 import subprocess
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,13 +29,16 @@ from orchestrator.on_ray import OnRay
 from orchestrator.progress import PlainProgress
 from orchestrator.settings import DEFAULT_OBJECTIVES
 from orchestrator.sweep import Sweep
-from search_spaces import SPACES
+from search_spaces import SPACES, SearchSpace
 
 TRIALS = 200
 
 
 class FreePanel:
     """Answer at once, with scores of the usual size."""
+
+    def __init__(self) -> None:
+        self.notes: list[str] = []
 
     def score(self, anonymizer: Anonymizer) -> Scores:
         rank1 = (hash(repr(anonymizer)) % 1000) / 1000
@@ -49,27 +55,26 @@ class FreePanel:
         return {}
 
 
+@contextlib.contextmanager
+def quiet_sweep(space: SearchSpace, *, sampler: str, trials: int) -> Iterator[Sweep]:
+    """Give a sweep of the default objectives whose ledger is thrown away and whose progress is not shown."""
+    objectives = objectives_of(DEFAULT_OBJECTIVES)
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        Path(os.devnull).open("w") as null,
+        Ledger.create(Path(folder) / "ledger.arrow", {"objectives": objectives}) as ledger,
+        PlainProgress(Console(file=null)) as progress,
+    ):
+        yield Sweep(space, objectives, ledger, progress, sampler=sampler, trials=trials, seed=0)
+
+
 def sweep_ms(backend: InProcess | OnRay) -> float:
     """Return ms per trial of a sweep with the random sampler, whose own cost is least."""
-    with tempfile.TemporaryDirectory() as folder, Path("/dev/null").open("w") as null:
-        facts = {"objectives": objectives_of(DEFAULT_OBJECTIVES)}
-        with (
-            Ledger.create(Path(folder) / "ledger.arrow", facts) as ledger,
-            PlainProgress(Console(file=null)) as progress,
-        ):
-            sweep = Sweep(
-                SPACES["classical"],
-                objectives_of(DEFAULT_OBJECTIVES),
-                ledger,
-                progress,
-                sampler="random",
-                trials=TRIALS,
-                seed=0,
-            )
-            start = time.perf_counter()
-            backend.run(sweep)
-            assert sweep.finished
-            return 1e3 * (time.perf_counter() - start) / TRIALS
+    with quiet_sweep(SPACES["classical"], sampler="random", trials=TRIALS) as sweep:
+        start = time.perf_counter()
+        backend.run(sweep)
+        assert sweep.finished
+        return 1e3 * (time.perf_counter() - start) / TRIALS
 
 
 def main() -> None:

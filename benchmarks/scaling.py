@@ -14,24 +14,17 @@ import argparse
 import heapq
 import random
 import subprocess
-import tempfile
 import time
 from dataclasses import dataclass
-from pathlib import Path
 from typing import ClassVar
 
-from rich.console import Console
 from torch import Tensor
 
 from anonymizers import ANONYMIZERS, Anonymizer, Choice, Context, Faces, Real
 from anonymizers.base import ranged
-from benchmarks.overhead import FreePanel
+from benchmarks.overhead import FreePanel, quiet_sweep
 from evaluators.datasets.demo_protocol import demo_protocol
-from evaluators.metrics import objectives_of
-from orchestrator.ledger import Ledger
-from orchestrator.progress import PlainProgress
 from orchestrator.settings import DEFAULT_OBJECTIVES
-from orchestrator.sweep import Sweep
 from search_spaces import SPACES, SearchSpace
 
 RAY_SECONDS = 0.033
@@ -63,41 +56,33 @@ def simulated(panels: int, seconds: float, sampler: str, ray_seconds: float = RA
     ANONYMIZERS["simulated"] = Simulated
     space = SearchSpace("simulated", methods=("simulated",))
     chance, free_panel = random.Random(0), FreePanel()
-    with tempfile.TemporaryDirectory() as folder, Path("/dev/null").open("w") as null:
-        facts = {"objectives": objectives_of(DEFAULT_OBJECTIVES)}
-        with (
-            Ledger.create(Path(folder) / "ledger.arrow", facts) as ledger,
-            PlainProgress(Console(file=null)) as progress,
-        ):
-            objectives = objectives_of(DEFAULT_OBJECTIVES)
-            trials = ROUNDS * panels
-            sweep = Sweep(space, objectives, ledger, progress, sampler=sampler, trials=trials, seed=0)
-            now = worked = driver = 0.0
-            free, running = panels, []
-            while True:
-                while free:
-                    start = time.perf_counter()
-                    proposal = sweep.propose()
-                    now += (took := time.perf_counter() - start + ray_seconds)
-                    driver += took
-                    if proposal is None:
-                        break
-                    length = seconds * chance.uniform(1 - SPREAD, 1 + SPREAD)
-                    worked += length
-                    heapq.heappush(running, (now + length, proposal.trial, proposal.anonymizer))
-                    free -= 1
-                if not running:
-                    break
-                end, trial, anonymizer = heapq.heappop(running)
-                now = max(now, end)
-                outcome = free_panel.score(anonymizer)
+    with quiet_sweep(space, sampler=sampler, trials=ROUNDS * panels) as sweep:
+        now = worked = driver = 0.0
+        free, running = panels, []
+        while True:
+            while free:
                 start = time.perf_counter()
-                sweep.finish(trial, outcome)
-                now += (took := time.perf_counter() - start)
+                proposal = sweep.propose()
+                now += (took := time.perf_counter() - start + ray_seconds)
                 driver += took
-                free += 1
-            assert sweep.finished
-            return worked / (panels * now), driver / sweep.total
+                if proposal is None:
+                    break
+                length = seconds * chance.uniform(1 - SPREAD, 1 + SPREAD)
+                worked += length
+                heapq.heappush(running, (now + length, proposal.trial, proposal.anonymizer))
+                free -= 1
+            if not running:
+                break
+            end, trial, anonymizer = heapq.heappop(running)
+            now = max(now, end)
+            outcome = free_panel.score(anonymizer)
+            start = time.perf_counter()
+            sweep.finish(trial, outcome)
+            now += (took := time.perf_counter() - start)
+            driver += took
+            free += 1
+        assert sweep.finished
+        return worked / (panels * now), driver / sweep.total
 
 
 def faces_per_second(panels: int) -> float:
@@ -111,16 +96,10 @@ def faces_per_second(panels: int) -> float:
     while len(backend.pool.standing) < panels:
         backend.pool.keep_up()
         time.sleep(0.1)
-    with tempfile.TemporaryDirectory() as folder, Path("/dev/null").open("w") as null:
-        objectives = objectives_of(DEFAULT_OBJECTIVES)
-        with (
-            Ledger.create(Path(folder) / "ledger.arrow", {"objectives": objectives}) as ledger,
-            PlainProgress(Console(file=null)) as progress,
-        ):
-            sweep = Sweep(SPACES["classical"], objectives, ledger, progress, sampler="random", trials=12, seed=0)
-            start = time.perf_counter()
-            backend.run(sweep)
-            rate = sweep.faces / (time.perf_counter() - start)
+    with quiet_sweep(SPACES["classical"], sampler="random", trials=12) as sweep:
+        start = time.perf_counter()
+        backend.run(sweep)
+        rate = sweep.faces / (time.perf_counter() - start)
     backend.close()
     return rate
 

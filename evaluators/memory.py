@@ -56,6 +56,11 @@ def with_smaller_batches(work: Callable[[], Result], halve: Callable[[], str | N
             torch.cuda.empty_cache()
 
 
+def halved(batch: int, *, fixed: bool = False) -> int:
+    """Return half of a batch, or the batch itself where it is fixed or as small as makes a difference."""
+    return batch if fixed or batch <= LEAST else batch // 2
+
+
 def halve_batches(parts: Iterable[Any]) -> bool:
     """Halve the batches of those that work on batches; tell whether any could."""
     return sum(part.halve() for part in parts if isinstance(part, Batched)) > 0  # every one of them, unlike any()

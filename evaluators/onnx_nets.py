@@ -12,7 +12,7 @@ from torch.nn import functional
 from evaluators.conventions import EMBEDDERS, TEACHERS, Convention, checked, known
 from evaluators.feeding import feed, padded, pooled
 from evaluators.last_layer import reading, with_outputs
-from evaluators.memory import LEAST
+from evaluators.memory import halved
 from evaluators.nets import TeacherOutput
 
 BATCH = {"cpu": 8, "cuda": 64}
@@ -49,10 +49,8 @@ class _OnnxNet:
 
     def halve(self) -> bool:
         """Halve the batch, unless the file fixes it; tell whether that was possible."""
-        if self.convention.batch or self.batch <= LEAST:
-            return False
-        self.batch //= 2
-        return True
+        before, self.batch = self.batch, halved(self.batch, fixed=bool(self.convention.batch))
+        return self.batch < before
 
     @torch.no_grad()
     def run(self, images: Tensor) -> list[Tensor]:

@@ -18,7 +18,7 @@ from evaluators.attackers import ADAPTIVE, ATTACKERS, SEARCHING, Clear, Evidence
 from evaluators.classes import counterparts
 from evaluators.distribution import frechet, kid
 from evaluators.identity import permuted_rank1, rank_credit
-from evaluators.memory import LEAST, device_bytes, halve_batches, held_bytes, with_smaller_batches
+from evaluators.memory import device_bytes, halve_batches, halved, held_bytes, with_smaller_batches
 from evaluators.metrics import METRICS
 from evaluators.nets import Nets, Perceptual
 from evaluators.protocol import Protocol
@@ -130,10 +130,8 @@ class Panel:
     def _halve(self) -> str | None:
         """Halve every batch; say what the anonymizer's is now, or None if none could be smaller."""
         nets = (self.nets.embedder, self.nets.teacher, self.nets.detector, *self.nets.perceptual)
-        smaller = halve_batches(nets)
-        if self.batch_size > LEAST:
-            self.batch_size //= 2
-            smaller = True
+        before, self.batch_size = self.batch_size, halved(self.batch_size)
+        smaller = halve_batches(nets) or self.batch_size < before
         return f"{self.batch_size} pictures for the anonymizer" if smaller else None
 
     def _evidence(self, anonymizer: Anonymizer) -> Evidence:

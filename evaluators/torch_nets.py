@@ -14,7 +14,7 @@ from evaluators.captured import Captured
 from evaluators.conventions import EMBEDDERS, TEACHERS, Convention, checked, known
 from evaluators.feeding import feed, padded, pooled
 from evaluators.last_layer import reading, with_outputs
-from evaluators.memory import LEAST
+from evaluators.memory import halved
 from evaluators.nets import TeacherOutput
 
 BATCH = {"cpu": 16, "cuda": 256}
@@ -83,11 +83,9 @@ class _TorchNet:
 
     def halve(self) -> bool:
         """Halve the batch, unless the file fixes it, and let go of the graphs; tell whether that was possible."""
-        if self.convention.batch or self.batch <= LEAST:
-            return False
-        self.batch //= 2
+        before, self.batch = self.batch, halved(self.batch, fixed=bool(self.convention.batch))
         self.graphs.clear()
-        return True
+        return self.batch < before
 
     @torch.inference_mode()
     def run(self, images: Tensor) -> list[Tensor]:

@@ -32,9 +32,9 @@ class Courier(tune.Trainable):  # type: ignore[misc]
             # Ray's dashboard lists the panel's work under this name.
             answer = ray.get(panel.score.options(name=f"score {carried['what']}").remote(carried["anonymizer"]))
         except ray.exceptions.RayActorError as error:
-            return {"lost": _reason(error), "died": isinstance(error, ray.exceptions.ActorDiedError), "done": True}
+            return {"lost": in_one_line(error), "died": isinstance(error, ray.exceptions.ActorDiedError), "done": True}
         except (ray.exceptions.RayError, ValueError) as error:  # get_actor says ValueError of a name that is gone
-            return {"lost": _reason(error), "died": False, "done": True}
+            return {"lost": in_one_line(error), "died": False, "done": True}
         return {"answer": answer, "done": True}
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:
@@ -44,6 +44,6 @@ class Courier(tune.Trainable):  # type: ignore[misc]
         """Load nothing."""
 
 
-def _reason(error: Exception) -> str:
-    """Write an error of Ray's in one line; its own text spans many."""
+def in_one_line(error: BaseException) -> str:
+    """Write an error, with its type, in one line; Ray's own texts span many."""
     return " ".join(f"{type(error).__name__}: {error}".split())[:500]

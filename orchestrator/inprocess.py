@@ -19,6 +19,9 @@ log = logging.getLogger(__name__)
 class PanelLike(Protocol):
     """What a back end needs of a panel; `evaluators.panel.Panel` is one."""
 
+    notes: list[str]
+    """What was done to get a score, such as smaller batches; whoever reads it empties it."""
+
     def score(self, anonymizer: Anonymizer) -> Scores:
         """Measure one configuration."""
         ...
@@ -44,6 +47,12 @@ def outcome_of(panel: PanelLike, anonymizer: Anonymizer) -> Outcome:
         return f"{type(error).__name__}: {error}"
 
 
+def notes_of(panel: PanelLike) -> list[str]:
+    """Take what a panel noted since it was asked last."""
+    taken, panel.notes = panel.notes, []
+    return taken
+
+
 class InProcess:
     """Run sweeps with one panel in this process."""
 
@@ -54,7 +63,10 @@ class InProcess:
         """Propose, score, finish, until nothing is left."""
         while (proposal := sweep.propose()) is not None:
             log.info("trial starts", extra={"trial": proposal.trial, "anonymizer": repr(proposal.anonymizer)})
-            sweep.finish(proposal.trial, outcome_of(self.panel, proposal.anonymizer))
+            outcome = outcome_of(self.panel, proposal.anonymizer)
+            for note in notes_of(self.panel):
+                log.warning(note, extra={"trial": proposal.trial})
+            sweep.finish(proposal.trial, outcome)
 
     def released(self, anonymizer: Anonymizer, count: int) -> NDArray[np.uint8]:
         """Return (count, H, W, 3) uint8 RGB: what the method makes of the first probes of different people."""

@@ -24,9 +24,9 @@ from ray.tune.search import Searcher
 from anonymizers import Anonymizer
 from orchestrator.courier import Courier
 from orchestrator.inprocess import PanelFactory
-from orchestrator.panel_pool import LOOK_EVERY, PanelPool, Seat
+from orchestrator.panel_pool import PanelPool, Seat
 from orchestrator.preflight import check_cluster
-from orchestrator.ray_environment import set_environment
+from orchestrator.ray_environment import join
 from orchestrator.sweep import Sweep
 from orchestrator.telemetry import Telemetry
 
@@ -61,14 +61,11 @@ class SweepSearcher(Searcher):  # type: ignore[misc]
         self.carried: dict[str, Carried] = {}
         self.lost_couriers = 0
         self.telemetry = Telemetry()
-        self.looked = 0.0
 
     def suggest(self, trial_id: str) -> Any:
         """Return the next configuration, None while all panels are busy, FINISHED at the end."""
-        self.pool.keep_up()
-        if time.perf_counter() - self.looked > LOOK_EVERY:
+        if self.pool.keep_up():
             self.telemetry.look(self.sweep, self.pool)
-            self.looked = time.perf_counter()
         if not self.pool.free:
             return None
         proposal = self.sweep.propose()
@@ -215,12 +212,6 @@ class OnRay:
             self.pool.close()
         if self.started:
             ray.shutdown()
-
-
-def join(address: str | None) -> None:
-    """Join a Ray cluster, or start a local one."""
-    set_environment()
-    ray.init(address=address, log_to_driver=False, logging_level="ERROR")
 
 
 def courier_resources() -> dict[str, float]:

@@ -47,13 +47,11 @@ class PanelActor:
             Pickled: `outcome`, as the sweep takes it; `seconds` of work; `notes`, sentences on what was done to get
             there, such as smaller batches.
         """
-        from orchestrator.inprocess import outcome_of
+        from orchestrator.inprocess import notes_of, outcome_of
 
         start = time.perf_counter()
         outcome = outcome_of(self.panel, ray.cloudpickle.loads(anonymizer))
-        notes: list[str] = getattr(self.panel, "notes", [])
-        answer = {"outcome": outcome, "seconds": time.perf_counter() - start, "notes": list(notes)}
-        notes.clear()
+        answer = {"outcome": outcome, "seconds": time.perf_counter() - start, "notes": notes_of(self.panel)}
         pickled: bytes = ray.cloudpickle.dumps(answer)
         return pickled
 

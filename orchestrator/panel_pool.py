@@ -14,6 +14,7 @@ from typing import Any
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from orchestrator.courier import in_one_line
 from orchestrator.panel_actor import PanelActor
 
 MAX_DEATHS = 5
@@ -75,9 +76,8 @@ class PanelPool:
         self.tag = uuid.uuid4().hex[:6]
         self.seats: dict[str, Seat] = {}
         self.deaths: Counter[str] = Counter()
-        self.lost_panels = 0
-        self.models: Mapping[str, Any] | None = None
-        self.stood = False
+        self.facts: dict[str, Any] | None = None
+        """What the first panel that stood says of itself; the others must have the same networks."""
         self._number = 0
         self._looked = -math.inf
         self._empty_since = math.inf
@@ -109,11 +109,14 @@ class PanelPool:
         while not self.standing:
             self.keep_up()
             time.sleep(0.02)
-        facts: dict[str, Any] = ray.get(self.standing[0].actor.describe.remote())[1]
-        return facts
+        assert self.facts is not None
+        return self.facts
 
-    def keep_up(self) -> None:
+    def keep_up(self) -> bool:
         """Take up what has changed: panels that stand or died, machines that came, leave or are gone.
+
+        Returns:
+            Whether it was time to look at the machines, which it is every LOOK_EVERY seconds.
 
         Raises:
             Exception: what making the first panel raised.
@@ -121,7 +124,7 @@ class PanelPool:
         """
         self._stand()
         if time.monotonic() - self._looked < LOOK_EVERY:
-            return
+            return False
         self._looked = time.monotonic()
         alive = {node["NodeID"]: node for node in ray.nodes() if node["Alive"]}
         going = leaving_nodes()
@@ -135,7 +138,7 @@ class PanelPool:
         self._fill(usable)
         if self.seats:
             self._empty_since = math.inf
-            return
+            return True
         self._empty_since = min(self._empty_since, time.monotonic())
         broken = sum(self.deaths[key] >= MAX_DEATHS for key in alive)
         if broken == len(alive) or time.monotonic() - self._empty_since > PATIENCE:
@@ -143,6 +146,7 @@ class PanelPool:
                 f"no machine is left to score on: {len(alive)} are there, on {broken} of them {MAX_DEATHS} panels died "
                 f"in a row, {len(going)} are leaving, none has room for a panel; mend them, --resume goes on"
             )
+        return True
 
     def take(self) -> Seat | None:
         """Hand out a panel that is free, the one that has been so for longest; None if none is."""
@@ -193,15 +197,15 @@ class PanelPool:
                 continue
             try:
                 seat.node, facts = ray.get(reference)
-                if self.stood and facts.get("models") != self.models:
+                if self.facts is not None and facts.get("models") != self.facts.get("models"):
                     raise RuntimeError("its networks are not those of the first panel; let every machine have the same")
             except Exception as error:
                 cause = getattr(error, "cause", None) or error
-                if isinstance(error, ray.exceptions.RayTaskError) and not self.stood:
+                if isinstance(error, ray.exceptions.RayTaskError) and self.facts is None:
                     raise cause from None  # the run's own mistake, the same on every machine
-                self._drop(seat, f"it could not be made: {' '.join(str(cause).split())[:300]}")
+                self._drop(seat, f"it could not be made: {in_one_line(cause)}")
                 self.deaths[seat.node] += 1
-                if not self.stood and sum(self.deaths.values()) >= MAX_DEATHS:
+                if self.facts is None and sum(self.deaths.values()) >= MAX_DEATHS:
                     raise RuntimeError(
                         f"{MAX_DEATHS} panels in a row died while they were made, the last one: {cause}; see Ray's logs"
                     ) from None
@@ -210,7 +214,7 @@ class PanelPool:
             seat.held_bytes = facts.get("held_bytes", 0)
             if not self.measured:
                 self._measure(facts)
-            self.stood, self.models = True, facts.get("models")
+            self.facts = self.facts or facts
             log.info("panel stands", extra={"panel": seat.name, "node": seat.node})
 
     def _fill(self, nodes: Mapping[str, Mapping[str, Any]]) -> None:
@@ -249,7 +253,6 @@ class PanelPool:
 
     def _drop(self, seat: Seat, why: str) -> None:
         del self.seats[seat.name]
-        self.lost_panels += 1
         log.warning("panel lost", extra={"panel": seat.name, "node": seat.node, "reason": why})
         ray.kill(seat.actor)
 

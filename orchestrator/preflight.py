@@ -22,7 +22,8 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from rich.console import Console
 
 from orchestrator.code import PACKAGES, code_digest, versions
-from orchestrator.ray_environment import set_environment
+from orchestrator.courier import in_one_line
+from orchestrator.ray_environment import join
 
 LEAST_MEMORY = 2 * 2**30
 LEAST_DISK = 2 * 2**30
@@ -155,7 +156,7 @@ def inspect(files: Sequence[str]) -> tuple[list[NodeFacts], list[str]]:
             facts.append(ray.get(reference))
         except ray.exceptions.RayError as error:
             cause = getattr(error, "cause", None) or error
-            said.append(f"node {asked[reference]}: {' '.join(f'{type(cause).__name__}: {cause}'.split())[:300]}")
+            said.append(f"node {asked[reference]}: {in_one_line(cause)}")
     return facts, said
 
 
@@ -184,10 +185,9 @@ def main(
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
 ) -> None:
     """Ask every machine of a cluster whether it can take part in a sweep, and say what is wrong with which."""
-    set_environment()
     console = Console(highlight=False, soft_wrap=True)
     try:
-        ray.init(address=address, log_to_driver=False, logging_level="ERROR")
+        join(address)
     except ConnectionError as error:
         console.print(f"error: --address {address}: {error}", style="red", markup=False)
         raise typer.Exit(2) from None

@@ -31,3 +31,11 @@ def set_environment() -> None:
     here = [ROOT, str(Path.cwd())]
     before = os.environ.get("PYTHONPATH", "").split(os.pathsep)
     os.environ["PYTHONPATH"] = os.pathsep.join(dict.fromkeys(part for part in [*here, *before] if part))
+
+
+def join(address: str | None) -> None:
+    """Join a Ray cluster, or start a local one where the address is None."""
+    set_environment()
+    import ray
+
+    ray.init(address=address, log_to_driver=False, logging_level="ERROR")

@@ -113,12 +113,12 @@ def run(settings: Settings, console: Console) -> int:
     folder = results_folder(settings)
     protocol = load_protocol(settings, console)
     backend = _backend(settings, protocol)
-    log = contextlib.ExitStack()
-    try:
+    with contextlib.ExitStack() as stack:
+        stack.callback(backend.close)
         facts = _facts(settings, folder, directions, protocol, backend.describe())
         ledger = _open_ledger(settings, folder, facts)
-        log.enter_context(copied(folder, settings.copy_to))
-        log.enter_context(logged(folder / LOG))
+        stack.enter_context(copied(folder, settings.copy_to))
+        stack.enter_context(logged(folder / LOG))
         with ledger, make_progress(console) as progress:
             sweep = Sweep(
                 settings.space,
@@ -140,9 +140,6 @@ def run(settings: Settings, console: Console) -> int:
             sweep.check_closed()
         elif not interrupted:
             console.print(f"{sweep.spent} is used up after {len(sweep.rows)} of {sweep.total} trials; --resume goes on")
-    finally:
-        log.close()
-        backend.close()
     return INTERRUPTED if interrupted else 0
 
 

@@ -281,11 +281,11 @@ class Sweep:
                 continue
             asked = self._running.pop(trial)
             outcome: Outcome = event["scores"] if event["scores"] is not None else event["error"]
+            fresh = event["anonymizer"] not in self._outcomes  # a repeated point is no new measurement
             self._outcomes[event["anonymizer"]] = outcome
             self._tell(asked, outcome)
             self._count(dict(event))
-            # As in `finish`, a repeated point (0 s) is no new measurement.
-            self.faces += outcome.n_probe if isinstance(outcome, Scores) and event["seconds"] else 0
+            self.faces += outcome.n_probe if isinstance(outcome, Scores) and fresh else 0
         self._unfinished = [Proposal(trial, asked.anonymizer) for trial, asked in sorted(self._running.items())]
 
 

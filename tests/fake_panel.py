@@ -19,6 +19,7 @@ class FakePanel:
 
     def __init__(self) -> None:
         self.scored: list[str] = []
+        self.notes: list[str] = []
 
     def score(self, anonymizer: Anonymizer) -> Scores:
         self.scored.append(repr(anonymizer))

@@ -54,6 +54,20 @@ def test_a_lightning_file_loads_strictly_and_says_what_differs(tmp_path: Path) -
         load_strictly(nn.Linear(3, 1), read_tensors(path, "generator."), path)
 
 
+def test_two_networks_of_one_file_are_two(tmp_path: Path) -> None:
+    path = tmp_path / "both.ckpt"
+    torch.save(
+        {
+            f"{name}.{part}": torch.full(shape, value)
+            for name, value in (("a", 1.0), ("b", 2.0))
+            for part, shape in (("weight", (1, 2)), ("bias", (1,)))
+        },
+        path,
+    )
+    first, second = (resident(path, torch.device("cpu"), lambda: nn.Linear(2, 1), f"{name}.") for name in "ab")
+    assert (first(torch.ones(1, 2)).item(), second(torch.ones(1, 2)).item()) == (3, 6)
+
+
 def test_a_pickled_object_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "objects.ckpt"
     torch.save({"state_dict": {}, "hyper_parameters": Path("x")}, path)
