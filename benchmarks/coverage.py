@@ -24,6 +24,8 @@ PEOPLE = (20, 60, 158, 500)
 PICTURES = (1, 2, 5, 10)
 CORRELATIONS = (0.0, 0.1, 0.3, 0.7)
 RATES = (0.01, 0.05, 0.2, 0.5, 0.8, 0.95, 0.99)
+CLASSES = 7
+KAPPAS = (0.05, 0.2, 0.5, 0.8, 0.95)
 REPLICATES = 500
 """Of the bootstrap; the program takes 2,000."""
 
@@ -96,6 +98,28 @@ def worst_coverage(three: tuple[float, float, float], people: int, pictures: int
     return coverage(interval, max(three), draws)
 
 
+def kappa_coverage(kappa: float, people: int, pictures: int, draws: int, seed: int = 0) -> float:
+    """Return the coverage of the bootstrap interval of Cohen's kappa.
+
+    Seven balanced classes; an answer is right with the probability that this kappa asks, else one of the others, and a
+    person's pictures share half of the luck.
+    """
+    generator = np.random.default_rng(seed)
+    tally = tally_of(people, pictures, seed)
+    right = kappa + (1 - kappa) / CLASSES
+    threshold = float(np.quantile(NORMAL, 1 - right))
+
+    def interval() -> tuple[float, float]:
+        truth = generator.integers(0, CLASSES, people * pictures)
+        luck = generator.normal(0, 0.5**0.5, (people, 1)) + generator.normal(0, 0.5**0.5, (people, pictures))
+        other = (truth + generator.integers(1, CLASSES, truth.shape)) % CLASSES
+        answer = np.where(luck.ravel() > threshold, truth, other)
+        tally.kappa("expression_kappa", torch.from_numpy(truth), torch.from_numpy(answer), CLASSES)
+        return tally.intervals["expression_kappa"]
+
+    return coverage(interval, kappa, draws)
+
+
 NORMAL = np.random.default_rng(1).normal(0, 1, 1_000_000)
 """Variance of what an attacker sees: 0.25 + 0.5 + 0.25."""
 
@@ -116,6 +140,10 @@ def main() -> None:
     for three in ((0.02, 0.2, 0.6), (0.2, 0.35, 0.37), (0.3, 0.3, 0.3), (0.01, 0.01, 0.02)):
         cells = [worst_coverage(three, people, 5, draws) for people in PEOPLE]
         print(f"strongest of {three}, 5 pictures, people {PEOPLE}: {', '.join(f'{cell:.3f}' for cell in cells)}")
+
+    for people in PEOPLE:
+        cells = [f"{kappa}: {kappa_coverage(kappa, people, 5, draws):.3f}" for kappa in KAPPAS]
+        print(f"kappa, {people} people, 5 pictures: {', '.join(cells)}", flush=True)
 
 
 if __name__ == "__main__":

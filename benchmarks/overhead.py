@@ -46,7 +46,17 @@ class FreePanel:
         values["rank1_worst"] = rank1
         draws = {name: np.full(2000, 0.5, np.float32) for name in DEFAULT_OBJECTIVES}
         intervals = {name: (0.4, 0.6) for name, metric in METRICS.items() if metric.interval}
-        return Scores(values, intervals, draws, n_probe=180, n_people=60, chance_rank1=1 / 60, seconds=0.0)
+        return Scores(
+            values,
+            intervals,
+            draws,
+            n_probe=180,
+            n_people=60,
+            n_gallery=180,
+            n_attacker=1000,
+            chance_rank1=1 / 60,
+            seconds=0.0,
+        )
 
     def released(self, anonymizer: Anonymizer, count: int) -> Any:
         raise RuntimeError("the free panel keeps no pictures")

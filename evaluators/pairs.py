@@ -58,6 +58,41 @@ def auc(genuine: Tensor, impostor: Tensor) -> float:
     return float((below + not_above).double().mean() / (2 * len(impostor)))
 
 
+def roc(genuine: Tensor, impostor: Tensor) -> tuple[Tensor, Tensor]:
+    """Compute the receiver operating characteristic at every threshold that tells two scores apart.
+
+    Args:
+        genuine: (G,) float64, at least one.
+        impostor: (I,) float64, at least one.
+
+    Returns:
+        false accept rate and true accept rate, each (T + 1,) float64, from nothing accepted to everything, for T
+        distinct scores; a pair is accepted if it scores at least the threshold.
+    """
+    values, place = torch.cat([genuine, impostor]).unique(return_inverse=True)
+    own, other = (
+        torch.bincount(part, minlength=len(values)).double().flip(0).cumsum(0) / len(part)
+        for part in (place[: len(genuine)], place[len(genuine) :])
+    )
+    zero = own.new_zeros(1)
+    return torch.cat([zero, other]), torch.cat([zero, own])
+
+
+def roc_at(genuine: Tensor, impostor: Tensor, fars: Tensor) -> Tensor:
+    """Read the characteristic at given false accept rates: the most that is accepted at no more than each.
+
+    Args:
+        genuine: (G,) float64.
+        impostor: (I,) float64.
+        fars: (F,) float64 in [0, 1].
+
+    Returns:
+        (F,) float64 true accept rates.
+    """
+    far, tar = roc(genuine, impostor)
+    return tar[torch.searchsorted(far, fars.to(far) + 1e-12, right=True) - 1]
+
+
 def tar_at_far(genuine: Tensor, impostor: Tensor, far: float, *, carry: int = CARRY) -> float | None:
     """Compute the share of genuine pairs that are accepted where at most a share `far` of the impostors is.
 

@@ -16,6 +16,7 @@ from anonymizers import ANONYMIZERS, Anonymizer, Faces
 from evaluators import expression, pairs, realism, redetected, statistics
 from evaluators.attackers import ADAPTIVE, ATTACKERS, SEARCHING, Clear, Evidence
 from evaluators.classes import counterparts
+from evaluators.curves import Curves, curves_of
 from evaluators.distribution import frechet, kid
 from evaluators.identity import permuted_rank1, rank_credit
 from evaluators.memory import device_bytes, halve_batches, halved, held_bytes, with_smaller_batches
@@ -48,6 +49,7 @@ class Panel:
         attackers: Sequence[str] = SEARCHING,
         device: torch.device | str = "cpu",
         batch_size: int = 128,
+        keep_curves: bool = False,
     ) -> None:
         """Look at the clear faces once, and let every attacker prove on them that it can learn.
 
@@ -58,6 +60,7 @@ class Panel:
             objectives: metrics whose bootstrap replicates each score carries.
             device: where faces and networks live.
             batch_size: pictures an anonymizer works on at a time.
+            keep_curves: whether `curves` keeps every attacker's CMC and ROC, by the repr of the configuration.
 
         Raises:
             CannotLearnError: if an adaptive attacker stays below the fixed attacker's interval on clear faces, or the
@@ -78,6 +81,7 @@ class Panel:
         self.absent = pairs.absent_people(self.clear.people, protocol.seed).to(self.device)
         self.temperature = self._temperature()
         self.notes: list[str] = []
+        self.curves: dict[str, dict[str, Curves]] | None = {} if keep_curves else None
         self._cache: dict[str, Scores] = {}
         self.ceiling = self.score(ANONYMIZERS["identity"]())
         self._prove(self.ceiling)
@@ -151,6 +155,8 @@ class Panel:
             replicates=tally.replicates,
             n_probe=len(self.clear.probe),
             n_people=self.clear.people,
+            n_gallery=len(self.clear.gallery),
+            n_attacker=len(self.clear.attacker),
             chance_rank1=1 / self.clear.people,
             seconds=time.perf_counter() - start,
         )
@@ -159,6 +165,8 @@ class Panel:
         """Let every attacker name the probes; the strongest is what counts."""
         person = self.clear.probe_person
         scores = {name: ATTACKERS[name](evidence) for name in self.attackers}
+        if self.curves is not None:
+            self.curves[repr(evidence.anonymizer)] = {name: curves_of(m, person) for name, m in scores.items()}
         credits: dict[str, Tensor] = {}
         for name, matrix in scores.items():
             credits[name] = rank_credit(matrix, person, 1).cpu()

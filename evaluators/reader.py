@@ -17,7 +17,11 @@ from torch.nn import functional
 
 RIDGE = 1e-2
 """Weight of the squared norm of the head, per training face; features are standardized."""
-ITERATIONS = 60
+ITERATIONS = 100
+SLOPE = 1e-4
+"""Largest slope at which the descent is over, in the coordinates that it runs in."""
+LEAST = 1e-6
+"""Of the largest eigenvalue: directions in which features vary less, relative to the ridge, are scaled no further."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,18 +52,24 @@ def fit(features: Tensor, answer: Tensor, classes: int, *, ridge: float = RIDGE)
     x = (features - mean) / scale
     dimension, count = x.shape[1], len(x)
     target = functional.one_hot(answer, classes).to(x)
+    # Coordinates in which Boehning's bound of the curvature is the unit matrix (Ann. Inst. Stat. Math. 1992): features
+    # of a network are strongly correlated, and the descent takes half the steps, to a smaller slope.
+    curvature = 0.5 * (x.double().T @ x.double()) / count + ridge * torch.eye(dimension).to(x).double()
+    values, axes = torch.linalg.eigh(curvature)
+    root = (axes * values.clamp_min(LEAST * float(values[-1])).rsqrt()).to(x)
+    turned = x @ root
 
     def objective(flat: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
         head = torch.from_numpy(flat).to(x).view(dimension + 1, classes)
-        weight, bias = head[:-1], head[-1]
-        log_p = (x @ weight + bias).log_softmax(1)
+        weight, bias = root @ head[:-1], head[-1]
+        log_p = (turned @ head[:-1] + bias).log_softmax(1)
         error = (log_p.exp() - target) / count
-        slope = torch.cat([x.T @ error + ridge * weight, error.sum(0, keepdim=True)])
+        slope = torch.cat([turned.T @ error + ridge * (root.T @ weight), error.sum(0, keepdim=True)])
         loss = -(log_p * target).sum() / count + 0.5 * ridge * weight.square().sum()
         return float(loss), slope.flatten().cpu().double().numpy()
 
     # scipy's optimizer and not torch's, whose first use imports torch's compiler for seconds.
     start = np.zeros((dimension + 1) * classes)
-    found = minimize(objective, start, jac=True, method="L-BFGS-B", options={"maxiter": ITERATIONS})
+    found = minimize(objective, start, jac=True, method="L-BFGS-B", options={"maxiter": ITERATIONS, "gtol": SLOPE})
     head = torch.from_numpy(found.x).to(x).view(dimension + 1, classes)
-    return Head(mean, scale, head[:-1], head[-1])
+    return Head(mean, scale, root @ head[:-1], head[-1])

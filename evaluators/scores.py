@@ -22,6 +22,8 @@ class Scores:
         replicates: (R,) float32 bootstrap replicates over people, for the metrics that have them; the draws are the
             same for every configuration of a protocol, so that differences are paired.
         n_probe: number of probes, n_people: of enrolled people.
+        n_gallery: number of their gallery pictures, which `retrained` learns them from.
+        n_attacker: faces of other people that `mapped`, `restored`, `finetuned` and the adapted reader learn from.
         chance_rank1: 1 / n_people.
         seconds: time that the scoring took, s.
 
@@ -34,6 +36,8 @@ class Scores:
     replicates: Mapping[str, NDArray[np.float32]]
     n_probe: int
     n_people: int
+    n_gallery: int
+    n_attacker: int
     chance_rank1: float
     seconds: float
 

@@ -109,6 +109,48 @@ def front_probability(replicates: NDArray[np.floating[Any]], directions: Sequenc
     return share
 
 
+def step_area(rank1: Sequence[float], utility: Sequence[float]) -> float:
+    """Compute the area under SEBA's curve of utility over recognition, of the configurations of one method.
+
+    Todt, Hanisch and Strufe, SEBA, 2024 (https://arxiv.org/abs/2407.06648), as their program draws it: steps through
+    the configurations by falling recognition rate, from a rate of 1, each step at the utility of its more private end.
+    A method that cannot be made more private than its most private configuration gains nothing below that.
+
+    Args:
+        rank1: n rates in [0, 1], of the strongest attacker.
+        utility: n values; below 0 they count as 0, as no use is the least there is.
+
+    Returns:
+        in [0, 1] for utilities up to 1; larger is better.
+
+    Example:
+        >>> step_area([0.5, 0.25], [0.8, 0.4])
+        0.5
+    """
+    area, before = 0.0, 1.0
+    for rate, use in sorted(zip(rank1, utility, strict=True), key=lambda point: (-point[0], -point[1])):
+        area += (before - rate) * max(0.0, use)
+        before = rate
+    return area
+
+
+def seba_areas(rows: Sequence[Mapping[str, Any]], utility: str = "expression_kappa_adapted") -> dict[str, float]:
+    """Compute the area under SEBA's step curve of every method, over `rank1_worst`.
+
+    Args:
+        rows: flat rows; those that are not complete, or lack one of the two metrics, stay out.
+        utility: metric of the other axis, higher is better.
+
+    Returns:
+        method -> area, in the order of the rows.
+    """
+    points: dict[str, list[tuple[float, float]]] = {}
+    for row in rows:
+        if row["status"] == "complete" and row.get("rank1_worst") is not None and row.get(utility) is not None:
+            points.setdefault(row["method"], []).append((row["rank1_worst"], row[utility]))
+    return {method: step_area(*zip(*found, strict=True)) for method, found in points.items()}
+
+
 def eligible(row: Mapping[str, Any], objectives: Mapping[str, str]) -> bool:
     """Tell whether a row may be on the front: complete, with every objective measured.
 

@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from orchestrator.front import Row, eligible, front_probability, front_rows, objective_values
+from orchestrator.front import Row, eligible, front_probability, front_rows, objective_values, seba_areas
 from orchestrator.trials import (
     ASKED,
     EVENTS,
@@ -229,8 +229,8 @@ def write_tables(ledger: pa.Table | Path | str, sweep: Mapping[str, Any], folder
         folder: where the tables go; made if absent.
 
     Returns:
-        The flat rows of the front, with `front_probability`. In the tables the trials are ordered by their number, the
-        front by the first objective.
+        The flat rows of the front, with `front_probability`, and `seba_area` of their method in this sweep. In
+        the tables the trials are ordered by their number, the front by the first objective.
     """
     table = ledger if isinstance(ledger, pa.Table) else read(ledger)
     table = table.filter(~pc.field("status").isin(EVENTS)).sort_by("trial")
@@ -247,6 +247,9 @@ def write_tables(ledger: pa.Table | Path | str, sweep: Mapping[str, Any], folder
     front_table = trials.take(pa.array(front, pa.int64())).append_column(
         pa.field("front_probability", pa.float64()), pa.array(probability[front], pa.float64())
     )
+    areas = seba_areas(rows)
+    of_method = [areas.get(rows[place]["method"]) for place in front]
+    front_table = front_table.append_column(pa.field("seba_area", pa.float64()), pa.array(of_method, pa.float64()))
 
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)

@@ -19,12 +19,13 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from evaluators.metrics import METRICS
-from orchestrator.front import Row, front_hypervolume
+from orchestrator.front import Row, front_hypervolume, seba_areas
 from orchestrator.ledger import replace_file
 from orchestrator.report_figures import (
     ANCHORS,
     OVERRATED,
     attackers_figure,
+    curves_figure,
     front_figure,
     hifd_figure,
     overrated,
@@ -100,6 +101,8 @@ def write_report(
             f"{number(tau)}; 1 would be agreement.</p>"
         )
         parts.append(_section("Where a privacy without an attacker disagrees", lead + _figure("hifd", figure)))
+    if areas := seba_areas(rows):
+        parts.append(_section("For comparison with others' tables", _compared(rows, areas)))
     if failed:
         body = [[str(row["trial"]), _name(row), row["error"]] for row in failed]
         parts.append(_section(f"Failures ({len(failed)})", _table(["trial", "configuration", "error"], body, 3)))
@@ -113,7 +116,13 @@ def write_report(
     _write_page(path, f"{sweep['name']}: privacy-utility front", parts, faces=faces)
 
 
-def write_verified(path: Path | str, sweep: Mapping[str, Any], before: Sequence[Row], after: Sequence[Row]) -> None:
+def write_verified(
+    path: Path | str,
+    sweep: Mapping[str, Any],
+    before: Sequence[Row],
+    after: Sequence[Row],
+    curves: Sequence[Row] = (),
+) -> None:
     """Write the report of a verification: the front before and after, side by side.
 
     Args:
@@ -121,13 +130,15 @@ def write_verified(path: Path | str, sweep: Mapping[str, Any], before: Sequence[
         sweep: facts about search and verification, as the metadata of `verified.parquet` has them.
         before: flat rows of the front as searched.
         after: the same configurations as verified, in the same order, with `on_front`.
+        curves: rows of `curves.parquet`; without them their section is left out.
     """
     objectives: dict[str, str] = sweep["objectives"]
     stayed = sum(bool(row["on_front"]) for row in after)
     lead = (
         "<p class='lead'>The front of a search is the best of many noisy measurements. Open marks are what it "
         "measured; filled ones, with 95 % intervals over people, what other draws, other seeds and the attackers below "
-        f"say of the same configurations. {stayed} of {len(after)} stay on the front.</p>"
+        f"say of the same configurations. {stayed} of {len(after)} stay on the front. "
+        f"{_text(_curse(before, after, objectives))}</p>"
     )
     head = ["configuration", *(f"{name}: {when}" for name in objectives for when in ("search", "verified"))]
     body = [
@@ -147,6 +158,13 @@ def write_verified(path: Path | str, sweep: Mapping[str, Any], before: Sequence[
         f"<details><summary>Every metric</summary>{_table(['configuration', *every], rest, 1)}</details>",
         _section("Verification", _facts(sweep["verified"])),
     ]
+    if curves:
+        lead = (
+            "<p class='lead'>Of each configuration's strongest attacker: the share of faces whose person is among his "
+            "k best names, and the share of genuine pairs that he accepts where he accepts so many impostors.</p>"
+        )
+        figures = "".join(_figure(kind, curves_figure(curves, after, kind)) for kind in ("cmc", "roc"))
+        parts.insert(2, _section("The strongest attacker's curves", lead + figures))
     _write_page(path, f"{sweep['name']}: verified front", parts)
 
 
@@ -156,6 +174,41 @@ def _write_page(path: Path | str, title: str, parts: Sequence[str], *, faces: in
         title=_text(title), plotly=plotly.offline.get_plotlyjs(), faces=faces, body="\n".join(parts)
     )
     replace_file(Path(path), lambda new: new.write_text(page, encoding="utf-8"))
+
+
+def _curse(before: Sequence[Row], after: Sequence[Row], objectives: Mapping[str, str]) -> str:
+    """Say by how much the search was too hopeful: the winner's curse, and attackers that it did not meet."""
+    told = []
+    for name in objectives:
+        change = [
+            new[name] - old[name]
+            for old, new in zip(before, after, strict=True)
+            if old["method"] not in ANCHORS and old.get(name) is not None and new.get(name) is not None
+        ]
+        if change:
+            told.append(f"{name} by {sum(change) / len(change):+.3f}")
+    volumes = [number(front_hypervolume(rows, objectives)) for rows in (before, after)]
+    moved = f"On average {' and '.join(told)} moved from search to verification, anchors aside. " if told else ""
+    return f"{moved}Hypervolume of these configurations: {volumes[0]} as searched, {volumes[1]} as verified."
+
+
+def _compared(rows: Sequence[Row], areas: Mapping[str, float]) -> str:
+    """Write what other programs report of a method, beside the strongest attacker."""
+    lead = (
+        "<p class='lead'><code>seba_area</code> is the area under SEBA's step curve of "
+        "<code>expression_kappa_adapted</code> over <code>rank1_worst</code> (Todt et al., 2024): larger is better, "
+        "and a method with one configuration has one step. The last column is the most by which a configuration's "
+        "strongest attacker exceeds the fixed one.</p>"
+    )
+    body = []
+    for method, area in areas.items():
+        own = [row for row in rows if row["method"] == method and row["status"] == "complete"]
+        distance = [row["hifd_privacy"] for row in own if row.get("hifd_privacy") is not None]
+        gaps = [row["rank1_worst"] - row["rank1_fixed"] for row in own if row.get("rank1_fixed") is not None]
+        ends = f"{number(min(distance))} to {number(max(distance))}" if distance else "–"
+        body.append([method, str(len(own)), number(area), ends, number(max(gaps)) if gaps else "–"])
+    head = ["method", "configurations", "seba_area", "hifd_privacy", "rank1_worst − rank1_fixed"]
+    return lead + _table(head, body, 1)
 
 
 def _overrated(rows: Sequence[Row]) -> str:

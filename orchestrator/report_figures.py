@@ -19,6 +19,7 @@ ANCHORS = {"identity": "no anonymization", "blackout": "black picture"}
 # is lost on white.
 COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8c6d31", "#7570b3")
 SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross", "x", "pentagon", "star")
+DASHES = ("solid", "dash", "dot", "dashdot")
 OVERRATED = 0.2
 """Rank-1 by which the strongest attacker exceeds the fixed one where the report says that privacy was overrated."""
 INK, GRID = "#7c8591", "rgba(128, 136, 148, 0.22)"
@@ -199,6 +200,38 @@ def verified_figure(before: Sequence[Row], after: Sequence[Row], objectives: Map
         figure.add_trace(_points([new for _, new in group], method, place, (x, y), True, True, None))
     _chance(figure, [new for _, new in pairs], x, y)
     figure.update_layout(**_layout(x, y, objectives), height=560)
+    return figure
+
+
+def curves_figure(curves: Sequence[Row], rows: Sequence[Row], kind: str) -> go.Figure:
+    """Draw a curve of each configuration's strongest attacker.
+
+    Args:
+        curves: `trial`, `attacker`, `kind`, `x`, `y`, one point each.
+        rows: flat rows of the same trials.
+        kind: "cmc" or "roc".
+    """
+    figure = go.Figure()
+    for place, row in enumerate(rows):
+        rates = {c["attacker"]: row.get(f"rank1_{c['attacker']}") for c in curves if c["trial"] == row["trial"]}
+        known = {name: rate for name, rate in rates.items() if rate is not None}
+        if not known:
+            continue
+        who = max(known, key=lambda name: known[name])
+        points = [c for c in curves if (c["trial"], c["attacker"], c["kind"]) == (row["trial"], who, kind)]
+        name = html.escape(f"{row['method']} {configuration(row)}".strip())
+        figure.add_trace(
+            go.Scatter(
+                x=[c["x"] for c in points],
+                y=[c["y"] for c in points],
+                mode="lines",
+                name=f"{name} ({html.escape(who)})",
+                line={"color": COLORS[place % len(COLORS)], "width": 1.5, "dash": DASHES[place // len(COLORS) % 4]},
+            )
+        )
+    x, y = {"cmc": ("k", "rank-k rate"), "roc": ("false accept rate", "true accept rate")}[kind]
+    figure.update_layout(**_layout(x, y, {}), height=480)
+    figure.update_xaxes(type="log")
     return figure
 
 

@@ -186,6 +186,8 @@ def networks_line(facts: Mapping[str, Any]) -> str:
         raced = ""
         if "torch_ms" in choice:
             raced = f" (ms a face: onnx {choice['onnx_ms']:.2f}, torch {choice['torch_ms']:.2f})"
+        elif choice["backend"] == "onnx" and choice["why"] != "as asked for":
+            raced = f" ({choice['why']})"
         parts.append(f"{role} {facts['models'][role]['name']} by {choice['backend']}{raced}")
     return f"networks: {', '.join(parts)}"
 

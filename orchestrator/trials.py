@@ -28,7 +28,8 @@ REPLICATES = "replicates."
 """Prefix of the ledger's columns of bootstrap replicates, which do not go into the tables."""
 KEY_COLUMNS = ("rank1_fixed", "rank1_parrot", "rank1_retrained", "rank1_mapped", "st_lpips")
 """Metrics shown beside the objectives wherever the front is printed."""
-FACTS = ("n_probe", "n_people", "chance_rank1")
+COUNTS = ("n_probe", "n_people", "n_gallery", "n_attacker")
+FACTS = (*COUNTS, "chance_rank1")
 
 
 def schema(sweep: Mapping[str, Any]) -> pa.Schema:
@@ -52,7 +53,7 @@ def schema(sweep: Mapping[str, Any]) -> pa.Schema:
     for name, metric in METRICS.items():
         ends = (name, f"{name}_lo", f"{name}_hi") if metric.interval else (name,)
         fields += [pa.field(end, pa.float64()) for end in ends]
-    fields += [pa.field(name, pa.int64()) for name in ("n_probe", "n_people")]
+    fields += [pa.field(name, pa.int64()) for name in COUNTS]
     fields += [pa.field(name, pa.float64()) for name in ("chance_rank1", "seconds")]
     return pa.schema(fields, metadata={"sweep": json.dumps(sweep, allow_nan=False)})
 

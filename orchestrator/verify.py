@@ -58,8 +58,8 @@ def main(
 ) -> None:
     """Measure the front of a search again, on other people and with all attackers.
 
-    Leaves verified.parquet and verified.html beside front.parquet, and prints both figures of every configuration side
-    by side.
+    Leaves verified.parquet, curves.parquet and verified.html beside front.parquet, and prints both figures of every
+    configuration side by side.
     """
     console = Console(highlight=False, width=None if Console().is_terminal else 140)
     try:
@@ -73,7 +73,8 @@ def main(
         same = networks_of(sweep["models"]) if models is not None else {}
         needed = bool(THROUGH_THE_EMBEDDER & set(attackers))
         nets = load_nets(models, device=device, threads=None, differentiable=needed, **same)
-        panel = Panel(protocol, nets, objectives=tuple(sweep["objectives"]), attackers=attackers, device=device)
+        objectives = tuple(sweep["objectives"])
+        panel = Panel(protocol, nets, objectives=objectives, attackers=attackers, device=device, keep_curves=True)
         facts = {
             **sweep,
             "verified": {
@@ -88,9 +89,11 @@ def main(
         errors.print("error:", str(error), style="red", markup=False)
         raise typer.Exit(2) from None
     replace_file(results / "verified.parquet", functools.partial(pq.write_table, verified, compression="zstd"))
-    write_verified(results / "verified.html", facts, rows, verified.to_pylist())
+    curves = curve_table(panel, verified.to_pylist())
+    replace_file(results / "curves.parquet", functools.partial(pq.write_table, curves, compression="zstd"))
+    write_verified(results / "verified.html", facts, rows, verified.to_pylist(), curves.to_pylist())
     console.print(side_by_side(rows, verified.to_pylist(), sweep["objectives"]))
-    console.print(f"{results}/verified.parquet, verified.html", markup=False)
+    console.print(f"{results}/verified.parquet, curves.parquet, verified.html", markup=False)
 
 
 def read_front(results: Path) -> tuple[list[Row], dict[str, Any]]:
@@ -182,6 +185,30 @@ def verify(rows: Sequence[Row], panel: Panel, facts: Mapping[str, Any], console:
     for name in objectives:
         out = out.append_column(f"search_{name}", pa.array([row[name] for row in rows], pa.float64()))
     return out
+
+
+def curve_table(panel: Panel, rows: Sequence[Row]) -> pa.Table:
+    """Collect the curves of every attacker on every configuration, one point a row.
+
+    Args:
+        panel: that measured the configurations, with `keep_curves`.
+        rows: flat rows of the verified configurations.
+
+    Returns:
+        `trial`, `attacker`, `kind` ("cmc": x is k, y the rank-k rate; "roc": x is the false accept rate, y the true
+        accept rate), `x`, `y`.
+    """
+    columns: dict[str, list[Any]] = {name: [] for name in ("trial", "attacker", "kind", "x", "y")}
+    for row in rows:
+        for attacker, found in (panel.curves or {}).get(row["anonymizer"], {}).items():
+            for kind, x, y in (("cmc", range(1, len(found.cmc) + 1), found.cmc), ("roc", found.far, found.tar)):
+                columns["trial"] += [row["trial"]] * len(y)
+                columns["attacker"] += [attacker] * len(y)
+                columns["kind"] += [kind] * len(y)
+                columns["x"] += [float(value) for value in x]
+                columns["y"] += y.tolist()
+    types = {"trial": pa.int64(), "attacker": pa.string(), "kind": pa.string(), "x": pa.float64(), "y": pa.float64()}
+    return pa.table({name: pa.array(values, types[name]) for name, values in columns.items()})
 
 
 def side_by_side(before: Sequence[Row], after: Sequence[Row], objectives: Mapping[str, str]) -> Table:

@@ -36,6 +36,8 @@ class FakePanel:
             {name: draws + np.float32(values[name]) for name in OBJECTIVES},
             n_probe=20,
             n_people=10,
+            n_gallery=20,
+            n_attacker=40,
             chance_rank1=0.1,
             seconds=0.0,
         )

@@ -60,6 +60,8 @@ def scores(privacy: float, utility: float, *, seed: int = 0, replicates: int = 5
         },
         n_probe=790,
         n_people=158,
+        n_gallery=790,
+        n_attacker=2500,
         chance_rank1=1 / 158,
         seconds=2.1,
     )

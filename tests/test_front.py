@@ -13,6 +13,8 @@ from orchestrator.front import (
     front_probability,
     front_rows,
     hypervolume,
+    seba_areas,
+    step_area,
     worst_and_best,
 )
 
@@ -160,3 +162,30 @@ def test_a_configuration_that_was_proposed_again_stands_on_the_front_once() -> N
     again = [{**ROWS[0], "trial": trial, "anonymizer": "Blur(kernel=31)"} for trial in (7, 8)]
     front = front_rows([*again, {**ROWS[0], "trial": 9, "anonymizer": "Blur(kernel=33)"}], {"a": "min", "b": "max"})
     assert [row["trial"] for row in front] == [7, 9]
+
+
+def test_the_area_of_steps_by_hand() -> None:
+    assert step_area([1.0], [1.0]) == 0  # nothing is hidden
+    assert step_area([0.0], [1.0]) == 1  # the perfect method
+    assert step_area([0.2], [0.0]) == 0  # of no use
+    # From 1 down to 0.5 at 0.8, to 0.25 at 0.4, and no further.
+    assert step_area([0.25, 0.5], [0.4, 0.8]) == pytest.approx(0.5 * 0.8 + 0.25 * 0.4)
+    assert step_area([0.5, 0.5], [0.3, 0.8]) == pytest.approx(0.4)  # the better of two with one rate
+
+
+def test_the_area_of_steps_is_that_of_an_integral() -> None:
+    rng = np.random.default_rng(0)
+    rate, use = np.sort(rng.random(12))[::-1], rng.random(12)
+    at = (np.arange(200_000) + 0.5) / 200_000
+    # Over x between two rates the height is the use of the lower one; below the lowest there is nothing.
+    place = np.searchsorted(rate[::-1], at, side="right") - 1
+    height = np.where(place >= 0, use[::-1][place.clip(0)], 0.0)
+    assert step_area(rate.tolist(), use.tolist()) == pytest.approx(height.mean(), abs=1e-4)
+
+
+def test_areas_are_of_methods_and_leave_out_what_was_not_measured() -> None:
+    def one(method: str, rate: float | None, use: float, status: str = "complete") -> dict[str, object]:
+        return {"method": method, "status": status, "rank1_worst": rate, "expression_kappa_adapted": use}
+
+    rows = [one("blur", 0.5, 0.8), one("blur", 0.25, -0.1), one("blur", None, 1.0), one("blackout", 0.0, 0.0)]
+    assert seba_areas([*rows, one("pixelate", 0.1, 0.9, "failed")]) == {"blur": pytest.approx(0.4), "blackout": 0.0}

@@ -41,7 +41,7 @@ def same(a: dict[str, Any], b: dict[str, Any]) -> None:
 def test_schema_has_the_columns_of_the_design() -> None:
     made = schema(SWEEP)
     assert made.names[:5] == ["trial", "status", "error", "method", "anonymizer"]
-    assert made.names[-4:] == ["n_probe", "n_people", "chance_rank1", "seconds"]
+    assert made.names[-6:] == ["n_probe", "n_people", "n_gallery", "n_attacker", "chance_rank1", "seconds"]
     for method, anonymizer in ANONYMIZERS.items():
         for name in anonymizer.ranges():
             assert made.field(f"{method}.{name}").nullable

@@ -10,6 +10,7 @@ import torch
 from sklearn.metrics import roc_auc_score, roc_curve
 
 from evaluators import pairs
+from evaluators.curves import curves_of
 
 
 def scores(seed: int, ties: bool) -> tuple[torch.Tensor, torch.Tensor]:
@@ -30,6 +31,31 @@ def test_auc_and_tar_are_scikit_learns(ties: bool) -> None:
     for far in (0.1, 0.01):
         expected = true[false <= far + 1e-12].max()
         assert pairs.tar_at_far(genuine, impostor, far) == pytest.approx(expected, abs=1e-12)
+
+
+@pytest.mark.parametrize("ties", [False, True])
+def test_the_roc_is_scikit_learns_and_is_read_where_a_nested_loop_reads_it(ties: bool) -> None:
+    genuine, impostor = scores(4, ties)
+    truth = np.r_[np.ones(len(genuine)), np.zeros(len(impostor))]
+    false, true, _ = roc_curve(truth, np.r_[genuine.numpy(), impostor.numpy()], drop_intermediate=False)
+    far, tar = pairs.roc(genuine, impostor)
+    np.testing.assert_allclose(far.numpy(), false, atol=1e-12)
+    np.testing.assert_allclose(tar.numpy(), true, atol=1e-12)
+    wanted = torch.tensor([0.0, 1e-3, 0.01, 0.1, 0.5, 1.0], dtype=torch.float64)
+    expected = [max(t for f, t in zip(false, true, strict=True) if f <= at + 1e-12) for at in wanted.tolist()]
+    assert pairs.roc_at(genuine, impostor, wanted).tolist() == pytest.approx(expected, abs=1e-12)
+    assert np.trapezoid(true, false) == pytest.approx(pairs.auc(genuine, impostor), abs=1e-12)
+
+
+def test_the_curves_of_an_attacker_end_where_everybody_is_accepted() -> None:
+    person = torch.arange(20).repeat_interleave(3)
+    drawn = torch.randn(60, 20, generator=torch.Generator().manual_seed(0))
+    drawn[torch.arange(60), person] += 1.5
+    found = curves_of(drawn, person)
+    assert found.cmc[0] == pytest.approx(float((drawn.argmax(1) == person).double().mean()))
+    assert found.cmc[-1] == 1 and (np.diff(found.cmc) >= 0).all()
+    assert found.far[0] * 60 * 19 >= 1 and found.far[-1] == 1  # a rate below one pair in all is not drawn
+    assert found.tar[-1] == 1 and (np.diff(found.tar) >= 0).all()
 
 
 @pytest.mark.parametrize("ties", [False, True])

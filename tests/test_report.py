@@ -13,7 +13,15 @@ from sample_rows import OBJECTIVES, SWEEP, row, sample
 
 from orchestrator.ledger import Ledger, write_tables
 from orchestrator.report import ContactSheet, write_report, write_verified
-from orchestrator.report_figures import attackers_figure, front_figure, hifd_figure, hover, overrated, verified_figure
+from orchestrator.report_figures import (
+    attackers_figure,
+    curves_figure,
+    front_figure,
+    hifd_figure,
+    hover,
+    overrated,
+    verified_figure,
+)
 from orchestrator.trials import number
 
 HOSTILE = "<script>alert(1)</script>"
@@ -80,6 +88,7 @@ def test_page_is_self_contained_and_whole(page: Path, tables: Any) -> None:
         "The front",
         "What a fixed attacker overrates",
         "Failures (1)",
+        "seba_area",
         SWEEP["protocol"]["digest"],
         "ab" * 32,
     ):
@@ -162,9 +171,18 @@ def test_the_front_before_and_after_verification(tables: Any, tmp_path: Path) ->
     moved = [value for trace in figure.data if trace.mode == "lines" for value in trace.x if value is not None]
     assert sorted(moved) == sorted([r["rank1_worst"] for r in front] + [r["rank1_worst"] for r in after])
     path = tmp_path / "verified.html"
-    write_verified(path, {**SWEEP, "name": HOSTILE, "verified": {"seed": 1, "attackers": [HOSTILE]}}, front, after)
+    curves = [
+        {"trial": front[0]["trial"], "attacker": "fixed", "kind": kind, "x": x, "y": 0.5}
+        for kind in ("cmc", "roc")
+        for x in (0.1, 1.0)
+    ]
+    facts = {**SWEEP, "name": HOSTILE, "verified": {"seed": 1, "attackers": [HOSTILE]}}
+    write_verified(path, facts, front, after, curves)
     text = path.read_text()
     assert HOSTILE not in text and f"{len(front) - 1} of {len(front)} stay on the front" in text
+    assert "rank1_worst by +0.100" in text and "figure-cmc" in text and "figure-roc" in text
+    drawn = curves_figure(curves, after, "roc")
+    assert len(drawn.data) == 1 and list(drawn.data[0].x) == [0.1, 1.0] and "(fixed)" in drawn.data[0].name
 
 
 def test_sweep_without_a_front(tmp_path: Path) -> None:

@@ -152,6 +152,11 @@ def test_the_interval_of_the_strongest_attacker_covers(three: tuple[float, float
     assert 0.93 <= coverage.worst_coverage(three, 158, 5, 600) <= 0.985
 
 
+@pytest.mark.parametrize(("kappa", "people"), [(0.05, 60), (0.5, 60), (0.9, 158)])
+def test_the_interval_of_kappa_covers(kappa: float, people: int) -> None:
+    assert 0.925 <= coverage.kappa_coverage(kappa, people, 5, 1000) <= 0.975
+
+
 def test_replicates_are_quick() -> None:
     draws = statistics.person_draws(1000)
     person = torch.arange(1000)

@@ -1,0 +1,135 @@
+"""How many faces the adapted reader and the mapping attacker need until they stop rising; a linear head against an MLP.
+
+uv run python -m benchmarks.learning_curve [--data FACES --models MODELS]
+
+On the demo world, or on a set of faces with real networks, split as a search splits it. The faces that they learn from
+are the first so many of a seeded order of the attacker people; the probes stay the same.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+from pathlib import Path
+
+import torch
+from rich.console import Console
+from torch import Tensor
+from torch.nn import functional
+
+from anonymizers import Anonymizer, Blur, Context, Identity, Pixelate
+from evaluators import expression, statistics
+from evaluators.attackers import mapped
+from evaluators.attackers.descent import descend, draw
+from evaluators.attackers.evidence import ATTACKER_SEED_OFFSET
+from evaluators.datasets.demo_protocol import demo_protocol
+from evaluators.identity import person_scores, rank_credit
+from evaluators.nets import Nets
+from evaluators.protocol import Protocol
+from evaluators.reader import fit
+from evaluators.zoo import load_nets
+
+CONFIGURATIONS: tuple[Anonymizer, ...] = (Identity(), Blur(kernel=31), Blur(kernel=71), Pixelate(block=8))
+COUNTS = (50, 100, 200, 400, 800, 1200, 1600, 2400, 4800)
+HIDDEN = 128
+STEPS = 300
+BATCH = 256
+LEARNING_RATE = 2e-3
+WEIGHT_DECAY = 0.1
+DROPOUT = 0.3
+
+
+def mlp_answers(features: Tensor, answer: Tensor, asked: Tensor, classes: int, seed: int = 0) -> Tensor:
+    """Train a hidden layer on (A, F) features and their (A,) answers, and return its (N,) answers on (N, F) others."""
+    mean, scale = features.mean(0), features.std(0).clamp_min(1e-6)
+    x, y = (features - mean) / scale, (asked - mean) / scale
+    generator = torch.Generator().manual_seed(seed)
+    weights = [
+        torch.randn(x.shape[1], HIDDEN, generator=generator) / x.shape[1] ** 0.5,
+        torch.zeros(HIDDEN),
+        torch.randn(HIDDEN, classes, generator=generator) / HIDDEN**0.5,
+        torch.zeros(classes),
+    ]
+    for weight in weights:
+        weight.requires_grad_()
+
+    def logits(x: Tensor, keep: Tensor | float) -> Tensor:
+        return functional.gelu(x @ weights[0] + weights[1]) * keep @ weights[2] + weights[3]
+
+    def loss_of(_: int) -> Tensor:
+        drawn = draw(len(x), BATCH, generator, x.device)
+        keep = (torch.rand(len(drawn), HIDDEN, generator=generator) > DROPOUT).float() / (1 - DROPOUT)
+        return functional.cross_entropy(logits(x[drawn], keep), answer[drawn])
+
+    descend(weights, loss_of, steps=STEPS, learning_rate=LEARNING_RATE, weight_decay=WEIGHT_DECAY)
+    with torch.no_grad():
+        return logits(y, 1.0).argmax(1)
+
+
+def kappa(truth: Tensor, answer: Tensor, person: Tensor, classes: int) -> str:
+    """Return kappa with its interval over people, as text."""
+    people = int(person.max()) + 1
+    confusion = expression.confusion_by_person(truth, answer, person, people, classes)
+    drawn = expression.kappa_replicates(confusion, statistics.person_draws(people))
+    low, high = statistics.percentile_interval(drawn, people)
+    return f"{float(expression.kappa(confusion.sum(0))):.3f} [{low:.3f}, {high:.3f}]"
+
+
+@torch.no_grad()
+def curve(protocol: Protocol, nets: Nets, anonymizer: Anonymizer) -> None:
+    """Print one line for each number of faces."""
+    mine = Context(seed=protocol.seed + ATTACKER_SEED_OFFSET)
+    probe, attacker = anonymizer(protocol.probe, Context(seed=protocol.seed)), anonymizer(protocol.attacker, mine)
+    truth, classes = nets.teacher(protocol.probe.images).logits.argmax(1), len(nets.teacher.classes)
+    answer = nets.teacher(protocol.attacker.images).logits.argmax(1)
+    asked, features = nets.teacher(probe).features, nets.teacher(attacker).features
+    clear, gallery = nets.embedder(protocol.attacker.images), nets.embedder(protocol.gallery.images)
+    embedding, released = nets.embedder(attacker), nets.embedder(probe)
+    person, enrolled = protocol.person(protocol.probe), protocol.person(protocol.gallery)
+    name = " ".join(map(str, (anonymizer.method, *list(anonymizer.hyperparameters().values())[:1])))
+    order = torch.randperm(len(answer), generator=torch.Generator().manual_seed(0))
+    for count in (*(n for n in COUNTS if n < len(answer)), len(answer)):
+        some = order[:count]
+        linear = fit(features[some], answer[some], classes)(asked).argmax(1)
+        deep = mlp_answers(features[some], answer[some], asked, classes)
+        mapping = mapped.train(embedding[some], clear[some], seed=0)
+        scores = person_scores(mapping(released), gallery, enrolled, int(person.max()) + 1)
+        rank1 = float(rank_credit(scores, person, 1).mean())
+        told = " | ".join(kappa(truth, said, person, classes) for said in (linear, deep))
+        print(f"| {name} | {count} | {told} | {rank1:.3f} |", flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--data", type=Path, help="faces; without it the demo world")
+    parser.add_argument("--models", type=Path, help="folder of real networks; needed with --data")
+    parser.add_argument("--min-pictures", type=int, default=10)
+    parser.add_argument("--max-pictures", type=int, default=10)
+    chosen = parser.parse_args()
+    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False).stdout
+    if chosen.data is None:
+        protocol = demo_protocol(attacker=300, pictures=8)
+    else:
+        from orchestrator.run import load_protocol
+        from orchestrator.settings import Settings
+        from search_spaces import SPACES
+
+        settings = Settings(
+            space=SPACES["classical_grid"],
+            space_name="classical_grid",
+            data=chosen.data,
+            models=chosen.models,
+            min_pictures=chosen.min_pictures,
+            max_pictures=chosen.max_pictures,
+        )
+        protocol = load_protocol(settings, Console(stderr=True))
+    nets = load_nets(chosen.models if chosen.data else None)
+    print(f"{protocol.name}, {len(protocol.probe)} probes of {len(protocol.enrolled)} people, commit {commit.strip()}")
+    print("| configuration | faces learnt from | linear head, kappa | MLP, kappa | mapped, rank-1 |")
+    print("|---|---|---|---|---|")
+    for anonymizer in CONFIGURATIONS:
+        curve(protocol, nets, anonymizer)
+
+
+if __name__ == "__main__":
+    main()

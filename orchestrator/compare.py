@@ -1,0 +1,139 @@
+"""Compare configurations of a sweep on the same faces: `python -m orchestrator.compare RESULTS TRIAL TRIAL …`.
+
+Two intervals that overlap say little: all configurations were measured on the same people, whose peculiarities cancel
+in the difference. The replicates of the ledger are joint, so that the interval of a difference is that of its
+replicates.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import torch
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from evaluators.statistics import percentile_interval
+from orchestrator.front import Row, eligible, front_rows
+from orchestrator.ledger import objective_replicates, read
+from orchestrator.search import errors
+from orchestrator.trials import configuration, number, sweep_of, without_replicates
+
+LEDGER = "ledger.arrow"
+MOST = 40
+"""Pairs that are shown at most."""
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+
+@app.command()
+def main(
+    results: Annotated[Path, typer.Argument(help="Results folder of a search.")],
+    trial: Annotated[list[int] | None, typer.Argument(help="Trials; none for neighbors on the front.")] = None,
+) -> None:
+    """Compare trials pairwise on the same faces: differences of the objectives with 95 % intervals over people.
+
+    Without trials, every configuration of the front is compared with its neighbor.
+    """
+    console = Console(highlight=False, width=None if Console().is_terminal else 140)
+    try:
+        if not (results / LEDGER).is_file():
+            raise ValueError(f"RESULTS: expected a folder with {LEDGER}, {results} has none; run a search first")
+        table = read(results / LEDGER)
+        objectives: dict[str, str] = sweep_of(table)["objectives"]
+        pairs = chosen_pairs(without_replicates(table).to_pylist(), objectives, trial or ())
+        rows = compare(table, objectives, pairs)
+    except ValueError as error:
+        errors.print("error:", str(error), style="red", markup=False)
+        raise typer.Exit(2) from None
+    console.print(shown(rows))
+
+
+def chosen_pairs(rows: Sequence[Row], objectives: Mapping[str, str], trials: Sequence[int]) -> list[tuple[int, int]]:
+    """List whom to compare: all pairs of the given trials, or neighbors on the front.
+
+    Raises:
+        ValueError: if a trial is not complete, or fewer than two remain.
+    """
+    known = {row["trial"] for row in rows if eligible(row, objectives)}
+    if other := [trial for trial in trials if trial not in known]:
+        raise ValueError(f"TRIAL: expected complete trials of this sweep, got {other}; trials.parquet lists them")
+    if trials:
+        pairs = list(itertools.combinations(dict.fromkeys(trials), 2))
+    else:
+        pairs = list(itertools.pairwise(row["trial"] for row in front_rows(rows, objectives)))
+    if not pairs:
+        raise ValueError("TRIAL: expected at least two configurations to compare, got fewer; name two trials")
+    if len(pairs) > MOST:
+        raise ValueError(f"TRIAL: expected at most {MOST} pairs, got {len(pairs)}; name fewer trials")
+    return pairs
+
+
+def compare(
+    ledger: pa.Table, objectives: Mapping[str, str], pairs: Sequence[tuple[int, int]]
+) -> list[dict[str, float | int | str]]:
+    """Compare pairs of trials on the same people.
+
+    Args:
+        ledger: its table, with replicates.
+        objectives: metric name -> "min" or "max".
+        pairs: numbers of complete trials.
+
+    Returns:
+        For each pair and objective `first`, `second` (trials), `first_name`, `second_name`, `objective`, `difference`
+        (second - first), `low`, `high` (its 95 % interval over people), and `better`: the share of the replicates in
+        which the second is strictly better.
+    """
+    trials = sorted(set(itertools.chain(*pairs)))
+    table = ledger.filter((pc.field("status") == "complete") & pc.field("trial").isin(trials)).sort_by("trial")
+    rows = {row["trial"]: (place, row) for place, row in enumerate(without_replicates(table).to_pylist())}
+    replicates = torch.from_numpy(objective_replicates(table, objectives))
+    out: list[dict[str, float | int | str]] = []
+    for first, second in pairs:
+        (a, one), (b, other) = rows[first], rows[second]
+        for m, (name, way) in enumerate(objectives.items()):
+            drawn = replicates[b, m] - replicates[a, m]
+            low, high = percentile_interval(drawn, one["n_people"])
+            out.append(
+                {
+                    "first": first,
+                    "second": second,
+                    "first_name": f"{one['method']} {configuration(one)}".strip(),
+                    "second_name": f"{other['method']} {configuration(other)}".strip(),
+                    "objective": name,
+                    "difference": other[name] - one[name],
+                    "low": low,
+                    "high": high,
+                    "better": float(((drawn < 0) if way == "min" else (drawn > 0)).double().mean()),
+                }
+            )
+    return out
+
+
+def shown(rows: Sequence[Mapping[str, float | int | str]]) -> Table:
+    """Lay out the comparisons."""
+    table = Table(title="Second minus first, on the same people", title_justify="left")
+    for name, justify in (("first", "left"), ("second", "left"), ("objective", "left")):
+        table.add_column(name, justify=justify, overflow="fold")  # type: ignore[arg-type]
+    for name in ("difference", "95 % interval", "second is better in"):
+        table.add_column(name, justify="right")
+    for row in rows:
+        table.add_row(
+            *(Text(f"{row[f'{which}_name']} ({row[which]})") for which in ("first", "second")),
+            Text(str(row["objective"])),
+            number(row["difference"]),
+            Text(f"[{number(row['low'])}, {number(row['high'])}]"),
+            number(row["better"]),
+        )
+    return table
+
+
+if __name__ == "__main__":
+    app()

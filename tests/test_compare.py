@@ -1,0 +1,59 @@
+"""Comparisons on the same people: differences, their intervals, and who may be compared."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from orchestrator.compare import app, chosen_pairs, compare
+from orchestrator.ledger import Ledger
+from orchestrator.trials import without_replicates
+from tests.sample_rows import OBJECTIVES, SWEEP, row, scores
+
+
+@pytest.fixture
+def results(tmp_path: Path) -> Path:
+    with Ledger.create(tmp_path / "ledger.arrow", SWEEP) as ledger:
+        ledger.append(row(0, "blur", {"kernel": 31, "region": "crop"}, scores(0.6, 0.5, seed=1, replicates=2000)))
+        ledger.append(row(1, "blur", {"kernel": 51, "region": "crop"}, scores(0.55, 0.4, seed=2, replicates=2000)))
+        ledger.append(row(2, "pixelate", {"block": 8, "region": "crop"}, "no memory"))
+    return tmp_path
+
+
+def test_what_all_share_cancels_in_the_difference(results: Path) -> None:
+    from orchestrator.ledger import read
+
+    table = read(results / "ledger.arrow")
+    worst, use = compare(table, OBJECTIVES, [(0, 1)])
+    assert (worst["objective"], use["objective"]) == tuple(OBJECTIVES)
+    assert worst["difference"] == pytest.approx(-0.05)
+    # Each alone varies by 0.03 in what both share and 0.01 of its own: only the latter is left, twice.
+    wide = 1.96 * 2**0.5 * 0.01
+    assert worst["low"] == pytest.approx(-0.05 - wide, abs=0.003) and worst["high"] == pytest.approx(
+        -0.05 + wide, abs=0.003
+    )
+    assert worst["better"] > 0.99 and use["better"] < 0.01  # type: ignore[operator]
+    alone = np.concatenate([cell.values.to_numpy() for cell in table.column("replicates.rank1_worst")[:1]])
+    assert alone.std() > 0.028
+
+
+def test_neighbors_on_the_front_or_the_trials_that_were_named(results: Path) -> None:
+    from orchestrator.ledger import read
+
+    rows = without_replicates(read(results / "ledger.arrow")).to_pylist()
+    assert chosen_pairs(rows, OBJECTIVES, ()) == [(1, 0)]  # the more private one first
+    assert chosen_pairs(rows, OBJECTIVES, (0, 1, 0)) == [(0, 1)]
+    for trials, words in (((0, 2), r"got \[2\]"), ((0, 7), r"got \[7\]"), ((1,), "at least two")):
+        with pytest.raises(ValueError, match=words):
+            chosen_pairs(rows, OBJECTIVES, trials)
+
+
+def test_the_command(results: Path, tmp_path: Path) -> None:
+    said = CliRunner().invoke(app, [str(results), "0", "1"])
+    assert said.exit_code == 0, said.output
+    assert "blur kernel=31" in said.output and "-0.050" in said.output and "[-0.07" in said.output
+    refused = CliRunner().invoke(app, [str(tmp_path / "nowhere")])
+    assert refused.exit_code == 2
