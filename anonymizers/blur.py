@@ -40,14 +40,25 @@ class Blur(Anonymizer):
         A matrix costs the same for every kernel, and a kernel may be wider than the picture.
         """
         sigma = 0.3 * ((self.kernel - 1) * 0.5 - 1) + 0.8
-        half = round((self.kernel * scale - 1) / 2)
-        offset = torch.arange(-half, half + 1)
-        weight = torch.exp(-0.5 * (offset.double() / (sigma * scale)).square())
-        weight /= weight.sum()
-        at = torch.arange(size)[:, None] + offset[None, :]
-        period = max(1, 2 * (size - 1))
-        at = at.remainder(period)
-        at = torch.where(at < size, at, period - at)
-        matrix = torch.zeros(size, size, dtype=torch.float64)
-        matrix.scatter_add_(1, at, weight.expand(size, -1))
-        return matrix.float()
+        return gaussian(size, sigma * scale, round((self.kernel * scale - 1) / 2))
+
+
+def gaussian(size: int, sigma: float, half: int | None = None) -> Tensor:
+    """Return the (size, size) float32 matrix that blurs a column with a Gaussian, its border reflected.
+
+    Args:
+        size: of the picture, px.
+        sigma: px of the picture.
+        half: where the Gaussian is cut, px; 4 sigma where None.
+    """
+    half = max(1, round(4 * sigma)) if half is None else half
+    offset = torch.arange(-half, half + 1)
+    weight = torch.exp(-0.5 * (offset.double() / sigma).square())
+    weight /= weight.sum()
+    at = torch.arange(size)[:, None] + offset[None, :]
+    period = max(1, 2 * (size - 1))
+    at = at.remainder(period)
+    at = torch.where(at < size, at, period - at)
+    matrix = torch.zeros(size, size, dtype=torch.float64)
+    matrix.scatter_add_(1, at, weight.expand(size, -1))
+    return matrix.float()

@@ -6,12 +6,14 @@ the teacher's answers on their clear faces as labels.
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy.optimize import minimize
+from threadpoolctl import ThreadpoolController
 from torch import Tensor
 from torch.nn import functional
 
@@ -68,8 +70,16 @@ def fit(features: Tensor, answer: Tensor, classes: int, *, ridge: float = RIDGE)
         loss = -(log_p * target).sum() / count + 0.5 * ridge * weight.square().sum()
         return float(loss), slope.flatten().cpu().double().numpy()
 
-    # scipy's optimizer and not torch's, whose first use imports torch's compiler for seconds.
+    # scipy's optimizer and not torch's, whose first use imports torch's compiler for seconds. Its BLAS gets one thread:
+    # more of them and torch's wait for each other, and every step takes 30 times as long.
     start = np.zeros((dimension + 1) * classes)
-    found = minimize(objective, start, jac=True, method="L-BFGS-B", options={"maxiter": ITERATIONS, "gtol": SLOPE})
+    with _threads().limit(limits=1, user_api="blas"):
+        found = minimize(objective, start, jac=True, method="L-BFGS-B", options={"maxiter": ITERATIONS, "gtol": SLOPE})
     head = torch.from_numpy(found.x).to(x).view(dimension + 1, classes)
     return Head(mean, scale, root @ head[:-1], head[-1])
+
+
+@functools.cache
+def _threads() -> ThreadpoolController:
+    """Find the libraries with threads, once."""
+    return ThreadpoolController()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -74,6 +74,7 @@ class MakePanel:
     backend_nets: str = "onnx"
     precision: str = "float32"
     attackers: tuple[str, ...] = SEARCHING
+    differentiable: bool = False
 
     def __call__(self) -> Panel:
         """Load the networks onto the device and look at the clear faces once.
@@ -93,7 +94,7 @@ class MakePanel:
             threads=threads,
             backend=self.backend_nets,
             precision=self.precision,
-            differentiable=bool(THROUGH_THE_EMBEDDER & set(self.attackers)),
+            differentiable=self.differentiable,
             **self.networks,
         )
         return Panel(self.protocol, nets, objectives=self.objectives, attackers=self.attackers, device=device)
@@ -192,6 +193,11 @@ def networks_line(facts: Mapping[str, Any]) -> str:
     return f"networks: {', '.join(parts)}"
 
 
+def needs_gradients(attackers: Iterable[str], methods: Iterable[str]) -> bool:
+    """Tell whether an attacker or a method works through the embedder's gradients."""
+    return bool(THROUGH_THE_EMBEDDER & set(attackers)) or any(ANONYMIZERS[m].needs_embedder for m in methods)
+
+
 def _default_sampler(space: SearchSpace) -> str:
     return "grid" if space.configurations else "tpe"
 
@@ -206,6 +212,7 @@ def _backend(settings: Settings, protocol: FaceProtocol) -> Backend:
         settings.backend_nets,
         settings.precision,
         settings.attackers,
+        differentiable=needs_gradients(settings.attackers, settings.space.used),
     )
     if settings.backend == "inprocess":
         try:

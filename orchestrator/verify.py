@@ -20,7 +20,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from evaluators.attackers import ATTACKERS, THROUGH_THE_EMBEDDER
+from evaluators.attackers import ATTACKERS
 from evaluators.datasets.demo_protocol import demo_protocol
 from evaluators.panel import CannotLearnError, Panel
 from evaluators.protocol import Protocol
@@ -29,7 +29,7 @@ from orchestrator.front import Row, front_mask, front_probability, objective_val
 from orchestrator.inprocess import outcome_of
 from orchestrator.ledger import objective_replicates, replace_file
 from orchestrator.report import write_verified
-from orchestrator.run import anonymizer_of, load_protocol
+from orchestrator.run import anonymizer_of, load_protocol, needs_gradients
 from orchestrator.search import errors
 from orchestrator.settings import Settings, check_attackers
 from orchestrator.trials import batch_of, configuration, flat, hyperparameters, ledger_schema, with_interval
@@ -71,7 +71,7 @@ def main(
         check_attackers(attackers)
         protocol = fresh_protocol(sweep, data, models, used, console)
         same = networks_of(sweep["models"]) if models is not None else {}
-        needed = bool(THROUGH_THE_EMBEDDER & set(attackers))
+        needed = needs_gradients(attackers, {row["method"] for row in rows})
         nets = load_nets(models, device=device, threads=None, differentiable=needed, **same)
         objectives = tuple(sweep["objectives"])
         panel = Panel(protocol, nets, objectives=objectives, attackers=attackers, device=device, keep_curves=True)

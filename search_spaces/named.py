@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 
-from anonymizers import Blackout, Blur, KSame, Pixelate
+from anonymizers import Blackout, Blur, Cloak, KSame, Pixelate
 from search_spaces.space import SearchSpace
 
 SPACES: dict[str, SearchSpace] = {
@@ -32,6 +32,16 @@ SPACES: dict[str, SearchSpace] = {
         "classical",
         methods=("blur", "pixelate", "k_same"),
         description="Blur, pixelation and k-Same over the full ranges of their fields.",
+    ),
+    "bands": SearchSpace(
+        "bands",
+        methods=("band_blur",),
+        description="The share that is left of the details of each size: blur, freed of removing the finest first.",
+    ),
+    "cloaks": SearchSpace(
+        "cloaks",
+        configurations=tuple(Cloak(epsilon=epsilon) for epsilon in (2, 4, 8, 16)),
+        description="Adversarial patterns against the embedder that searches; ask --attacker held_out too.",
     ),
 }
 

@@ -65,6 +65,11 @@ class SearchSpace:
         sizes = [self._size(method) for method in self.methods]
         return None if math.inf in sizes else int(sum(sizes))
 
+    @property
+    def used(self) -> tuple[str, ...]:
+        """Return the methods that may be tried here."""
+        return self.methods or tuple(dict.fromkeys(c.method for c in self.configurations))
+
     def ranges(self, method: str) -> dict[str, Range]:
         """Return the range of each field of a method that is searched here."""
         here = {f: self.narrowed.get(f"{method}.{f}", over) for f, over in ANONYMIZERS[method].ranges().items()}
@@ -166,6 +171,8 @@ class SearchSpace:
         for levels in itertools.count(3):
             if not widen(dict.fromkeys(numbers, levels)):
                 break
+        for name in numbers:  # a level more of all of them is too much; of some there may be room
+            widen({name: counts[name] + 1})
         axes = [[(f"{method}.{n}", value) for value in _levels(over, counts[n])] for n, over in ranges.items()]
         return [{**self._fixed(method), **dict(point)} for point in itertools.product(*axes)]
 

@@ -80,10 +80,14 @@ def train(anonymized: Tensor, clear: Tensor, *, seed: int) -> Mapping:
     for weight in weights:
         weight.requires_grad_()
 
+    # Masks of dropout are drawn once, for twice as many faces as a batch has, and each batch starts at another: drawing
+    # them anew every step would take a fifth of the time.
+    masks = (torch.rand(2 * BATCH, HIDDEN, generator=generator) > DROPOUT).to(x) / (1 - DROPOUT)
+
     def loss_of(_: int) -> Tensor:
         drawn = draw(count, BATCH, generator, device)
-        keep = (torch.rand(len(drawn), HIDDEN, generator=generator) > DROPOUT).to(x) / (1 - DROPOUT)
-        mapped = functional.normalize(_forward(x[drawn], weights, keep), dim=1)
+        first = int(torch.randint(BATCH + 1, (), generator=generator))
+        mapped = functional.normalize(_forward(x[drawn], weights, masks[first : first + len(drawn)]), dim=1)
         own = torch.arange(len(drawn), device=device)
         return functional.cross_entropy(mapped @ clear[drawn].T / TEMPERATURE, own)
 
