@@ -229,7 +229,7 @@ def write_tables(ledger: pa.Table | Path | str, sweep: Mapping[str, Any], folder
         folder: where the tables go; made if absent.
 
     Returns:
-        The flat rows of the front, with `front_probability`, and `seba_area` of their method in this sweep. In
+        The flat rows of the front, with `front_probability`, which all trials have, and `seba_area` of their method. In
         the tables the trials are ordered by their number, the front by the first objective.
     """
     table = ledger if isinstance(ledger, pa.Table) else read(ledger)
@@ -240,15 +240,15 @@ def write_tables(ledger: pa.Table | Path | str, sweep: Mapping[str, Any], folder
     place = {row["trial"]: n for n, row in enumerate(rows)}
     front = [place[row["trial"]] for row in front_rows(rows, objectives)]
     candidates = [n for n, row in enumerate(rows) if eligible(row, objectives)]
-    probability = np.zeros(len(rows))
+    probability: list[float | None] = [None] * len(rows)
     if candidates:
         replicates = objective_replicates(table.take(pa.array(candidates)), objectives)
-        probability[candidates] = front_probability(replicates, list(objectives.values()))
-    front_table = trials.take(pa.array(front, pa.int64())).append_column(
-        pa.field("front_probability", pa.float64()), pa.array(probability[front], pa.float64())
-    )
+        for n, share in zip(candidates, front_probability(replicates, list(objectives.values())), strict=True):
+            probability[n] = float(share)
+    trials = trials.append_column(pa.field("front_probability", pa.float64()), pa.array(probability, pa.float64()))
+    front_table = trials.take(pa.array(front, pa.int64()))
     areas = seba_areas(rows)
-    of_method = [areas.get(rows[place]["method"]) for place in front]
+    of_method = [areas.get(rows[n]["method"]) for n in front]
     front_table = front_table.append_column(pa.field("seba_area", pa.float64()), pa.array(of_method, pa.float64()))
 
     folder = Path(folder)

@@ -255,7 +255,7 @@ def test_tables_open_elsewhere(folder: Path) -> None:
     frame = pd.read_parquet(trials)
     assert frame["trial"].tolist() == list(range(n))
     assert frame["status"].value_counts().to_dict() == {"complete": n - 1, "failed": 1}
-    assert list(frame.columns) == schema(SWEEP).names
+    assert list(frame.columns) == [*schema(SWEEP).names, "front_probability"]
     polars = pl.read_parquet(trials)
     assert polars["pixelate.block"].drop_nulls().to_list() == [4, 8, 16, 24, 12]
     assert polars["rank1_worst"].null_count() == 1
@@ -282,6 +282,9 @@ def test_front_table(folder: Path) -> None:
     for one in front:
         assert one["front_probability"] == expected[one["trial"]]
     assert any(0 < one["front_probability"] < 1 for one in front)
+    every = pq.read_table(folder / "trials.parquet").to_pylist()
+    assert {one["trial"]: one["front_probability"] for one in every if one["status"] == "complete"} == expected
+    assert all(one["front_probability"] is None for one in every if one["status"] != "complete")
 
 
 def test_tables_of_a_sweep_in_which_everything_failed(tmp_path: Path) -> None:
