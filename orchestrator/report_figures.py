@@ -231,7 +231,8 @@ def curves_figure(curves: Sequence[Row], rows: Sequence[Row], kind: str) -> go.F
         )
     x, y = {"cmc": ("k", "rank-k rate"), "roc": ("false accept rate", "true accept rate")}[kind]
     figure.update_layout(**_layout(x, y, {}), height=480)
-    figure.update_xaxes(type="log")
+    figure.update_layout(legend={"orientation": "h", "y": -0.28})
+    figure.update_xaxes(type="log", exponentformat="power", dtick=1)
     return figure
 
 
