@@ -65,7 +65,7 @@ class Cloak(Anonymizer):
 
     def _descend(self, images: Tensor, pattern: Tensor, embed: Callable[[Tensor], Tensor]) -> Tensor:
         """Return the (B, 3, 112, 112) pattern after all steps, within epsilon."""
-        size = images.shape[-1]
+        size, step = images.shape[-1], REACH * self.epsilon / self.steps
         with torch.no_grad():
             clear = embed(images)
         for _ in range(self.steps):
@@ -74,7 +74,6 @@ class Cloak(Anonymizer):
                 released = (images + _spread(pattern, size)).clamp(0, 255)
                 loss = (embed(released) * clear).sum()
                 (slope,) = torch.autograd.grad(loss, pattern)
-            step = REACH * self.epsilon / self.steps
             pattern = (pattern.detach() - step * slope.sign()).clamp_(-self.epsilon, self.epsilon)
         return pattern
 

@@ -17,16 +17,15 @@ from rich.console import Console
 from torch import Tensor
 from torch.nn import functional
 
-from anonymizers import Anonymizer, Blur, Context, Identity, Pixelate
-from evaluators import expression, statistics
+from anonymizers import Anonymizer, Blur, Identity, Pixelate
 from evaluators.attackers import mapped
 from evaluators.attackers.descent import descend, draw
-from evaluators.attackers.evidence import ATTACKER_SEED_OFFSET
+from evaluators.attackers.evidence import Evidence
 from evaluators.datasets.demo_protocol import demo_protocol
 from evaluators.identity import person_scores, rank_credit
-from evaluators.nets import Nets
-from evaluators.protocol import Protocol
+from evaluators.panel import Panel
 from evaluators.reader import fit
+from evaluators.tally import Tally
 from evaluators.zoo import load_nets
 
 CONFIGURATIONS: tuple[Anonymizer, ...] = (Identity(), Blur(kernel=31), Blur(kernel=71), Pixelate(block=8))
@@ -66,37 +65,31 @@ def mlp_answers(features: Tensor, answer: Tensor, asked: Tensor, classes: int, s
         return logits(y, 1.0).argmax(1)
 
 
-def kappa(truth: Tensor, answer: Tensor, person: Tensor, classes: int) -> str:
-    """Return kappa with its interval over people, as text."""
-    people = int(person.max()) + 1
-    confusion = expression.confusion_by_person(truth, answer, person, people, classes)
-    drawn = expression.kappa_replicates(confusion, statistics.person_draws(people))
-    low, high = statistics.percentile_interval(drawn, people)
-    return f"{float(expression.kappa(confusion.sum(0))):.3f} [{low:.3f}, {high:.3f}]"
-
-
 @torch.no_grad()
-def curve(protocol: Protocol, nets: Nets, anonymizer: Anonymizer) -> None:
+def curve(panel: Panel, anonymizer: Anonymizer) -> None:
     """Print one line for each number of faces."""
-    mine = Context(seed=protocol.seed + ATTACKER_SEED_OFFSET)
-    probe, attacker = anonymizer(protocol.probe, Context(seed=protocol.seed)), anonymizer(protocol.attacker, mine)
-    truth, classes = nets.teacher(protocol.probe.images).logits.argmax(1), len(nets.teacher.classes)
-    answer = nets.teacher(protocol.attacker.images).logits.argmax(1)
-    asked, features = nets.teacher(probe).features, nets.teacher(attacker).features
-    clear, gallery = nets.embedder(protocol.attacker.images), nets.embedder(protocol.gallery.images)
-    embedding, released = nets.embedder(attacker), nets.embedder(probe)
-    person, enrolled = protocol.person(protocol.probe), protocol.person(protocol.gallery)
+    clear, nets, seed = panel.clear, panel.nets, panel.protocol.seed
+    evidence = Evidence(anonymizer, clear, nets, seed=seed, batch_size=panel.batch_size)
+    truth, answer, classes = clear.probe_reading.logits.argmax(1), clear.attacker_answer, len(nets.teacher.classes)
+    asked, features = evidence.probe_reading.features, evidence.attacker_reading.features
     name = " ".join(map(str, (anonymizer.method, *list(anonymizer.hyperparameters().values())[:1])))
     order = torch.randperm(len(answer), generator=torch.Generator().manual_seed(0))
     for count in (*(n for n in COUNTS if n < len(answer)), len(answer)):
         some = order[:count]
-        linear = fit(features[some], answer[some], classes)(asked).argmax(1)
-        deep = mlp_answers(features[some], answer[some], asked, classes)
-        mapping = mapped.train(embedding[some], clear[some], seed=0)
-        scores = person_scores(mapping(released), gallery, enrolled, int(person.max()) + 1)
-        rank1 = float(rank_credit(scores, person, 1).mean())
-        told = " | ".join(kappa(truth, said, person, classes) for said in (linear, deep))
-        print(f"| {name} | {count} | {told} | {rank1:.3f} |", flush=True)
+        told = []
+        for said in (
+            fit(features[some], answer[some], classes)(asked).argmax(1),
+            mlp_answers(features[some], answer[some], asked, classes),
+        ):
+            tally = Tally(clear.probe_person, panel.draws, ())
+            tally.kappa("expression_kappa_adapted", truth, said, classes)
+            low, high = tally.intervals["expression_kappa_adapted"]
+            told.append(f"{tally.values['expression_kappa_adapted']:.3f} [{low:.3f}, {high:.3f}]")
+        mapping = mapped.train(evidence.attacker_embedding[some], clear.attacker_embedding[some], seed=seed)
+        mapped_probe = mapping(evidence.probe_embedding)
+        scores = person_scores(mapped_probe, clear.gallery_embedding, clear.gallery_person, clear.people)
+        rank1 = float(rank_credit(scores, clear.probe_person, 1).mean())
+        print(f"| {name} | {count} | {' | '.join(told)} | {rank1:.3f} |", flush=True)
 
 
 def main() -> None:
@@ -123,12 +116,12 @@ def main() -> None:
             max_pictures=chosen.max_pictures,
         )
         protocol = load_protocol(settings, Console(stderr=True))
-    nets = load_nets(chosen.models if chosen.data else None)
+    panel = Panel(protocol, load_nets(chosen.models if chosen.data else None))
     print(f"{protocol.name}, {len(protocol.probe)} probes of {len(protocol.enrolled)} people, commit {commit.strip()}")
     print("| configuration | faces learnt from | linear head, kappa | MLP, kappa | mapped, rank-1 |")
     print("|---|---|---|---|---|")
     for anonymizer in CONFIGURATIONS:
-        curve(protocol, nets, anonymizer)
+        curve(panel, anonymizer)
 
 
 if __name__ == "__main__":

@@ -123,13 +123,8 @@ def eer(genuine: Tensor, impostor: Tensor) -> float:
         genuine: (G,) float64.
         impostor: (I,) float64.
     """
-    values, place = torch.cat([genuine, impostor]).unique(return_inverse=True)
-    own = torch.bincount(place[: len(genuine)], minlength=len(values)).double()
-    other = torch.bincount(place[len(genuine) :], minlength=len(values)).double()
-    zero = own.new_zeros(1)
-    # Accepting what scores above each value in turn, from everything to nothing.
-    false_reject = torch.cat([zero, own.cumsum(0)]) / len(genuine)
-    false_accept = 1 - torch.cat([zero, other.cumsum(0)]) / len(impostor)
+    accepted, kept = roc(genuine, impostor)
+    false_accept, false_reject = accepted.flip(0), 1 - kept.flip(0)  # from everything accepted to nothing
     gap = false_reject - false_accept
     i = int((gap >= 0).nonzero()[0, 0])
     if gap[i] == 0:

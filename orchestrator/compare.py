@@ -24,9 +24,9 @@ from evaluators.statistics import percentile_interval
 from orchestrator.front import Row, eligible, front_rows
 from orchestrator.ledger import objective_replicates, read
 from orchestrator.search import errors
-from orchestrator.trials import configuration, number, sweep_of, without_replicates
+from orchestrator.settings import LEDGER
+from orchestrator.trials import name_of, number, sweep_of, without_replicates
 
-LEDGER = "ledger.arrow"
 MOST = 40
 """Pairs that are shown at most."""
 
@@ -105,8 +105,8 @@ def compare(
                 {
                     "first": first,
                     "second": second,
-                    "first_name": f"{one['method']} {configuration(one)}".strip(),
-                    "second_name": f"{other['method']} {configuration(other)}".strip(),
+                    "first_name": name_of(one),
+                    "second_name": name_of(other),
                     "objective": name,
                     "difference": other[name] - one[name],
                     "low": low,

@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from orchestrator.front import Row
-from orchestrator.trials import KEY_COLUMNS, configuration, flat, measured_columns, number, with_interval
+from orchestrator.trials import KEY_COLUMNS, flat, measured_columns, name_of, number, with_interval
 
 RECENT = 6
 """Finished trials that the live panel lists."""
@@ -203,7 +203,7 @@ def trial_line(row: Mapping[str, Any], objectives: Sequence[str]) -> str:
         objectives: metrics to show with their intervals.
     """
     columns = flat(row)
-    name = f"{row['method']} {configuration(columns)}".strip()
+    name = name_of(columns)
     if row["status"] == "failed":
         outcome = [f"failed: {' '.join(row['error'].split())}"]
     else:
@@ -232,7 +232,7 @@ def front_table(rows: Sequence[Row], objectives: Mapping[str, str]) -> Table:
         measured = [with_interval(row, name) for name in objectives]
         others = [number(row.get(name)) for name in (*further, "front_probability")]
         # Text, not str: brackets of an interval or a name are no markup.
-        name = f"{row['method']} {configuration(row)}".strip()
+        name = name_of(row)
         table.add_row(*(Text(cell) for cell in (name, *measured, *others)))
     return table
 

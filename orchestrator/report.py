@@ -31,7 +31,7 @@ from orchestrator.report_figures import (
     overrated,
     verified_figure,
 )
-from orchestrator.trials import KEY_COLUMNS, configuration, measured_columns, number, with_interval
+from orchestrator.trials import KEY_COLUMNS, measured_columns, name_of, number, with_interval
 
 TEMPLATE = Path(__file__).with_name("report_template.html")
 
@@ -341,7 +341,7 @@ def _demo_sentence(sweep: Mapping[str, Any]) -> str:
 
 def _name(row: Mapping[str, Any]) -> str:
     """Name a configuration."""
-    name = f"{row['method']} {configuration(row)}".strip()
+    name = name_of(row)
     return f"{name} ({ANCHORS[row['method']]})" if row["method"] in ANCHORS else name
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import plotly.graph_objects as go
@@ -12,7 +12,7 @@ from scipy.stats import kendalltau
 
 from evaluators.metrics import METRICS
 from orchestrator.front import Row
-from orchestrator.trials import configuration, with_interval
+from orchestrator.trials import name_of, with_interval
 
 ANCHORS = {"identity": "no anonymization", "blackout": "black picture"}
 # Okabe and Ito's palette, told apart by the colour-blind too (https://jfly.uni-koeln.de/color/, 2008); no yellow, which
@@ -27,7 +27,7 @@ INK, GRID = "#7c8591", "rgba(128, 136, 148, 0.22)"
 
 def hover(row: Mapping[str, Any]) -> str:
     """Write what is shown over a point: configuration and every metric, as HTML with all texts escaped."""
-    name = f"{row['method']} {configuration(row)}".strip()
+    name = name_of(row)
     lines = [f"<b>{html.escape(name)}</b> (trial {row['trial']}, {html.escape(row['status'])})"]
     lines += [f"{html.escape(m)}: {with_interval(row, m)}" for m in METRICS if row.get(m) is not None]
     return "<br>".join(lines)
@@ -203,6 +203,12 @@ def verified_figure(before: Sequence[Row], after: Sequence[Row], objectives: Map
     return figure
 
 
+def strongest(row: Row, attackers: Iterable[str]) -> str:
+    """Name the one of several attackers with the largest rank-1 of a flat row; nobody where none was measured."""
+    rates = {name: row[f"rank1_{name}"] for name in attackers if row.get(f"rank1_{name}") is not None}
+    return max(rates, key=lambda name: rates[name]) if rates else ""
+
+
 def curves_figure(curves: Sequence[Row], rows: Sequence[Row], kind: str) -> go.Figure:
     """Draw a curve of each configuration's strongest attacker.
 
@@ -212,14 +218,16 @@ def curves_figure(curves: Sequence[Row], rows: Sequence[Row], kind: str) -> go.F
         kind: "cmc" or "roc".
     """
     figure = go.Figure()
+    drawn: dict[tuple[int, str], list[Row]] = {}
+    for point in curves:
+        if point["kind"] == kind:
+            drawn.setdefault((point["trial"], point["attacker"]), []).append(point)
     for place, row in enumerate(rows):
-        rates = {c["attacker"]: row.get(f"rank1_{c['attacker']}") for c in curves if c["trial"] == row["trial"]}
-        known = {name: rate for name, rate in rates.items() if rate is not None}
-        if not known:
+        who = strongest(row, [attacker for trial, attacker in drawn if trial == row["trial"]])
+        if not who:
             continue
-        who = max(known, key=lambda name: known[name])
-        points = [c for c in curves if (c["trial"], c["attacker"], c["kind"]) == (row["trial"], who, kind)]
-        name = html.escape(f"{row['method']} {configuration(row)}".strip())
+        points = drawn[row["trial"], who]
+        name = html.escape(name_of(row))
         figure.add_trace(
             go.Scatter(
                 x=[c["x"] for c in points],

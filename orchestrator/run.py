@@ -35,7 +35,7 @@ from orchestrator.ray_environment import set_environment
 from orchestrator.report import ContactSheet, write_report
 from orchestrator.settings import LEDGER, LOG, Settings, check, results_folder
 from orchestrator.sweep import Sweep
-from orchestrator.trials import configuration, hyperparameters
+from orchestrator.trials import hyperparameters, name_of
 from search_spaces import SearchSpace
 
 CONTACT_FACES = 10
@@ -307,7 +307,7 @@ def _contact_sheet(front: Sequence[Mapping[str, Any]], backend: Backend) -> Cont
     for row in front:
         anonymizer = anonymizer_of(row)
         if anonymizer.method != "identity":
-            shown.setdefault(f"{row['method']} {configuration(row)}".strip(), anonymizer)
+            shown.setdefault(name_of(row), anonymizer)
     pictures = [backend.released(anonymizer, CONTACT_FACES) for anonymizer in shown.values()]
     return ContactSheet(tuple(shown), np.stack(pictures))
 

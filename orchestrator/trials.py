@@ -215,6 +215,11 @@ def configuration(row: Mapping[str, Any]) -> str:
     return ", ".join(f"{name}={number(value)}" for name, value in values if value != default.get(name))
 
 
+def name_of(row: Mapping[str, Any]) -> str:
+    """Name the configuration of a flat row: its method and what differs from the defaults."""
+    return f"{row['method']} {configuration(row)}".strip()
+
+
 def _scores(columns: Row, replicates: Mapping[str, Any]) -> Scores:
     """Gather the scores of a flat row."""
     return Scores(

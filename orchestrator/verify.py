@@ -29,10 +29,11 @@ from orchestrator.front import Row, front_mask, front_probability, objective_val
 from orchestrator.inprocess import outcome_of
 from orchestrator.ledger import objective_replicates, replace_file
 from orchestrator.report import write_verified
+from orchestrator.report_figures import strongest
 from orchestrator.run import anonymizer_of, load_protocol, needs_gradients
 from orchestrator.search import errors
 from orchestrator.settings import Settings, check_attackers
-from orchestrator.trials import batch_of, configuration, flat, hyperparameters, ledger_schema, with_interval
+from orchestrator.trials import batch_of, flat, hyperparameters, ledger_schema, name_of, with_interval
 from orchestrator.trials import without_replicates as trials_only
 from search_spaces import SPACES
 
@@ -171,7 +172,7 @@ def verify(rows: Sequence[Row], panel: Panel, facts: Mapping[str, Any], console:
             "hyperparameters": hyperparameters(row),
         }
         batches.append(batch_of(flat(again), schema))
-        console.print(f"[{n}/{len(rows)}] {row['method']} {configuration(row)}", markup=False)
+        console.print(f"[{n}/{len(rows)}] {name_of(row)}", markup=False)
     table = pa.Table.from_batches(batches, schema=schema)
     measured = [n for n, row in enumerate(table.to_pylist()) if row["status"] == "complete"]
     on_front, probability = np.zeros(len(rows), bool), np.zeros(len(rows))
@@ -226,18 +227,12 @@ def side_by_side(before: Sequence[Row], after: Sequence[Row], objectives: Mappin
     for name in ("strongest attacker", "rank1_fixed", "on_front"):
         table.add_column(name, justify="right")
     for old, new in zip(before, after, strict=True):
-        cells = [f"{old['method']} {configuration(old)}".strip()]
+        cells = [name_of(old)]
         for name in objectives:
             cells += [with_interval(old, name), with_interval(new, name)]
-        cells += [strongest(new), with_interval(new, "rank1_fixed"), "yes" if new["on_front"] else "no"]
+        cells += [strongest(new, ATTACKERS), with_interval(new, "rank1_fixed"), "yes" if new["on_front"] else "no"]
         table.add_row(*(Text(cell) for cell in cells))
     return table
-
-
-def strongest(row: Row) -> str:
-    """Name the attacker with the largest rank-1 of a row; nobody where the trial failed."""
-    rates = {name: row[f"rank1_{name}"] for name in ATTACKERS if row.get(f"rank1_{name}") is not None}
-    return max(rates, key=lambda name: rates[name]) if rates else ""
 
 
 if __name__ == "__main__":
