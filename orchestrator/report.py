@@ -205,7 +205,7 @@ def _compared(rows: Sequence[Row], areas: Mapping[str, float]) -> str:
         own = [row for row in rows if row["method"] == method and row["status"] == "complete"]
         distance = [row["hifd_privacy"] for row in own if row.get("hifd_privacy") is not None]
         gaps = [row["rank1_worst"] - row["rank1_fixed"] for row in own if row.get("rank1_fixed") is not None]
-        far = [number(round(end, 6)) for end in (min(distance), max(distance))] if distance else ["–"]
+        far = [number(round(end, 6) + 0.0) for end in (min(distance), max(distance))] if distance else ["–"]
         ends = " to ".join(dict.fromkeys(far))
         body.append([method, str(len(own)), number(area), ends, number(max(gaps)) if gaps else "–"])
     head = ["method", "configurations", "seba_area", "hifd_privacy", "rank1_worst − rank1_fixed"]
