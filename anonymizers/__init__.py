@@ -9,9 +9,14 @@ from anonymizers.band_blur import BandBlur
 from anonymizers.base import Anonymizer, Choice, Context, Integer, Real
 from anonymizers.blackout import Blackout
 from anonymizers.blur import Blur
+from anonymizers.ciagan import Ciagan
 from anonymizers.cloak import Cloak
+from anonymizers.deep_privacy2 import DeepPrivacy2
 from anonymizers.faces import TEMPLATE_SIZE, UNLABELLED, Faces
+from anonymizers.ganonymization import Ganonymization
+from anonymizers.generator import Generator
 from anonymizers.identity import Identity
+from anonymizers.inswapper import Inswapper
 from anonymizers.k_same import KSame
 from anonymizers.pixelate import Pixelate
 
@@ -23,6 +28,11 @@ ANONYMIZERS: dict[str, type[Anonymizer]] = {
     "k_same": KSame,
     "band_blur": BandBlur,
     "cloak": Cloak,
+    "generator": Generator,
+    "ganonymization": Ganonymization,
+    "ciagan": Ciagan,
+    "deep_privacy2": DeepPrivacy2,
+    "inswapper": Inswapper,
 }
 
 __all__ = [
@@ -34,10 +44,15 @@ __all__ = [
     "Blackout",
     "Blur",
     "Choice",
+    "Ciagan",
     "Cloak",
     "Context",
+    "DeepPrivacy2",
     "Faces",
+    "Ganonymization",
+    "Generator",
     "Identity",
+    "Inswapper",
     "Integer",
     "KSame",
     "Pixelate",

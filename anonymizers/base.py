@@ -93,6 +93,7 @@ class Context:
         models: folder of networks, where a method's `weights` lie; None where there is none.
         embed: map (N, 3, S, S) float pictures in [0, 255] to (N, D) float32 of unit norm, with gradients, for methods
             with `needs_embedder`; None where nobody gave one.
+        embedder: name of that network.
     """
 
     seed: int = 0
@@ -100,6 +101,7 @@ class Context:
     background: Faces | None = None
     models: Path | None = None
     embed: Callable[[Tensor], Tensor] | None = None
+    embedder: str = ""
 
 
 @dataclass(frozen=True)
@@ -110,8 +112,9 @@ class Anonymizer(ABC):
     name and `anonymize`. It is a method of the program once it stands in `ANONYMIZERS`.
 
     Attributes:
-        needs: names in `Faces.signals` that the method draws from. A face that lacks one (NaN in it; in a map of
-            uint8 classes, 255 throughout) is released black, never conditioned on zeros.
+        needs: names in `Faces.signals` that the method can draw from, and `needed` which a configuration does. A face
+            that lacks one (NaN in it; in a map of uint8 classes, 255 throughout) is released black, never conditioned
+            on zeros.
         weights: file of its network within a folder of models; empty where there is none.
         weights_from: how to get that file, a clause for the sentence that says it is missing.
         needs_embedder: whether it asks `Context.embed`.
@@ -137,9 +140,12 @@ class Anonymizer(ABC):
         """Return the range of each hyperparameter, in the order of the fields."""
         return {f.name: f.metadata["range"] for f in dataclasses.fields(cls)}
 
-    @classmethod
-    def weights_file(cls, models: Path | None) -> Path:
-        """Return the file of the method's network.
+    def needed(self) -> tuple[str, ...]:
+        """Return the signals that this configuration draws from."""
+        return self.needs
+
+    def network(self, models: Path | None) -> Path | None:
+        """Return the file of the method's network; None where it has none.
 
         Args:
             models: folder of networks; None where there is none.
@@ -147,10 +153,12 @@ class Anonymizer(ABC):
         Raises:
             ValueError: if the file is missing; the sentence names it and says how to get it.
         """
-        path = Path("<models>" if models is None else models) / cls.weights
+        if not self.weights:
+            return None
+        path = Path("<models>" if models is None else models) / self.weights
         if models is None or not path.is_file():
             given = "no folder of models was given" if models is None else "which is missing"
-            raise ValueError(f"{cls.method}: expected its network in {path}, {given}; {cls.weights_from}")
+            raise ValueError(f"{self.method}: expected its network in {path}, {given}; {self.weights_from}")
         return path
 
     def hyperparameters(self) -> dict[str, Any]:
@@ -181,9 +189,9 @@ class Anonymizer(ABC):
 
     def _released(self, faces: Faces, context: Context) -> Tensor:
         """Anonymize the faces that have every signal the method needs; the others become black."""
-        if not self.needs:
+        if not self.needed():
             return self.anonymize(faces, context)
-        seen = with_signals(faces, self.needs, self.method)
+        seen = with_signals(faces, self.needed(), self.method)
         if seen.all():
             return self.anonymize(faces, context)
         out = torch.zeros_like(faces.images)

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
@@ -10,6 +9,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from anonymizers.base import Anonymizer, Context, Integer, batches, ranged
+from anonymizers.draws import of_face
 from anonymizers.faces import TEMPLATE_SIZE, Faces
 
 BATCH = 16
@@ -80,9 +80,7 @@ class Cloak(Anonymizer):
 
 def _start(key: str, seed: int) -> Tensor:
     """Draw a (3, 112, 112) start in [-1, 1]: at the clear picture itself the cosine has no slope."""
-    digest = hashlib.sha256(f"{seed}/{key}".encode(errors="surrogateescape")).digest()
-    generator = torch.Generator().manual_seed(int.from_bytes(digest[:7], "big"))
-    return 2 * torch.rand(3, TEMPLATE_SIZE, TEMPLATE_SIZE, generator=generator) - 1
+    return 2 * torch.rand(3, TEMPLATE_SIZE, TEMPLATE_SIZE, generator=of_face(key, seed, "cloak")) - 1
 
 
 def _spread(pattern: Tensor, size: int) -> Tensor:

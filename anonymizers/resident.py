@@ -2,46 +2,92 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
-_LOADED: dict[tuple[Path, str, int, str, str], nn.Module] = {}
+_LOADED: dict[tuple[object, ...], nn.Module] = {}
+_OPENED: dict[tuple[object, ...], Any] = {}
 
 
-def resident(path: Path, device: torch.device, build: Callable[[], nn.Module], prefix: str = "") -> nn.Module:
+def resident(
+    path: Path,
+    device: torch.device,
+    kind: type[nn.Module],
+    prefix: str = "",
+    ignored: tuple[str, ...] = (),
+    **options: int,
+) -> nn.Module:
     """Return a network with the weights of a file, ready to run; a file that changed is read anew.
 
     Args:
-        path: file of tensors by name, as torch.save or Lightning writes it.
+        path: file of tensors by name, as torch.save, Lightning or safetensors write it.
         device: where it lives.
-        build: makes the network, with any weights.
+        kind: class of the network.
         prefix: of the network's names where the file holds others too; empty where it holds this network alone.
+        ignored: names that the file may hold beside the network's.
+        options: arguments of the class.
 
     Raises:
         ValueError: if the file holds other names or shapes than the network, or anything but tensors and plain data.
     """
-    key = (path.resolve(), prefix, path.stat().st_mtime_ns, str(device), build.__module__ + build.__qualname__)
+    key = (path.resolve(), prefix, path.stat().st_mtime_ns, str(device), kind, *sorted(options.items()))
     if key not in _LOADED:
-        net = build()
-        load_strictly(net, read_tensors(path, prefix), path)
+        net = kind(**options)
+        tensors = {name: value for name, value in read_tensors(path, prefix).items() if name not in ignored}
+        load_strictly(net, tensors, path)
         _LOADED[key] = net.eval().requires_grad_(False).to(device)
     return _LOADED[key]
+
+
+def opened(path: Path, open_file: Callable[[str], Any]) -> Any:
+    """Return what `open_file` makes of a file, made once; a file that changed is opened anew."""
+    key = (path.resolve(), path.stat().st_mtime_ns, open_file)
+    if key not in _OPENED:
+        _OPENED[key] = open_file(str(path))
+    return _OPENED[key]
+
+
+def recipe_of(path: Path) -> dict[str, Any]:
+    """Return the recipe in the metadata of a generator's safetensors file.
+
+    Raises:
+        ValueError: if it is no such file.
+    """
+    try:
+        with safe_open(path, "pt") as file:
+            recipe: dict[str, Any] = json.loads((file.metadata() or {})["recipe"])
+            return recipe | {"dimension": file.get_slice("identity_mean").get_shape()[0]}
+    except (KeyError, ValueError, SafetensorError) as error:
+        raise ValueError(
+            f"{path}: expected a generator that python -m orchestrator.train wrote, got a file without its recipe "
+            f"({error}); train it anew"
+        ) from error
+
+
+CENTERS = "w_centers"
+"""DeepPrivacy2's cluster centers, which stand beside the generator's section in some of its files."""
 
 
 def read_tensors(path: Path, prefix: str = "") -> dict[str, Tensor]:
     """Read the tensors of a PyTorch file; nothing else is unpickled.
 
     Args:
-        path: of the file; what Lightning calls `state_dict` in it is taken.
+        path: of the file; what Lightning calls `state_dict` in it is taken, or the averaged generator that
+            DeepPrivacy2's checkpoints hold as `EMA_generator`.
         prefix: keep the names that begin with it, and cut it off.
 
     Raises:
         ValueError: if the file holds pickled objects other than tensors and plain data.
     """
+    if path.suffix == ".safetensors":
+        return {name.removeprefix(prefix): value for name, value in load_file(path).items() if name.startswith(prefix)}
     try:
         content: Any = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises several kinds on files that are none of its own
@@ -49,8 +95,10 @@ def read_tensors(path: Path, prefix: str = "") -> dict[str, Tensor]:
             f"{path}: expected tensors alone, which load without running code of the file; save its state_dict by "
             f"itself, in an environment that you would trust it in: {type(error).__name__}: {str(error)[:200]}"
         ) from error
-    if isinstance(content, Mapping) and isinstance(content.get("state_dict"), Mapping):
-        content = content["state_dict"]
+    beside = {name: value for name, value in content.items() if name == CENTERS} if isinstance(content, Mapping) else {}
+    for section in ("state_dict", "EMA_generator"):
+        if isinstance(content, Mapping) and isinstance(content.get(section), Mapping):
+            content = {**content[section], **{f"style_net.{name}": value for name, value in beside.items()}}
     if not isinstance(content, Mapping):
         raise ValueError(f"{path}: expected tensors by name, got {type(content).__name__}")
     return {

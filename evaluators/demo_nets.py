@@ -211,9 +211,13 @@ class DemoTeacher(_Resident):
     @torch.inference_mode()
     def __call__(self, images: Tensor) -> TeacherOutput:
         """Map (N, 3, S, S) uint8 RGB to logits (N, 7) and features (N, 96)."""
+        return TeacherOutput(*self.read(images))
+
+    def read(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Map (N, 3, S, S) faces, uint8 or float in [0, 255], to logits and features, differentiably."""
         assert isinstance(self.module, TeacherNet)
         features = torch.cat([self.module.features(x) for x in self.pixels(images)])
-        return TeacherOutput(self.module.linear(features), features)
+        return self.module.linear(features), features
 
 
 def load_demo_embedder(device: torch.device | str = "cpu") -> DemoEmbedder:

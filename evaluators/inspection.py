@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
+from anonymizers import ANONYMIZERS, Context, Faces
+from anonymizers.conditioning import UNPARSED
 from evaluators.conventions import checked
 from evaluators.published import Model
 from evaluators.zoo import load_detector, load_embedder, load_inception, load_lpips
@@ -105,11 +108,63 @@ def _realism(model: Model, folder: Path) -> Callable[[Tensor], str]:
     return ask
 
 
+def _signals(model: Model, folder: Path) -> Callable[[Tensor], str]:
+    from evaluators.signals import open_source
+
+    measure = open_source(model.name, folder / model.path)
+
+    def ask(picture: Tensor) -> str:
+        signal = measure(picture)
+        what = "classes of each pixel" if signal.dtype == torch.uint8 else f"{signal.shape[1]} landmarks"
+        return f"{what}, {int(_seen(signal).sum())} of 1 seen in noise"
+
+    return ask
+
+
+def _seen(signal: Tensor) -> Tensor:
+    if signal.is_floating_point():
+        return signal.flatten(1).isfinite().all(1)
+    return (signal.flatten(1) != UNPARSED).any(1)
+
+
+def _generation(model: Model, folder: Path) -> Callable[[Tensor], str]:
+    """Load strictly, so that a file with other names or shapes is told name by name, and draw one face."""
+    method = ANONYMIZERS[model.name]()
+    path = method.network(folder)
+    assert path is not None
+    faces = Faces(
+        torch.zeros(1, 3, SIDE, SIDE, dtype=torch.uint8),
+        torch.zeros(1).long(),
+        torch.zeros(1).long(),
+        ("face",),
+        POINTS,
+    )
+    context = Context(
+        models=folder,
+        background=faces,
+        embed=lambda images: functional.normalize(torch.ones(len(images), 512)),
+        embedder="buffalo_l",
+    )
+
+    def ask(picture: Tensor) -> str:
+        drawn = method(replace(faces, images=picture), context)
+        return f"a face of mean grey {float(drawn.float().mean()):.0f}"
+
+    return ask
+
+
+POINTS = {
+    "landmarks68": SIDE * torch.rand(1, 68, 2, generator=torch.Generator().manual_seed(0)),
+    "landmarks478": SIDE * torch.rand(1, 478, 2, generator=torch.Generator().manual_seed(0)),
+}
+
 OPENERS: dict[str, Callable[[Model, Path], Callable[[Tensor], str]]] = {
     "identity": _identity,
     "expression": _expression,
     "detection": _detection,
     "perceptual": _perceptual,
     "realism": _realism,
+    "signals": _signals,
+    "generation": _generation,
 }
 """By task: loads the network and returns what asks it."""

@@ -158,6 +158,26 @@ METRICS: dict[str, Metric] = {
     "expression_kappa_redetected": Metric(
         "max", -1, 1, "", 0, True, _COHEN, f"expression_kappa; {_REDETECTED} as a wrong expression"
     ),
+    "signal_share": Metric(
+        "max",
+        0,
+        1,
+        "",
+        0,
+        True,
+        _OWN,
+        "share of faces with every signal that the method needs; the others are released black",
+    ),
+    "signal_nme": Metric(
+        "min",
+        0,
+        None,
+        "",
+        1,
+        False,
+        "Sun et al., CVPR 2013",
+        "error of the landmarks that condition the method against the detector's, over inter-ocular distance",
+    ),
     "landmark_nme": Metric(
         "min",
         0,

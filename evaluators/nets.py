@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -125,7 +125,8 @@ class Nets:
 
     `facts` names files, digests and terms, as they go into tables and report; `backends` what serves each, and why;
     `differentiable` is the embedder with gradients, for the attackers that train through it, None where nobody asked;
-    `models` is the folder of networks, where generative anonymizers find theirs.
+    `models` is the folder of networks, where generative anonymizers find theirs, `signals` what measures the
+    signals that they are conditioned on, by name.
     """
 
     embedder: Embedder
@@ -138,3 +139,4 @@ class Nets:
     backends: Mapping[str, Any] = field(default_factory=dict)
     differentiable: Differentiable | None = None
     models: Path | None = None
+    signals: Mapping[str, Callable[[Tensor], Tensor]] = field(default_factory=dict)

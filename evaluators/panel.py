@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from anonymizers import ANONYMIZERS, Anonymizer, Faces
+from anonymizers.base import with_signals
+from anonymizers.conditioning import five
 from evaluators import expression, pairs, realism, redetected, statistics
 from evaluators.attackers import ADAPTIVE, ATTACKERS, SEARCHING, Clear, Evidence
 from evaluators.classes import counterparts
@@ -21,10 +23,11 @@ from evaluators.distribution import frechet, kid
 from evaluators.identity import permuted_rank1, rank_credit
 from evaluators.memory import device_bytes, halve_batches, halved, held_bytes, with_smaller_batches
 from evaluators.metrics import METRICS
-from evaluators.nets import Nets, Perceptual
+from evaluators.nets import Found, Nets, Perceptual
 from evaluators.protocol import Protocol
 from evaluators.reader import fit
 from evaluators.scores import Scores
+from evaluators.signals import with_measured
 from evaluators.tally import Tally
 
 REPLICATES = 2_000
@@ -232,6 +235,7 @@ class Panel:
         error = realism.mse(self.clear.probe.images, evidence.probe)
         tally.mean("mse", error)
         tally.values["psnr"] = realism.psnr(float(error.mean()))
+        self._signals(evidence, tally)
         scales = realism.ms_ssim(evidence.probe, self.clear.probe.images)
         if scales is not None:
             tally.mean("ms_ssim", scales)
@@ -243,6 +247,17 @@ class Panel:
         if (found := evidence.probe_found) is not None and self.probe_found is not None:
             tally.rate("detection_rate", found.found.double().cpu())
             tally.values["landmark_nme"] = realism.landmark_nme(self.probe_found, found)
+
+    def _signals(self, evidence: Evidence, tally: Tally) -> None:
+        """Say how good the signals are that the method was conditioned on, where it was on any."""
+        needed, probe = evidence.anonymizer.needed(), self.clear.probe
+        if not needed:
+            return
+        tally.rate("signal_share", with_signals(probe, needed, evidence.anonymizer.method).double())
+        if "landmarks68" in needed and self.probe_found is not None:
+            points = five(probe.signals["landmarks68"].cpu()) * probe.scale
+            seen = Found(points.isfinite().flatten(1).all(1), points.nan_to_num())
+            tally.values["signal_nme"] = realism.landmark_nme(self.probe_found, seen)
 
     def _temperature(self) -> float:
         """Fit the teacher's temperature on labelled clear faces of the attacker people; 1 where there are none."""
@@ -301,11 +316,11 @@ def _clear(protocol: Protocol, nets: Nets, device: torch.device) -> Clear:
     """Compute once what never changes about the clear faces."""
 
     def resident(faces: Faces) -> tuple[Faces, Tensor]:
-        faces = faces.to(device)
+        faces = with_measured(faces.to(device), nets.signals)
         answer = nets.teacher(faces.images).logits.argmax(1)
         return replace(faces, expression=answer), answer
 
-    probe = protocol.probe.to(device)
+    probe = with_measured(protocol.probe.to(device), nets.signals)
     reading = nets.teacher(probe.images)
     gallery, _ = resident(protocol.gallery)
     attacker, attacker_answer = resident(protocol.attacker)

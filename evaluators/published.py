@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from evaluators.conventions import DETECTOR, DETECTOR_SHA256, EMBEDDERS, RESEARCH, TEACHERS, Convention
 
-TASKS = ("identity", "expression", "detection", "perceptual", "realism")
+TASKS = ("identity", "expression", "detection", "perceptual", "realism", "signals", "generation")
 
 
 @dataclass(frozen=True)
@@ -67,6 +67,13 @@ EDGEFACE = f"an export of Idiap's EdgeFace, github.com/otroshi/edgeface, which h
 PACKAGED = f"out of a package; {NO_ADDRESS}"
 INCEPTION = "pt_inception-2015-12-05-6726825d.pth"
 
+MEDIAPIPE = "https://storage.googleapis.com/mediapipe-models/face_landmarker/face_landmarker/float16/1"
+FACE_PARSING = "https://github.com/yakhyo/face-parsing/releases/download/weights/resnet18.onnx"
+DEEP_PRIVACY2 = (
+    "https://api.loke.aws.unit.no/dlr-gui-backend-resources-content/v2/contents/links/66d803c0-55ce-44c0-9d53-"
+    "815c2c0e6ba4eb458409-9e91-45d1-bce0-95c8a47a57218b102fdf-bea3-44dc-aac4-0fb1d370ef1c"
+)
+
 ZOO: dict[str, Model] = {
     model.name: model
     for model in (
@@ -117,6 +124,72 @@ ZOO: dict[str, Model] = {
             "Apache-2.0; trained on ImageNet",
             "pytorch-fid, github.com/mseitzer/pytorch-fid, after TensorFlow's Inception of 2015-12-05",
             (f"https://github.com/mseitzer/pytorch-fid/releases/download/fid_weights/{INCEPTION}",),
+        ),
+        Model(
+            "face_landmarker",
+            "signals",
+            "MediaPipe",
+            "detection/face_landmarker.task",
+            "64184e229b263107bc2b804c6625db1341ff2bb731874b0bcc2fe6544e0bc9ff",
+            "Apache-2.0",
+            "MediaPipe, developers.google.com/mediapipe; 478 landmarks",
+            (f"{MEDIAPIPE}/face_landmarker.task",),
+        ),
+        Model(
+            "insightface_3d68",
+            "signals",
+            "InsightFace",
+            "buffalo_l/1k3d68.onnx",
+            None,
+            RESEARCH,
+            "in the pack that pull buffalo_l gets; no address of the file alone",
+        ),
+        Model(
+            "face_parsing",
+            "signals",
+            "BiSeNet",
+            "parsing/resnet18.onnx",
+            "0d9bd318e46987c3bdbfacae9e2c0f461cae1c6ac6ea6d43bbe541a91727e33f",
+            "code MIT; trained on CelebAMask-HQ: non-commercial research",
+            "github.com/yakhyo/face-parsing; 19 classes",
+            (FACE_PARSING,),
+        ),
+        Model(
+            "ganonymization",
+            "generation",
+            "GANonymization",
+            "generation/ganonymization.ckpt",
+            None,
+            "non-commercial research; trained on CelebA",
+            f"linked in the README of github.com/hcmlab/GANonymization, behind a page; {NO_ADDRESS}",
+        ),
+        Model(
+            "ciagan",
+            "generation",
+            "CIAGAN",
+            "generation/ciagan.pth",
+            None,
+            "non-commercial research; trained on CelebA",
+            f"linked in the README of github.com/dvl-tum/ciagan, behind a page; {NO_ADDRESS}",
+        ),
+        Model(
+            "deep_privacy2",
+            "generation",
+            "DeepPrivacy2",
+            "generation/deep_privacy2_fdf128.ckpt",
+            None,
+            "Apache-2.0; trained on FDF",
+            "github.com/hukkelas/deep_privacy2, FDF128; MD5 bccd4403e7c9bca682566ff3319e8176, no SHA-256 is published",
+            (DEEP_PRIVACY2,),
+        ),
+        Model(
+            "inswapper",
+            "generation",
+            "InsightFace",
+            "generation/inswapper_128.onnx",
+            "e4a3f08c753cb72d04e10aa0f7dbe3deebbf39567d4ead6dce08e98aa49e16af",
+            RESEARCH,
+            f"InsightFace, which gives it out no longer; {NO_ADDRESS}",
         ),
     )
 }

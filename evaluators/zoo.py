@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -105,6 +105,7 @@ def load_nets(
     backend: str = "onnx",
     precision: str = "float32",
     differentiable: bool = False,
+    signals: Sequence[str] = (),
 ) -> Nets:
     """Load the networks of a panel.
 
@@ -117,6 +118,7 @@ def load_nets(
         embedder, held_out, teacher, embedder_input: of the real networks, see `check_networks`.
         backend, precision: of the real networks, see `load_models`.
         differentiable: whether the embedder is wanted with gradients too; the demo's has them.
+        signals: what generative methods are conditioned on, of SOURCES; the demo's faces bring theirs.
 
     Raises:
         ValueError: if a file is missing or has another digest than the zoo knows.
@@ -171,6 +173,7 @@ def load_nets(
         real["backends"],
         _with_gradients(models, real["embedder"], embedder, embedder_input, str(device)) if differentiable else None,
         models,
+        _signals(models, signals, threads, facts),
     )
 
 
@@ -316,6 +319,22 @@ def load_models(
         "terms": f"InsightFace: {RESEARCH}",
     }
     return {**loaded, "facts": facts, "backends": backends}
+
+
+def _signals(
+    folder: Path, names: Sequence[str], threads: int | None, facts: dict[str, Any]
+) -> Mapping[str, Callable[[torch.Tensor], torch.Tensor]]:
+    """Load what measures signals, and note which networks they are."""
+    if not names:
+        return {}
+    from evaluators.downloads import digest_of
+    from evaluators.signals import available, load_signals
+
+    loaded = load_signals(folder, names, threads=threads)
+    for name in names:
+        net = ZOO[str(available(folder, name))]
+        facts[name] = {"name": net.name, "sha256": digest_of(folder / net.path), "terms": net.terms}
+    return loaded
 
 
 def _with_gradients(folder: Path, loaded: Any, name: str, described: str, device: str) -> Differentiable:

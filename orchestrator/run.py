@@ -75,6 +75,7 @@ class MakePanel:
     precision: str = "float32"
     attackers: tuple[str, ...] = SEARCHING
     differentiable: bool = False
+    signals: tuple[str, ...] = ()
 
     def __call__(self) -> Panel:
         """Load the networks onto the device and look at the clear faces once.
@@ -95,6 +96,7 @@ class MakePanel:
             backend=self.backend_nets,
             precision=self.precision,
             differentiable=self.differentiable,
+            signals=self.signals,
             **self.networks,
         )
         return Panel(self.protocol, nets, objectives=self.objectives, attackers=self.attackers, device=device)
@@ -213,6 +215,7 @@ def _backend(settings: Settings, protocol: FaceProtocol) -> Backend:
         settings.precision,
         settings.attackers,
         differentiable=needs_gradients(settings.attackers, settings.space.used),
+        signals=settings.space.signals,
     )
     if settings.backend == "inprocess":
         try:

@@ -11,6 +11,7 @@ import torch
 from evaluators.attackers import ATTACKERS, SEARCHING
 from evaluators.backends import AGREEMENT, CHOICES
 from evaluators.metrics import METRICS, objectives_of
+from evaluators.signals import check_signals
 from evaluators.zoo import BACKBONES, DEFAULT_NETWORKS, INCEPTION, check_networks, is_path, is_pulled
 from orchestrator.copies import copy_in, place_of
 from orchestrator.study import SAMPLERS
@@ -23,6 +24,8 @@ LEDGER = "ledger.arrow"
 LOG = "log.jsonl"
 
 WITH_DETECTOR = ("detection_rate", "landmark_nme", *(name for name in METRICS if name.endswith("_redetected")))
+OF_SIGNALS = ("signal_share", "signal_nme")
+"""Quality of what conditions a method, which methods without signals do not have."""
 UNMEASURED = {
     "demo": (
         "tar_at_far_1e4",
@@ -32,8 +35,9 @@ UNMEASURED = {
         "fid",
         "kid",
         *WITH_DETECTOR,
+        *OF_SIGNALS,
     ),
-    "folder": ("lpips", "ms_ssim", "fid", "kid", "expression_accuracy", "expression_macro_f1"),
+    "folder": ("lpips", "ms_ssim", "fid", "kid", "expression_accuracy", "expression_macro_f1", *OF_SIGNALS),
 }
 """Metrics without their network, size or labels: the backbones of LPIPS and FID must be pulled first, crops of 112 px
 are too small for five scales, the demo has too few pairs and strangers for the lowest rates and no detector, a folder
@@ -161,6 +165,10 @@ def check(settings: Settings) -> dict[str, str]:
             raise ValueError(
                 "--backend-nets: the demo networks are PyTorch's; the choice needs real faces, give --data"
             )
+    for example in settings.space.examples():
+        example.network(settings.models)
+    if settings.models is not None:
+        check_signals(settings.models, settings.space.signals)
     if settings.resume and settings.overwrite:
         raise ValueError("--resume and --overwrite: expected one of them, got both")
     if settings.device == "cuda" and settings.backend == "inprocess" and not torch.cuda.is_available():

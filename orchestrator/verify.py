@@ -73,7 +73,8 @@ def main(
         protocol = fresh_protocol(sweep, data, models, used, console)
         same = networks_of(sweep["models"]) if models is not None else {}
         needed = needs_gradients(attackers, {row["method"] for row in rows})
-        nets = load_nets(models, device=device, threads=None, differentiable=needed, **same)
+        signals = tuple(dict.fromkeys(name for row in rows for name in anonymizer_of(row).needed()))
+        nets = load_nets(models, device=device, threads=None, differentiable=needed, signals=signals, **same)
         objectives = tuple(sweep["objectives"])
         panel = Panel(protocol, nets, objectives=objectives, attackers=attackers, device=device, keep_curves=True)
         facts = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 
-from anonymizers import Blackout, Blur, Cloak, KSame, Pixelate
+from anonymizers import Blackout, Blur, Cloak, Generator, KSame, Pixelate
 from search_spaces.space import SearchSpace
 
 SPACES: dict[str, SearchSpace] = {
@@ -37,6 +37,39 @@ SPACES: dict[str, SearchSpace] = {
         "bands",
         methods=("band_blur",),
         description="The share that is left of the details of each size: blur, freed of removing the finest first.",
+    ),
+    "generator": SearchSpace(
+        "generator",
+        methods=("generator",),
+        description="The project's own generator: every variant, the number of candidates, the noise of its codes.",
+    ),
+    "gan_vs_classical": SearchSpace(
+        "gan_vs_classical",
+        configurations=(
+            Generator(),
+            Generator(variant="both-none"),
+            *(Blur(kernel=kernel) for kernel in (31, 101)),
+            *(Pixelate(block=block) for block in (12, 32)),
+            KSame(k=10),
+            KSame(k=10, variant="select"),
+            Blackout(),
+        ),
+        description="The project's generator beside classical methods and k-Same.",
+    ),
+    "published_generators": SearchSpace(
+        "published_generators",
+        methods=("generator", "ganonymization", "ciagan", "deep_privacy2"),
+        description="Our generator beside GANonymization, CIAGAN and DeepPrivacy2, whose checkpoints you bring.",
+    ),
+    "conditioning_ablation": SearchSpace(
+        "conditioning_ablation",
+        configurations=tuple(Generator(variant=f"{told}-both") for told in ("none", "landmarks", "parsing", "both")),
+        description="Our generator, told nothing of the face but a picture of 14 px, its landmarks, its parts, or both.",
+    ),
+    "expression_loss_ablation": SearchSpace(
+        "expression_loss_ablation",
+        configurations=tuple(Generator(variant=f"both-{loss}") for loss in ("none", "kd_logit", "feature", "both")),
+        description="Our generator, trained without a loss on the expression, on answers, on features, on both.",
     ),
     "cloaks": SearchSpace(
         "cloaks",

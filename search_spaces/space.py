@@ -70,6 +70,25 @@ class SearchSpace:
         """Return the methods that may be tried here."""
         return self.methods or tuple(dict.fromkeys(c.method for c in self.configurations))
 
+    def examples(self) -> list[Anonymizer]:
+        """List one configuration for each combination of choices: what networks and signals may be asked for here."""
+        if self.configurations:
+            return list(self.configurations)
+        found = []
+        for method in self.methods:
+            own, fixed = self.ranges(method), self._fixed(method)
+            values = [over.values if isinstance(over, Choice) else over.corners()[:1] for over in own.values()]
+            keys = [f"{method}.{name}" for name in own]
+            found += [
+                self.decode({**fixed, **dict(zip(keys, some, strict=True))}) for some in itertools.product(*values)
+            ]
+        return found
+
+    @property
+    def signals(self) -> tuple[str, ...]:
+        """Return the signals that configurations of the space draw from."""
+        return tuple(dict.fromkeys(name for example in self.examples() for name in example.needed()))
+
     def ranges(self, method: str) -> dict[str, Range]:
         """Return the range of each field of a method that is searched here."""
         here = {f: self.narrowed.get(f"{method}.{f}", over) for f, over in ANONYMIZERS[method].ranges().items()}

@@ -46,7 +46,7 @@ def test_deep_privacy2_leaves_what_is_known() -> None:
 def test_a_lightning_file_loads_strictly_and_says_what_differs(tmp_path: Path) -> None:
     path = tmp_path / "small.ckpt"
     torch.save({"state_dict": {"generator.weight": torch.ones(1, 2), "generator.bias": torch.zeros(1)}}, path)
-    net = resident(path, torch.device("cpu"), lambda: nn.Linear(2, 1), "generator.")
+    net = resident(path, torch.device("cpu"), nn.Linear, "generator.", in_features=2, out_features=1)
     assert net(torch.ones(1, 2)).item() == 2
     with pytest.raises(ValueError, match=r"missing: 2 \(0.bias, 0.weight\)"):
         load_strictly(nn.Sequential(nn.Linear(2, 1)), read_tensors(path, "generator."), path)
@@ -64,7 +64,9 @@ def test_two_networks_of_one_file_are_two(tmp_path: Path) -> None:
         },
         path,
     )
-    first, second = (resident(path, torch.device("cpu"), lambda: nn.Linear(2, 1), f"{name}.") for name in "ab")
+    first, second = (
+        resident(path, torch.device("cpu"), nn.Linear, f"{name}.", in_features=2, out_features=1) for name in "ab"
+    )
     assert (first(torch.ones(1, 2)).item(), second(torch.ones(1, 2)).item()) == (3, 6)
 
 

@@ -137,6 +137,11 @@ def test_the_named_spaces() -> None:
         "adaptive_five": 5,
         "classical": 55 * 2 + 55 * 2 + 49 * 2 * 2,
         "bands": None,
+        "generator": None,
+        "gan_vs_classical": 9,
+        "published_generators": None,
+        "conditioning_ablation": 4,
+        "expression_loss_ablation": 4,
         "cloaks": 4,
     }
     for name, space in SPACES.items():
@@ -183,7 +188,7 @@ def test_a_space_is_loaded_by_name_or_import(monkeypatch: pytest.MonkeyPatch) ->
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("atlantis", "expected one of classical_grid, k_same_grid, adaptive_five, classical, bands, cloaks, or "),
+        ("atlantis", "expected one of classical_grid, k_same_grid, adaptive_five, classical, bands, generator, "),
         ("no.such.module:SPACE", "No module named 'no'"),
         ("json:SPACE", "has no attribute 'SPACE'"),
         ("json:dumps", "expected a SearchSpace, got function"),

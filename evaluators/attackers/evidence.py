@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from torch import Tensor
 
 from anonymizers import Anonymizer, Context, Faces
+from anonymizers.conditioning import mirrored
 from evaluators.nets import Differentiable, Found, Nets, TeacherOutput
 
 ATTACKER_SEED_OFFSET = 1_000_003
@@ -59,6 +60,7 @@ class Evidence:
             background=clear.background,
             models=nets.models,
             embed=None if nets.differentiable is None else nets.differentiable.embed,
+            embedder="" if nets.differentiable is None else nets.differentiable.name,
         )
         self.rehearsal = replace(self.release, seed=seed + ATTACKER_SEED_OFFSET)
         self.second_rehearsal = replace(self.release, seed=seed + 2 * ATTACKER_SEED_OFFSET)
@@ -91,8 +93,7 @@ class Evidence:
     @functools.cached_property
     def mirrored_gallery_embedding(self) -> Tensor:
         """Return (M, D) float32, unit norm, of the mirrored gallery, anonymized by the attacker with a second seed."""
-        mirrored = replace(self.clear.gallery, images=self.clear.gallery.images.flip(3))
-        return self.nets.embedder(self.anonymizer(mirrored, self.second_rehearsal))
+        return self.nets.embedder(self.anonymizer(mirrored(self.clear.gallery), self.second_rehearsal))
 
     @functools.cached_property
     def held_out_embeddings(self) -> tuple[Tensor, Tensor, Tensor]:

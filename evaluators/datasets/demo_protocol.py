@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from anonymizers import Faces
+from anonymizers import TEMPLATE_SIZE, Faces
 from evaluators.datasets.demo import EXPRESSIONS, DemoFaces, people
 from evaluators.protocol import Protocol
 
@@ -34,12 +34,12 @@ def demo_protocol(
     if evaluated + attacker + background > PEOPLE_PER_SEED:
         raise ValueError(f"demo: expected at most {PEOPLE_PER_SEED} people, got {evaluated + attacker + background}")
     first = FIRST_PERSON + PEOPLE_PER_SEED * seed
-    drawn = _faces(people(first, evaluated, pictures, seed=seed, size=size))
+    drawn = faces_of(people(first, evaluated, pictures, seed=seed, size=size))
     nth = torch.arange(evaluated * pictures) % pictures
     first += evaluated
     return Protocol(
-        attacker=_faces(people(first, attacker, pictures, seed=seed, size=size)),
-        background=_faces(people(first + attacker, background, pictures, seed=seed, size=size)),
+        attacker=faces_of(people(first, attacker, pictures, seed=seed, size=size)),
+        background=faces_of(people(first + attacker, background, pictures, seed=seed, size=size)),
         gallery=drawn.take(torch.nonzero(nth < pictures // 2)[:, 0]),
         probe=drawn.take(torch.nonzero(nth >= pictures // 2)[:, 0]),
         seed=seed,
@@ -49,10 +49,15 @@ def demo_protocol(
     )
 
 
-def _faces(drawn: DemoFaces) -> Faces:
+def faces_of(drawn: DemoFaces) -> Faces:
+    """Make faces of rendered ones; their landmarks and parsing maps become signals."""
     count: dict[int, int] = {}
     keys = []
     for person in drawn.identity.tolist():
         count[person] = count.get(person, -1) + 1
         keys.append(f"person{person}/picture{count[person]}")
-    return Faces(drawn.images, drawn.identity, drawn.expression, tuple(keys))
+    signals = {
+        "landmarks68": drawn.landmarks68 * (TEMPLATE_SIZE / drawn.images.shape[-1]),
+        "parsing": drawn.parsing,
+    }
+    return Faces(drawn.images, drawn.identity, drawn.expression, tuple(keys), signals)

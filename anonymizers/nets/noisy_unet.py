@@ -1,0 +1,162 @@
+"""Our generator: a U-Net whose every connection from the source to the picture is a noisy channel.
+
+What it draws is decided by a target identity, which modulates the decoder; the source reaches the picture only through
+two narrow codes with noise of learned strength, each of whose nats the training has to pay for. A plain U-Net would
+hand the geometry of the face through its skip connections, and with it the person.
+
+Sources: U-Net, Ronneberger et al., MICCAI 2015 (https://arxiv.org/abs/1505.04597); the price of a nat, Alemi et al.,
+Deep variational information bottleneck, ICLR 2017 (https://arxiv.org/abs/1612.00410); modulation after instance
+normalization, Huang and Belongie, ICCV 2017 (https://arxiv.org/abs/1703.06868).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+SIDE = 112
+INPUT = 56
+"""Side of what the encoder sees, px."""
+CODES = ((8, 7), (2, 14))
+"""Channels and side of the two codes."""
+
+
+class Down(nn.Module):
+    """Halve the resolution."""
+
+    def __init__(self, inside: int, outside: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(inside, outside, 3, stride=2, padding=1)
+        self.norm = nn.GroupNorm(8, outside)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (N, inside, H, W) to (N, outside, H / 2, W / 2)."""
+        return functional.silu(self.norm(self.conv(x)))
+
+
+class Channel(nn.Module):
+    """A noisy channel: the mean and the log-variance of a code."""
+
+    def __init__(self, inside: int, width: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(inside, 2 * width, 1)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Map (N, inside, H, W) to two (N, width, H, W)."""
+        mean, spread = self.conv(x).float().chunk(2, 1)
+        return mean, spread.clamp(-8, 4)
+
+
+class Modulated(nn.Module):
+    """Convolve, normalize each picture's channels, then scale and shift them as the identity asks."""
+
+    def __init__(self, inside: int, outside: int, style: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(inside, outside, 3, padding=1)
+        self.affine = nn.Linear(style, 2 * outside)
+
+    def forward(self, x: Tensor, style: Tensor) -> Tensor:
+        """Map (N, inside, H, W) and (N, style) to (N, outside, H, W)."""
+        scale, shift = self.affine(style)[:, :, None, None].chunk(2, 1)
+        return functional.leaky_relu(functional.instance_norm(self.conv(x)) * (1 + scale) + shift, 0.2)
+
+
+class NoisyUNet(nn.Module):
+    """Encode context and signal into two codes, decode them as a face of a target identity.
+
+    Args:
+        inputs: channels of context and signal together.
+        dimension: of an identity embedding.
+        width: half of the channels at 56 px; coarser levels have up to four times as many.
+    """
+
+    def __init__(self, *, inputs: int, dimension: int, width: int = 16) -> None:
+        super().__init__()
+        w, style = width, 8 * width
+        self.register_buffer("identity_mean", torch.zeros(dimension))
+        self.register_buffer("identity_factor", torch.eye(dimension))
+        self.enter = nn.Conv2d(inputs, 2 * w, 3, padding=1)
+        self.down = nn.ModuleList((Down(2 * w, 2 * w), Down(2 * w, 4 * w), Down(4 * w, 8 * w)))
+        (coarse, _), (fine, _) = CODES
+        self.channels = nn.ModuleList((Channel(8 * w, coarse), Channel(4 * w, fine)))
+        self.style = nn.Sequential(
+            nn.Linear(dimension, style), nn.LeakyReLU(0.2), nn.Linear(style, style), nn.LeakyReLU(0.2)
+        )
+        self.start = nn.Parameter(0.5 * torch.randn(1, 8 * w, 7, 7))
+        self.up = nn.ModuleList(
+            (
+                Modulated(8 * w + coarse, 8 * w, style),
+                Modulated(8 * w + fine, 6 * w, style),
+                Modulated(6 * w, 4 * w, style),
+                Modulated(4 * w, 2 * w, style),
+            )
+        )
+        self.refine = nn.ModuleList((Modulated(8 * w, 8 * w, style), Modulated(6 * w, 6 * w, style)))
+        # The last doubling is a rearrangement of channels: at full size even additions would cost most of the time.
+        self.exit = nn.Sequential(nn.Conv2d(2 * w, 12, 3, padding=1), nn.PixelShuffle(2))
+        last = self.exit[0]
+        assert isinstance(last, nn.Conv2d)
+        with torch.no_grad():  # the four pixels of a square begin as one (Aitken et al., arxiv.org/abs/1707.02937)
+            last.weight.copy_(last.weight[::4].repeat_interleave(4, 0))
+            last.bias.zero_()  # type: ignore[union-attr]
+
+    def identities(self, noise: Tensor) -> Tensor:
+        """Turn (..., D) standard normal noise into identities as the training people's are distributed, unit norm."""
+        mean, factor = self.get_buffer("identity_mean"), self.get_buffer("identity_factor")
+        return functional.normalize(mean + noise.to(mean) @ factor, dim=-1)
+
+    def encode(self, given: Tensor) -> list[tuple[Tensor, Tensor]]:
+        """Map (N, inputs, 56, 56) float to means and log-variances, (N, 8, 7, 7) and (N, 2, 14, 14) float32."""
+        x = functional.silu(self.enter(given * 2 - 1))
+        passed = []
+        for down in self.down:
+            x = down(x)
+            passed.append(x)
+        return [channel(x) for channel, x in zip(self.channels, (passed[2], passed[1]), strict=True)]
+
+    def decode(self, codes: Sequence[Tensor], target: Tensor) -> Tensor:
+        """Draw faces.
+
+        Args:
+            codes: (N, 8, 7, 7) and (N, 2, 14, 14) float.
+            target: (N, D) float32 of unit norm, the identities that are drawn.
+
+        Returns:
+            (N, 3, 112, 112) float32, RGB in [0, 1].
+        """
+        style = self.style(target * target.shape[1] ** 0.5)
+        x = torch.cat((self.start.expand(len(target), -1, -1, -1), codes[0].to(self.start.dtype)), 1)
+        x = self.refine[0](self.up[0](x, style), style)
+        x = torch.cat((_doubled(x), codes[1].to(x.dtype)), 1)
+        x = self.refine[1](self.up[1](x, style), style)
+        for layer in list(self.up)[2:]:
+            x = layer(_doubled(x), style)
+        drawn: Tensor = self.exit(x).float().sigmoid()
+        return drawn
+
+
+def sample(channels: Sequence[tuple[Tensor, Tensor]], noise: Sequence[Tensor], strength: float = 1.0) -> list[Tensor]:
+    """Send codes through their channels.
+
+    Args:
+        channels: means and log-variances, (N, C, H, W) each.
+        noise: standard normal, of the same shapes.
+        strength: of the noise, in its learned deviations.
+
+    Returns:
+        the codes, (N, C, H, W) float32 each.
+    """
+    return [m + strength * (0.5 * v).exp() * n for (m, v), n in zip(channels, noise, strict=True)]
+
+
+def nats(channels: Sequence[tuple[Tensor, Tensor]]) -> Tensor:
+    """Compute how many nats each picture's codes can carry at most: the (N,) divergence from a standard normal."""
+    parts = [0.5 * (m.square() + v.exp() - 1 - v).flatten(1).sum(1) for m, v in channels]
+    return torch.stack(parts).sum(0)
+
+
+def _doubled(x: Tensor) -> Tensor:
+    return functional.interpolate(x, scale_factor=2, mode="nearest")

@@ -1,0 +1,385 @@
+"""One training run of the generator: a plain function, without Ray; needs torch, faces, an embedder and a teacher."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor, nn
+from torch.nn import functional
+
+from anonymizers.conditioning import CONDITIONINGS
+from anonymizers.faces import Faces
+from anonymizers.given import given, inputs
+from anonymizers.nets.noisy_unet import CODES, SIDE, NoisyUNet, nats, sample
+from anonymizers.training import losses
+from anonymizers.training.critic import build_critic, build_spy, shake
+
+Embed = Callable[[Tensor], Tensor]
+Read = Callable[[Tensor], tuple[Tensor, Tensor]]
+DECAY = 0.998
+SHOWN = 8
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """State how a generator is trained; goes into the metadata of its weights.
+
+    Attributes:
+        conditioning: of CONDITIONINGS.
+        expression_loss: of EXPRESSION_LOSSES.
+        steps, batch, rate, seed: of the descent.
+        width: of the network.
+        context: side of the low-frequency picture that the encoder sees, px.
+        reconstruction, attraction, repulsion, expression, critic, leak, perceptual, price: weights of the losses;
+            `price` is of a nat of the codes, and `perceptual` counts only where a perceptual distance is given.
+        free: nats that cost nothing. The price is asked from a third of the steps on, and in full from two thirds:
+            asked from the beginning, it closes the channels before the decoder has learned what they are good for.
+
+    Raises:
+        ValueError: if a name is unknown or a number out of its range.
+    """
+
+    conditioning: str = "both"
+    expression_loss: str = "both"
+    steps: int = 2000
+    batch: int = 64
+    rate: float = 2e-3
+    seed: int = 0
+    width: int = 16
+    context: int = 14
+    reconstruction: float = 8.0
+    attraction: float = 2.0
+    repulsion: float = 2.0
+    expression: float = 1.0
+    critic: float = 0.3
+    leak: float = 2.0
+    perceptual: float = 1.0
+    price: float = 0.01
+    free: float = 4.0
+
+    def __post_init__(self) -> None:
+        for name, value, known in (
+            ("conditioning", self.conditioning, tuple(CONDITIONINGS)),
+            ("expression_loss", self.expression_loss, losses.EXPRESSION_LOSSES),
+        ):
+            if value not in known:
+                raise ValueError(f"Recipe.{name}: expected one of {', '.join(known)}, got {value!r}")
+        for name in ("steps", "width", "context"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"Recipe.{name}: expected at least 1, got {getattr(self, name)}")
+        if self.batch < 2:
+            raise ValueError(f"Recipe.batch: expected at least 2 (own and foreign identities), got {self.batch}")
+
+    @property
+    def name(self) -> str:
+        """Return the variant: conditioning and expression loss."""
+        return f"{self.conditioning}-{self.expression_loss}"
+
+
+@dataclass(frozen=True, eq=False)
+class Truth:
+    """Hold what is computed once about the N training faces.
+
+    Attributes:
+        images: (N, 3, 112, 112) uint8.
+        given: (N, C, 56, 56) uint8, what the encoder sees, in 255ths.
+        embedding: (N, D) float32, unit norm.
+        logits, features: (N, C) and (N, F) float32, the teacher's.
+    """
+
+    images: Tensor
+    given: Tensor
+    embedding: Tensor
+    logits: Tensor
+    features: Tensor
+
+
+class Run:
+    """Hold the state of a training run, and take its steps."""
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        faces: Faces,
+        embed: Embed,
+        read: Read,
+        *,
+        device: torch.device | str = "cpu",
+        perceptual: Callable[[Tensor, Tensor], Tensor] | None = None,
+        wrap: Callable[[nn.Module], nn.Module] = lambda net: net,
+    ) -> None:
+        """Look at the faces once and build the networks.
+
+        Args:
+            recipe: how to train.
+            faces: whom to train on, with the signals of the conditioning; faces that lack one are left out.
+            embed: (N, 3, S, S) float pictures in [0, 255] to (N, D) of unit norm, with gradients.
+            read: such pictures to the teacher's logits and features, with gradients.
+            device: where to train.
+            perceptual: distance of two batches of (N, 3, 112, 112) pictures in [0, 255], (N,), with gradients.
+            wrap: makes of the networks what several machines train together, such as DistributedDataParallel.
+
+        Raises:
+            ValueError: if fewer faces than a batch have the signals.
+        """
+        self.recipe, self.embed, self.read, self.perceptual = recipe, embed, read, perceptual
+        self.device = torch.device(device)
+        torch.manual_seed(recipe.seed)
+        self.truth = look(faces, recipe, embed, read, self.device)
+        if len(self.truth.images) < recipe.batch:
+            raise ValueError(
+                f"training: expected at least a batch of {recipe.batch} faces with the signals of conditioning "
+                f"{recipe.conditioning!r}, got {len(self.truth.images)}"
+            )
+        dimension = self.truth.embedding.shape[1]
+        net = NoisyUNet(inputs=inputs(recipe.conditioning), dimension=dimension, width=recipe.width)
+        net.identity_mean, net.identity_factor = spread(self.truth.embedding)
+        self.net = net.to(self.device)
+        self.average = copy.deepcopy(self.net).requires_grad_(False)
+        self.drawing, self.judge = wrap(_Drawing(self.net)), wrap(build_critic().to(self.device))
+        self.spy = wrap(build_spy(dimension).to(self.device))
+        self.optimizers = [
+            torch.optim.AdamW(net.parameters(), lr=recipe.rate, betas=(0.9, 0.99), weight_decay=1e-4),
+            torch.optim.AdamW(
+                [*self.judge.parameters(), *self.spy.parameters()], lr=recipe.rate, betas=(0.5, 0.99), weight_decay=1e-4
+            ),
+        ]
+        self.generator = torch.Generator().manual_seed(recipe.seed)
+        self.step_number = 0
+
+    @property
+    def epoch_steps(self) -> int:
+        """Return how many steps see as many faces as there are."""
+        return max(1, len(self.truth.images) // self.recipe.batch)
+
+    def step(self) -> dict[str, float]:
+        """Take one step; return the losses."""
+        recipe, progress = self.recipe, self.step_number / self.recipe.steps
+        rate = recipe.rate * min(1.0, (self.step_number + 1) / 50, 0.02 + 1.4 * (1 - progress))
+        for optimizer in self.optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = rate
+        index = torch.randint(len(self.truth.images), (recipe.batch,), generator=self.generator)
+        own = recipe.batch // 2
+        target = self.truth.embedding[index].clone()
+        target[own:] = self.net.identities(torch.randn(recipe.batch - own, target.shape[1], generator=self.generator))
+        source = self.truth.images[index].float() / 255
+        noise = [torch.randn(recipe.batch, c, s, s, generator=self.generator) for c, s in CODES]
+        who = self.truth.embedding[index]
+        with torch.autocast(self.device.type, torch.bfloat16):
+            drawn, codes, cost = self.drawing(
+                self.truth.given[index].float() / 255, target, [n.to(self.device) for n in noise]
+            )
+            judged = self.judge(drawn).float()
+            suspected = self.spy(codes).float()
+            shaken = shake(drawn, self.generator) * 255
+            embedding = self.embed(shaken).float()
+            logits, features = self.read(shaken)
+        parts = {
+            "reconstruction": losses.reconstruction(drawn[:own], source[:own]),
+            "attraction": losses.attraction(embedding, target),
+            "repulsion": losses.repulsion(embedding[own:], who[own:]),
+            "expression": losses.expression(
+                recipe.expression_loss,
+                (logits.float(), features.float()),
+                (self.truth.logits[index], self.truth.features[index]),
+            ),
+            "critic": -judged.mean(),
+            "leak": losses.repulsion(functional.normalize(suspected), who),
+        }
+        if self.perceptual is not None:
+            parts["perceptual"] = self.perceptual(drawn[:own] * 255, source[:own] * 255).mean()
+        total = torch.stack([getattr(recipe, name) * value for name, value in parts.items()]).sum()
+        asked = min(1.0, max(0.0, 3 * progress - 1))
+        total = total + recipe.price * asked * (cost - recipe.free).relu().mean()
+        self._descend(self.optimizers[0], total, [self.net])
+        with torch.autocast(self.device.type, torch.bfloat16):
+            real, fake = self.judge(source).float(), self.judge(drawn.detach()).float()
+            suspected = self.spy(codes.detach()).float()
+        against = losses.critic(real, fake) + losses.attraction(functional.normalize(suspected), who)
+        self._descend(self.optimizers[1], against, [self.judge, self.spy])
+        self.step_number += 1
+        self._follow()
+        return {**{name: float(value.detach()) for name, value in parts.items()}, "nats": float(cost.detach().mean())}
+
+    def _descend(self, optimizer: torch.optim.Optimizer, loss: Tensor, nets: list[nn.Module]) -> None:
+        optimizer.zero_grad()
+        loss.backward()
+        norm = nn.utils.clip_grad_norm_([p for net in nets for p in net.parameters()], 10.0)
+        if not torch.isfinite(norm):
+            raise RuntimeError(
+                f"training {self.recipe.name}: expected finite gradients at step {self.step_number}, got {norm}; "
+                "resume from the last checkpoint with a smaller rate"
+            )
+        optimizer.step()
+
+    def _follow(self) -> None:
+        """Let the average follow the weights, faster in the beginning."""
+        decay = min(DECAY, (1 + self.step_number) / (10 + self.step_number))
+        with torch.no_grad():
+            for slow, fast in zip(self.average.parameters(), self.net.parameters(), strict=True):
+                slow.lerp_(fast, 1 - decay)
+
+    @torch.no_grad()
+    def samples(self) -> Tensor:
+        """Draw SHOWN faces: sources, what the encoder sees of them, themselves again, and as two other people.
+
+        Returns:
+            (5, SHOWN, 3, 112, 112) float32 in [0, 1] on the CPU.
+        """
+        index = torch.linspace(0, len(self.truth.images) - 1, min(SHOWN, len(self.truth.images))).long()
+        generator = torch.Generator().manual_seed(self.recipe.seed)
+        foreign = self.net.identities(torch.randn(2, self.truth.embedding.shape[1], generator=generator))
+        shown = self.truth.given[index].float() / 255
+        codes = sample(self.average.encode(shown), [torch.zeros(1, 1, 1, 1, device=self.device)] * 2)
+        rows = [self.truth.images[index].float() / 255, _picture_of(shown)]
+        for target in (self.truth.embedding[index], *(one.expand(len(index), -1) for one in foreign)):
+            rows.append(self.average.decode(codes, target))
+        return torch.stack([row.cpu() for row in rows])
+
+    def state(self) -> dict[str, Any]:
+        """Return everything that goes on needs: tensors and plain data."""
+        return {
+            "recipe": dataclasses.asdict(self.recipe),
+            "step": self.step_number,
+            "net": self.net.state_dict(),
+            "average": self.average.state_dict(),
+            "critic": self.judge.state_dict(),
+            "spy": self.spy.state_dict(),
+            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
+            "generator": self.generator.get_state(),
+        }
+
+    def load(self, state: Mapping[str, Any]) -> None:
+        """Go on from a state.
+
+        Raises:
+            ValueError: if it is of another recipe.
+        """
+        if state["recipe"] != dataclasses.asdict(self.recipe):
+            raise ValueError(
+                f"--resume: expected a checkpoint of {self.recipe}, got one of {state['recipe']}; start anew instead"
+            )
+        self.step_number = state["step"]
+        self.net.load_state_dict(state["net"])
+        self.average.load_state_dict(state["average"])
+        self.judge.load_state_dict(state["critic"])
+        self.spy.load_state_dict(state["spy"])
+        for optimizer, kept in zip(self.optimizers, state["optimizers"], strict=True):
+            optimizer.load_state_dict(kept)
+        self.generator.set_state(state["generator"].cpu().to(torch.uint8))
+
+    def weights(self) -> dict[str, Tensor]:
+        """Return the averaged network, with the distribution of identities, float16."""
+        tensors = self.average.state_dict()
+        return {name: value.detach().to("cpu", torch.float16).contiguous() for name, value in tensors.items()}
+
+
+def train(
+    run: Run,
+    checkpoint: Path,
+    *,
+    resume: bool = False,
+    each_epoch: Callable[[Run, dict[str, float]], None] = lambda run, losses: None,
+) -> Run:
+    """Take all steps of a run, with a checkpoint after each epoch.
+
+    Args:
+        run: at its beginning.
+        checkpoint: file that keeps the state.
+        resume: go on from the file, if it is there.
+        each_epoch: told the run and the mean losses after each epoch, and at the end.
+
+    Raises:
+        ValueError: if the checkpoint is of another recipe.
+        RuntimeError: if a gradient is not finite.
+    """
+    if resume and checkpoint.is_file():
+        run.load(torch.load(checkpoint, map_location=run.device, weights_only=True))
+    sums: dict[str, float] = {}
+    count = 0
+    while run.step_number < run.recipe.steps:
+        for name, value in run.step().items():
+            sums[name] = sums.get(name, 0.0) + value
+        count += 1
+        if run.step_number % run.epoch_steps == 0 or run.step_number == run.recipe.steps:
+            keep(run, checkpoint)
+            each_epoch(run, {name: value / count for name, value in sums.items()})
+            sums, count = {}, 0
+    return run
+
+
+def keep(run: Run, checkpoint: Path) -> None:
+    """Write the state of a run, all or nothing."""
+    new = checkpoint.with_suffix(".new")
+    torch.save(run.state(), new)
+    new.replace(checkpoint)
+
+
+def export(run: Run, path: Path, facts: Mapping[str, str]) -> str:
+    """Write the averaged weights, with the recipe and further facts as metadata; return the file's SHA-256."""
+    metadata = {"recipe": json.dumps(dataclasses.asdict(run.recipe)), "steps": str(run.step_number), **facts}
+    new = path.with_suffix(".new")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    save_file(run.weights(), new, metadata=metadata)
+    new.replace(path)
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+@torch.no_grad()
+def look(faces: Faces, recipe: Recipe, embed: Embed, read: Read, device: torch.device) -> Truth:
+    """Compute what is known of the training faces; those that lack a signal are left out."""
+    from anonymizers.base import with_signals
+
+    needs = CONDITIONINGS[recipe.conditioning]
+    if needs:
+        faces = faces.take(torch.nonzero(with_signals(faces, needs, f"training {recipe.name}"))[:, 0])
+    parts: list[tuple[Tensor, ...]] = []
+    for part in torch.arange(len(faces)).split(recipe.batch):
+        few = faces.take(part).to(device)
+        images = few.images
+        if few.size != SIDE:
+            images = functional.interpolate(images.float(), size=(SIDE, SIDE), mode="bilinear", antialias=True)
+            images = images.round().clamp(0, 255).to(torch.uint8)
+        logits, features = read(images.float())
+        shown = (given(few, recipe.conditioning, recipe.context) * 255).round().to(torch.uint8)
+        parts.append((images, shown, embed(images.float()), logits.float(), features.float()))
+    if not parts:
+        raise ValueError(f"training {recipe.name}: expected faces with the signals {', '.join(needs)}, got none")
+    return Truth(*(torch.cat(column) for column in zip(*parts, strict=True)))
+
+
+def spread(embedding: Tensor) -> tuple[Tensor, Tensor]:
+    """Fit a normal distribution to (N, D) embeddings: the (D,) mean, and a (D, D) factor of the covariance."""
+    mean = embedding.mean(0)
+    covariance = (embedding - mean).double().T @ (embedding - mean).double() / len(embedding)
+    values, vectors = torch.linalg.eigh(covariance)
+    return mean, (vectors * values.clamp_min(0).sqrt()).T.float()
+
+
+def _picture_of(shown: Tensor) -> Tensor:
+    """Show what the encoder sees: the context, and the signals on it in white."""
+    signal = shown[:, 3:8].amax(1, keepdim=True) if shown.shape[1] > 3 else torch.zeros_like(shown[:, :1])
+    return functional.interpolate((shown[:, :3] + signal).clamp(0, 1), size=(SIDE, SIDE), mode="nearest")
+
+
+class _Drawing(nn.Module):
+    """Encode, send through the channels, decode: what several machines do together."""
+
+    def __init__(self, net: NoisyUNet) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, shown: Tensor, target: Tensor, noise: list[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
+        channels = self.net.encode(shown)
+        codes = sample(channels, noise)
+        return self.net.decode(codes, target), torch.cat([code.flatten(1) for code in codes], 1), nats(channels)
