@@ -16,7 +16,7 @@ from anonymizers.regions import mask
 from anonymizers.resident import CENTERS, read_tensors, resident
 
 SIDE = 128
-BATCH = 8
+BATCH = 2
 """Faces at a time, filled up where fewer are left: a network's rounding depends on the shape."""
 
 

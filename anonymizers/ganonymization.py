@@ -14,7 +14,7 @@ from anonymizers.nets.pix2pix import Pix2PixUNet
 from anonymizers.resident import resident
 
 SIDE = 512
-BATCH = 4
+BATCH = 2
 """Faces at a time, filled up where fewer are left: a network's rounding depends on the shape."""
 
 

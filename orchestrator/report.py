@@ -29,6 +29,7 @@ from orchestrator.report_figures import (
     front_figure,
     hifd_figure,
     overrated,
+    side_by_side_figure,
     verified_figure,
 )
 from orchestrator.trials import KEY_COLUMNS, measured_columns, name_of, number, with_interval
@@ -84,6 +85,13 @@ def write_report(
         _section("How to read it", f"<p>{_reading(objectives)}</p>"),
         _section("The front", _front_table(front, objectives)),
     ]
+    if sweep.get("sampler") == "grid" and (listed := _listed(rows, objectives)):
+        lead = (
+            "<p class='lead'>Every configuration of the list, on and off the front. Where two intervals overlap, "
+            "<code>python -m orchestrator.compare</code> tells the interval of the difference on the same people.</p>"
+        )
+        drawing = _figure("side", side_by_side_figure(listed, objectives))
+        parts.append(_section("Side by side", lead + drawing + _front_table(listed, objectives)))
     if contact is not None:
         parts.append(_section("The same faces under each configuration", _contact(contact)))
     if (figure := attackers_figure(rows)) is not None:
@@ -255,6 +263,12 @@ def _reading(objectives: Mapping[str, str]) -> str:
         "many noisy measurements and therefore optimistic. The anchors, unchanged faces and a black picture, mark the "
         "two ends; chance is what guessing among the enrolled people reaches."
     )
+
+
+def _listed(rows: Sequence[Row], objectives: Mapping[str, str]) -> list[Row]:
+    """Return the rows that are complete in the objectives, the anchors at the two ends."""
+    complete = [row for row in rows if row["status"] == "complete" and all(row.get(n) is not None for n in objectives)]
+    return sorted(complete, key=lambda row: {"identity": -1, "blackout": 1}.get(row["method"], 0))
 
 
 def _front_table(front: Sequence[Row], objectives: Mapping[str, str]) -> str:

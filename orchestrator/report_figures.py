@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import plotly.graph_objects as go
+from plotly.subplots import make_subplots
 from scipy.stats import kendalltau
 
 from evaluators.metrics import METRICS
@@ -124,6 +125,40 @@ def overrated(rows: Sequence[Row]) -> dict[str, tuple[int, int]]:
             over, of = out.get(row["method"], (0, 0))
             out[row["method"]] = (over + (worst - fixed > OVERRATED), of + 1)
     return out
+
+
+def side_by_side_figure(rows: Sequence[Row], objectives: Mapping[str, str]) -> go.Figure:
+    """Draw every configuration of a fixed list in a line of its own, with its intervals, one panel per objective.
+
+    Args:
+        rows: complete flat rows, in the order in which they are drawn.
+        objectives: metric name -> "min" or "max".
+    """
+    names = [html.escape(name_of(row)) for row in rows]
+    figure = make_subplots(1, len(objectives), shared_yaxes=True, horizontal_spacing=0.04)
+    for place, name in enumerate(objectives, 1):
+        color = COLORS[place - 1]
+        figure.add_trace(
+            go.Scatter(
+                x=[row[name] for row in rows],
+                y=names,
+                mode="markers",
+                marker={"size": 10, "color": color, "symbol": SYMBOLS[place - 1]},
+                error_x=_bars(rows, name, color),
+                text=[hover(row) for row in rows],
+                hovertemplate="%{text}<extra></extra>",
+                showlegend=False,
+            ),
+            1,
+            place,
+        )
+        common = _layout(name, "", objectives)["xaxis"]
+        figure.update_xaxes(**common, row=1, col=place)
+    layout = _layout("", "", objectives)
+    figure.update_layout(**{key: value for key, value in layout.items() if key not in ("xaxis", "yaxis")})
+    figure.update_yaxes(autorange="reversed", gridcolor=GRID, automargin=True, ticks="")
+    figure.update_layout(height=120 + 34 * len(rows))
+    return figure
 
 
 def hifd_figure(rows: Sequence[Row]) -> tuple[go.Figure, float] | None:

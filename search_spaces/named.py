@@ -64,7 +64,7 @@ SPACES: dict[str, SearchSpace] = {
     "conditioning_ablation": SearchSpace(
         "conditioning_ablation",
         configurations=tuple(Generator(variant=f"{told}-both") for told in ("none", "landmarks", "parsing", "both")),
-        description="Our generator, told nothing of the face but a picture of 14 px, its landmarks, its parts, or both.",
+        description="Our generator, told nothing but a picture of 14 px, landmarks, parts, or both.",
     ),
     "expression_loss_ablation": SearchSpace(
         "expression_loss_ablation",

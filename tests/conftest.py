@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import types
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,10 @@ import torch
 from torch.nn import functional
 
 from anonymizers import Faces
+from evaluators.datasets.demo import people
+from evaluators.datasets.demo_protocol import faces_of
 from orchestrator.ray_environment import set_environment
+from tests import random_weights
 
 set_environment()  # before any test imports Ray
 
@@ -39,6 +43,20 @@ def smooth_faces(people: int, pictures: int, *, size: int = 112, seed: int = 0, 
 @pytest.fixture(scope="session")
 def faces() -> Faces:
     return smooth_faces(60, 2)
+
+
+@pytest.fixture(scope="session")
+def told() -> Faces:
+    """Rendered faces with their landmarks and parsing maps, and a dense cloud drawn between the landmarks."""
+    faces = faces_of(people(30_000, 6, 2))
+    points = faces.signals["landmarks68"]
+    mesh = torch.stack([(points[:, k % 68] + points[:, (k * 7) % 68]) / 2 for k in range(478)], 1)
+    return replace(faces, signals={**faces.signals, "landmarks478": mesh})
+
+
+@pytest.fixture(scope="session")
+def random_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return random_weights.write(tmp_path_factory.mktemp("models"))
 
 
 @pytest.fixture(scope="session")

@@ -5,8 +5,9 @@ two narrow codes with noise of learned strength, each of whose nats the training
 hand the geometry of the face through its skip connections, and with it the person.
 
 Sources: U-Net, Ronneberger et al., MICCAI 2015 (https://arxiv.org/abs/1505.04597); the price of a nat, Alemi et al.,
-Deep variational information bottleneck, ICLR 2017 (https://arxiv.org/abs/1612.00410); modulation after instance
-normalization, Huang and Belongie, ICCV 2017 (https://arxiv.org/abs/1703.06868).
+Deep variational information bottleneck, ICLR 2017 (https://arxiv.org/abs/1612.00410); modulation, Huang and
+Belongie, ICCV 2017 (https://arxiv.org/abs/1703.06868); normalization of pixels, Karras et al., ICLR 2018
+(https://arxiv.org/abs/1710.10196).
 """
 
 from __future__ import annotations
@@ -51,7 +52,10 @@ class Channel(nn.Module):
 
 
 class Modulated(nn.Module):
-    """Convolve, normalize each picture's channels, then scale and shift them as the identity asks."""
+    """Convolve, normalize each pixel over its channels, then scale and shift them as the identity asks.
+
+    Normalized over pixels instead, one bright pixel can decide what all others are divided by, and training finds it.
+    """
 
     def __init__(self, inside: int, outside: int, style: int) -> None:
         super().__init__()
@@ -61,7 +65,9 @@ class Modulated(nn.Module):
     def forward(self, x: Tensor, style: Tensor) -> Tensor:
         """Map (N, inside, H, W) and (N, style) to (N, outside, H, W)."""
         scale, shift = self.affine(style)[:, :, None, None].chunk(2, 1)
-        return functional.leaky_relu(functional.instance_norm(self.conv(x)) * (1 + scale) + shift, 0.2)
+        x = self.conv(x)
+        x = x * (x.square().mean(1, keepdim=True) + 1e-6).rsqrt()
+        return functional.leaky_relu(x * (1 + scale) + shift, 0.2)
 
 
 class NoisyUNet(nn.Module):

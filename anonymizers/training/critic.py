@@ -49,7 +49,7 @@ def shake(pictures: Tensor, generator: torch.Generator) -> Tensor:
     Returns:
         (N, 3, H, W) float in [0, 1].
     """
-    dx, dy, kernel = (
+    dx, dy, rounds = (
         int(torch.randint(low, high, (), generator=generator)) for low, high in ((-3, 4), (-3, 4), (0, 3))
     )
     x = pictures.roll((dy, dx), (2, 3))

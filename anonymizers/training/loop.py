@@ -16,7 +16,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional
 
-from anonymizers.conditioning import CONDITIONINGS
+from anonymizers.conditioning import CONDITIONINGS, channels
 from anonymizers.faces import Faces
 from anonymizers.given import given, inputs
 from anonymizers.nets.noisy_unet import CODES, SIDE, NoisyUNet, nats, sample
@@ -41,8 +41,10 @@ class Recipe:
         context: side of the low-frequency picture that the encoder sees, px.
         reconstruction, attraction, repulsion, expression, critic, leak, perceptual, price: weights of the losses;
             `price` is of a nat of the codes, and `perceptual` counts only where a perceptual distance is given.
-        free: nats that cost nothing. The price is asked from a third of the steps on, and in full from two thirds:
-            asked from the beginning, it closes the channels before the decoder has learned what they are good for.
+        free: nats that cost nothing.
+        patience: share of the steps before the price is asked, and again before it is asked in full: asked from the
+            beginning, it closes the channels before the decoder has learned what they are good for.
+        prelude: steps of a run before, without a price and without a loss on the expression, that the variants share.
 
     Raises:
         ValueError: if a name is unknown or a number out of its range.
@@ -65,6 +67,8 @@ class Recipe:
     perceptual: float = 1.0
     price: float = 0.01
     free: float = 4.0
+    patience: float = 0.2
+    prelude: int = 0
 
     def __post_init__(self) -> None:
         for name, value, known in (
@@ -78,6 +82,11 @@ class Recipe:
                 raise ValueError(f"Recipe.{name}: expected at least 1, got {getattr(self, name)}")
         if self.batch < 2:
             raise ValueError(f"Recipe.batch: expected at least 2 (own and foreign identities), got {self.batch}")
+
+    @property
+    def asks(self) -> bool:
+        """Tell whether embedder and teacher have a say; without them, every face is drawn as itself."""
+        return self.attraction > 0 or self.repulsion > 0 or self.expression > 0
 
     @property
     def name(self) -> str:
@@ -116,6 +125,8 @@ class Run:
         device: torch.device | str = "cpu",
         perceptual: Callable[[Tensor, Tensor], Tensor] | None = None,
         wrap: Callable[[nn.Module], nn.Module] = lambda net: net,
+        rank: int = 0,
+        begin: tuple[str, Mapping[str, Tensor]] | None = None,
     ) -> None:
         """Look at the faces once and build the networks.
 
@@ -126,12 +137,14 @@ class Run:
             read: such pictures to the teacher's logits and features, with gradients.
             device: where to train.
             perceptual: distance of two batches of (N, 3, 112, 112) pictures in [0, 255], (N,), with gradients.
-            wrap: makes of the networks what several machines train together, such as DistributedDataParallel.
+            wrap: makes of the networks what several processes train together, such as DistributedDataParallel.
+            rank: number of this process among them; the first one writes.
+            begin: conditioning and weights of a network that sees as much or more, where training does not begin anew.
 
         Raises:
             ValueError: if fewer faces than a batch have the signals.
         """
-        self.recipe, self.embed, self.read, self.perceptual = recipe, embed, read, perceptual
+        self.recipe, self.embed, self.read, self.perceptual, self.rank = recipe, embed, read, perceptual, rank
         self.device = torch.device(device)
         torch.manual_seed(recipe.seed)
         self.truth = look(faces, recipe, embed, read, self.device)
@@ -142,18 +155,19 @@ class Run:
             )
         dimension = self.truth.embedding.shape[1]
         net = NoisyUNet(inputs=inputs(recipe.conditioning), dimension=dimension, width=recipe.width)
+        if begin is not None:
+            net.load_state_dict(adopted(begin[1], begin[0], recipe.conditioning))
         net.identity_mean, net.identity_factor = spread(self.truth.embedding)
         self.net = net.to(self.device)
         self.average = copy.deepcopy(self.net).requires_grad_(False)
-        self.drawing, self.judge = wrap(_Drawing(self.net)), wrap(build_critic().to(self.device))
-        self.spy = wrap(build_spy(dimension).to(self.device))
+        self.opponents = nn.ModuleDict({"critic": build_critic(), "spy": build_spy(dimension)}).to(self.device)
+        self.drawing = wrap(_Drawing(self.net))
+        self.critic, self.spy = wrap(self.opponents["critic"]), wrap(self.opponents["spy"])
         self.optimizers = [
             torch.optim.AdamW(net.parameters(), lr=recipe.rate, betas=(0.9, 0.99), weight_decay=1e-4),
-            torch.optim.AdamW(
-                [*self.judge.parameters(), *self.spy.parameters()], lr=recipe.rate, betas=(0.5, 0.99), weight_decay=1e-4
-            ),
+            torch.optim.AdamW(self.opponents.parameters(), lr=recipe.rate, betas=(0.5, 0.99), weight_decay=1e-4),
         ]
-        self.generator = torch.Generator().manual_seed(recipe.seed)
+        self.generator = torch.Generator().manual_seed(recipe.seed + 7919 * rank)
         self.step_number = 0
 
     @property
@@ -169,47 +183,50 @@ class Run:
             for group in optimizer.param_groups:
                 group["lr"] = rate
         index = torch.randint(len(self.truth.images), (recipe.batch,), generator=self.generator)
-        own = recipe.batch // 2
-        target = self.truth.embedding[index].clone()
+        own = recipe.batch // 2 if recipe.asks else recipe.batch
+        who = self.truth.embedding[index]
+        target = who.clone()
         target[own:] = self.net.identities(torch.randn(recipe.batch - own, target.shape[1], generator=self.generator))
         source = self.truth.images[index].float() / 255
-        noise = [torch.randn(recipe.batch, c, s, s, generator=self.generator) for c, s in CODES]
-        who = self.truth.embedding[index]
+        noise = [torch.randn(recipe.batch, c, s, s, generator=self.generator).to(self.device) for c, s in CODES]
         with torch.autocast(self.device.type, torch.bfloat16):
-            drawn, codes, cost = self.drawing(
-                self.truth.given[index].float() / 255, target, [n.to(self.device) for n in noise]
-            )
-            judged = self.judge(drawn).float()
+            drawn, codes, cost = self.drawing(self.truth.given[index].float() / 255, target, noise)
+            judged = self.critic(drawn).float()
             suspected = self.spy(codes).float()
-            shaken = shake(drawn, self.generator) * 255
-            embedding = self.embed(shaken).float()
-            logits, features = self.read(shaken)
         parts = {
             "reconstruction": losses.reconstruction(drawn[:own], source[:own]),
-            "attraction": losses.attraction(embedding, target),
-            "repulsion": losses.repulsion(embedding[own:], who[own:]),
-            "expression": losses.expression(
-                recipe.expression_loss,
-                (logits.float(), features.float()),
-                (self.truth.logits[index], self.truth.features[index]),
-            ),
             "critic": -judged.mean(),
             "leak": losses.repulsion(functional.normalize(suspected), who),
         }
+        if recipe.asks:
+            parts |= self._asked(drawn, target, index, own)
         if self.perceptual is not None:
             parts["perceptual"] = self.perceptual(drawn[:own] * 255, source[:own] * 255).mean()
         total = torch.stack([getattr(recipe, name) * value for name, value in parts.items()]).sum()
-        asked = min(1.0, max(0.0, 3 * progress - 1))
+        asked = min(1.0, max(0.0, progress / recipe.patience - 1))
         total = total + recipe.price * asked * (cost - recipe.free).relu().mean()
         self._descend(self.optimizers[0], total, [self.net])
         with torch.autocast(self.device.type, torch.bfloat16):
-            real, fake = self.judge(source).float(), self.judge(drawn.detach()).float()
+            real, fake = self.critic(torch.cat((source, drawn.detach()))).float().chunk(2)
             suspected = self.spy(codes.detach()).float()
         against = losses.critic(real, fake) + losses.attraction(functional.normalize(suspected), who)
-        self._descend(self.optimizers[1], against, [self.judge, self.spy])
+        self._descend(self.optimizers[1], against, [self.opponents])
         self.step_number += 1
         self._follow()
         return {**{name: float(value.detach()) for name, value in parts.items()}, "nats": float(cost.detach().mean())}
+
+    def _asked(self, drawn: Tensor, target: Tensor, index: Tensor, own: int) -> dict[str, Tensor]:
+        """Ask embedder and teacher what they see in drawn faces, of which the first `own` are of their own source."""
+        with torch.autocast(self.device.type, torch.bfloat16):
+            shaken = shake(drawn, self.generator) * 255
+            embedding = self.embed(shaken).float()
+            logits, features = self.read(shaken)
+        answered, reference = (logits.float(), features.float()), (self.truth.logits[index], self.truth.features[index])
+        return {
+            "attraction": losses.attraction(embedding, target),
+            "repulsion": losses.repulsion(embedding[own:], self.truth.embedding[index[own:]]),
+            "expression": losses.expression(self.recipe.expression_loss, answered, reference),
+        }
 
     def _descend(self, optimizer: torch.optim.Optimizer, loss: Tensor, nets: list[nn.Module]) -> None:
         optimizer.zero_grad()
@@ -253,8 +270,7 @@ class Run:
             "step": self.step_number,
             "net": self.net.state_dict(),
             "average": self.average.state_dict(),
-            "critic": self.judge.state_dict(),
-            "spy": self.spy.state_dict(),
+            "opponents": self.opponents.state_dict(),
             "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
             "generator": self.generator.get_state(),
         }
@@ -272,8 +288,7 @@ class Run:
         self.step_number = state["step"]
         self.net.load_state_dict(state["net"])
         self.average.load_state_dict(state["average"])
-        self.judge.load_state_dict(state["critic"])
-        self.spy.load_state_dict(state["spy"])
+        self.opponents.load_state_dict(state["opponents"])
         for optimizer, kept in zip(self.optimizers, state["optimizers"], strict=True):
             optimizer.load_state_dict(kept)
         self.generator.set_state(state["generator"].cpu().to(torch.uint8))
@@ -312,7 +327,8 @@ def train(
             sums[name] = sums.get(name, 0.0) + value
         count += 1
         if run.step_number % run.epoch_steps == 0 or run.step_number == run.recipe.steps:
-            keep(run, checkpoint)
+            if run.rank == 0:
+                keep(run, checkpoint)
             each_epoch(run, {name: value / count for name, value in sums.items()})
             sums, count = {}, 0
     return run
@@ -356,6 +372,18 @@ def look(faces: Faces, recipe: Recipe, embed: Embed, read: Read, device: torch.d
     if not parts:
         raise ValueError(f"training {recipe.name}: expected faces with the signals {', '.join(needs)}, got none")
     return Truth(*(torch.cat(column) for column in zip(*parts, strict=True)))
+
+
+def adopted(weights: Mapping[str, Tensor], told: str, conditioning: str) -> dict[str, Tensor]:
+    """Return the weights of a network with conditioning `told` for one that sees less: the first layer loses inputs."""
+    of = {"landmarks68": channels("landmarks"), "parsing": channels("parsing")}
+    kept = [torch.arange(3)]
+    first = 3
+    for name in CONDITIONINGS[told]:
+        if name in CONDITIONINGS[conditioning]:
+            kept.append(torch.arange(first, first + of[name]))
+        first += of[name]
+    return {**weights, "enter.weight": weights["enter.weight"][:, torch.cat(kept).to(weights["enter.weight"].device)]}
 
 
 def spread(embedding: Tensor) -> tuple[Tensor, Tensor]:

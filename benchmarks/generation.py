@@ -1,0 +1,114 @@
+"""Faces per second of each generator: batch sizes, precisions; ratios to the first row of each.
+
+    python -m benchmarks.generation [--device cuda]
+
+The published networks run with random weights here, ours with its own: the speed is the same. Networks alone, without
+drawing what they are told and without resizing; `anonymizer` is the whole method as a panel calls it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import time
+from collections.abc import Callable, Mapping
+
+import torch
+from torch import Tensor
+
+from anonymizers import Context, Generator
+from anonymizers.given import inputs
+from anonymizers.nets.ciagan_net import IDENTITIES, CiaganGenerator
+from anonymizers.nets.deep_privacy2_net import STYLE, DeepPrivacy2Generator
+from anonymizers.nets.noisy_unet import CODES, INPUT, NoisyUNet, sample
+from anonymizers.nets.pix2pix import Pix2PixUNet
+from evaluators.datasets.demo import people
+from evaluators.datasets.demo_protocol import faces_of
+from evaluators.demo_nets import load_demo_embedder
+
+PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+
+
+def makers(device: str) -> Mapping[str, Callable[[int, torch.dtype], Callable[[], Tensor]]]:
+    def ours(width: int) -> Callable[[int, torch.dtype], Callable[[], Tensor]]:
+        def make(n: int, dtype: torch.dtype) -> Callable[[], Tensor]:
+            net = NoisyUNet(inputs=inputs("both"), dimension=128, width=width).eval().to(device, dtype)
+            shown = torch.rand(n, inputs("both"), INPUT, INPUT, device=device, dtype=dtype)
+            noise = [torch.randn(n, c, s, s, device=device) for c, s in CODES]
+            target = torch.nn.functional.normalize(torch.randn(n, 128, device=device)).to(dtype)
+            return lambda: net.decode(sample(net.encode(shown), noise), target)
+
+        return make
+
+    def ganonymization(n: int, dtype: torch.dtype) -> Callable[[], Tensor]:
+        net, drawing = Pix2PixUNet().eval().to(device, dtype), torch.rand(n, 3, 512, 512, device=device, dtype=dtype)
+        return lambda: net(drawing)
+
+    def ciagan(n: int, dtype: torch.dtype) -> Callable[[], Tensor]:
+        net, given = CiaganGenerator().eval().to(device, dtype), torch.rand(n, 6, 128, 128, device=device, dtype=dtype)
+        who = torch.zeros(n, IDENTITIES, device=device, dtype=dtype)
+        return lambda: net(given, who)
+
+    def deep_privacy2(n: int, dtype: torch.dtype) -> Callable[[], Tensor]:
+        net = DeepPrivacy2Generator().eval().to(device, dtype)
+        picture, known = (torch.rand(n, c, 128, 128, device=device, dtype=dtype) for c in (3, 1))
+        style = torch.randn(n, STYLE, device=device, dtype=dtype)
+        return lambda: net(picture, known, style)
+
+    return {
+        "ours, 0.9 M": ours(16),
+        "ours, width 40, 5.3 M": ours(40),
+        "ganonymization, 54 M, 512 px": ganonymization,
+        "ciagan, 12 M": ciagan,
+        "deep_privacy2, 43 M": deep_privacy2,
+    }
+
+
+def rate(run: Callable[[], Tensor], n: int, seconds: float, device: str) -> float:
+    def wait() -> None:
+        if device != "cpu":
+            torch.cuda.synchronize()
+
+    with torch.inference_mode():
+        run()
+        wait()
+        start, done = time.perf_counter(), 0
+        while time.perf_counter() - start < seconds or done < 2 * n:
+            run()
+            wait()
+            done += n
+        return done / (time.perf_counter() - start)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--seconds", type=float, default=4.0, help="of each cell")
+    parser.add_argument("--batch", type=int, action="append", help="default: 1, 8, 64")
+    parser.add_argument("--precision", choices=PRECISIONS, action="append")
+    chosen = parser.parse_args()
+    precisions = chosen.precision or (["float32", "bfloat16"] if chosen.device == "cpu" else ["float32", "float16"])
+    sizes = chosen.batch or [1, 8, 64]
+    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False).stdout
+    place = torch.cuda.get_device_name() if chosen.device != "cpu" else f"{torch.get_num_threads()} CPU threads"
+    print(
+        f"faces/s on {place}, torch {torch.__version__}, commit {commit.strip()}; in brackets the ratio to the first cell"
+    )
+    print("| generator | " + " | ".join(f"{p}, {n}" for p in precisions for n in sizes) + " |")
+    for name, make in makers(chosen.device).items():
+        cells: list[float] = []
+        for precision in precisions:
+            cells += [rate(make(n, PRECISIONS[precision]), n, chosen.seconds, chosen.device) for n in sizes]
+        told = " | ".join(f"{cell:.3g} ({cell / cells[0]:.2f})" for cell in cells)
+        print(f"| {name} | {told} |", flush=True)
+    faces = faces_of(people(40_000, 32, 2)).to(chosen.device)
+    context = Context(embed=load_demo_embedder(chosen.device).embed, embedder="demo_embedder")
+    for candidates in (1, 4):
+        method = Generator(candidates=candidates)
+        print(
+            f"| anonymizer, {method!r} | {rate(lambda m=method: m(faces, context), 64, chosen.seconds, chosen.device):.3g} |"
+        )
+
+
+if __name__ == "__main__":
+    main()
