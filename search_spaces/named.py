@@ -58,8 +58,8 @@ SPACES: dict[str, SearchSpace] = {
     ),
     "published_generators": SearchSpace(
         "published_generators",
-        methods=("generator", "ganonymization", "ciagan", "deep_privacy2"),
-        description="Our generator beside GANonymization, CIAGAN and DeepPrivacy2, whose checkpoints you bring.",
+        methods=("ganonymization", "ciagan", "deep_privacy2"),
+        description="GANonymization, CIAGAN and DeepPrivacy2, whose checkpoints you bring.",
     ),
     "conditioning_ablation": SearchSpace(
         "conditioning_ablation",

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import tiny_nets
+import torch
 from click.testing import Result
 from loopback import Served, loopback
 from typer.testing import CliRunner
@@ -114,6 +115,30 @@ def test_a_file_that_does_not_open_is_named(tmp_path: Path, monkeypatch: pytest.
     assert f"enet_b2_8: expected {tmp_path / convention.path} to run, " in models(
         "check", "--models-dir", str(tmp_path), code=1
     )
+
+
+def test_checkpoints_of_generators_are_loaded_strictly(random_models: Path, tmp_path: Path) -> None:
+    output = models("check", "--models-dir", str(random_models), code=1)  # the swapper is not the published file
+    for name in ("ganonymization", "ciagan", "deep_privacy2"):
+        assert f"{name}: no checksum known; one picture: a face of mean grey" in output
+    assert "inswapper: wrong: --models: expected" in output
+    path = tmp_path / ZOO["ciagan"].path
+    path.parent.mkdir()
+    state = torch.load(random_models / ZOO["ciagan"].path, weights_only=True)
+    state["conv0.conv_l.bias_"] = state.pop("in0_e.weight")
+    state["conv_end.0.bias"] = torch.zeros(4)
+    torch.save(state, path)
+    output = models("check", "--models-dir", str(tmp_path), code=1)
+    assert "expected the names and shapes of CiaganGenerator; missing: 1 (in0_e.weight); unexpected: 1 " in output
+    assert "shape: 1 (conv_end.0.bias)" in output
+
+
+def test_signals_are_checked_too(tmp_path: Path, shared: Path) -> None:
+    path = tmp_path / ZOO["face_landmarker"].path
+    path.parent.mkdir()
+    path.symlink_to(shared / "models" / ZOO["face_landmarker"].path)
+    output = models("check", "--models-dir", str(tmp_path))
+    assert "face_landmarker: right; one picture: 478 landmarks, 0 of 1 seen in noise" in output
 
 
 def test_a_teacher_with_other_classes_than_declared_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from anonymizers import Blackout, Blur, Faces, Identity, KSame, Pixelate
+from anonymizers import Blackout, Blur, Context, Faces, Generator, Identity, KSame, Pixelate
+from evaluators.attackers import Evidence
 from evaluators.datasets.demo_protocol import demo_protocol
 from evaluators.metrics import METRICS
 from evaluators.panel import CannotLearnError, Panel
@@ -54,6 +55,43 @@ def test_blackout_is_chance(panel: Panel) -> None:
     assert black["expression_kappa"] == pytest.approx(0, abs=1e-9)
     assert black["expression_kappa_adapted"] == pytest.approx(0, abs=1e-9)
     assert black["expression_agreement"] == pytest.approx(black["expression_agreement_chance"])
+
+
+def test_what_conditions_a_method_has_columns(protocol: Protocol, panel: Panel) -> None:
+    assert panel.score(Blur(kernel=41)).values["signal_share"] is None
+    whole = panel.score(Generator(candidates=1))
+    assert whole["signal_share"] == 1 and whole.values["signal_nme"] is None  # there is no detector to compare with
+    signals = {name: signal.clone() for name, signal in protocol.probe.signals.items()}
+    signals["landmarks68"][:18] = torch.nan
+    torn = replace(protocol, probe=replace(protocol.probe, signals=signals))
+    other = Panel(torn, replace(load_nets(None), perceptual=())).score(Generator(candidates=1))
+    assert other["signal_share"] == pytest.approx(1 - 18 / len(protocol.probe))
+    low, high = other.intervals["signal_share"]
+    assert low < other["signal_share"] < high
+    assert other["expression_kappa"] < whole["expression_kappa"]  # who has no signal is released black
+
+
+def test_the_attackers_mirrored_gallery_has_mirrored_signals(panel: Panel) -> None:
+    seen: list[Faces] = []
+
+    class Watch(Identity):
+        def anonymize(self, faces: Faces, context: Context) -> torch.Tensor:
+            seen.append(faces)
+            return faces.images.clone()
+
+    evidence = Evidence(Watch(), panel.clear, panel.nets, seed=0, batch_size=8)
+    assert len(evidence.mirrored_gallery_embedding) == len(panel.clear.gallery)
+    (faces,), gallery = seen, panel.clear.gallery
+    assert torch.equal(faces.images, gallery.images.flip(3))
+    assert torch.equal(faces.signals["parsing"], gallery.signals["parsing"].flip(2))
+    torch.testing.assert_close(faces.signals["landmarks68"][:, 8, 0], 112 - gallery.signals["landmarks68"][:, 8, 0])
+
+
+def test_our_generator_hides_more_and_keeps_more_than_any_blur(panel: Panel) -> None:
+    own, blurred = panel.score(Generator()), panel.score(Blur(kernel=51))
+    assert own["rank1_worst"] < 0.2 < 0.7 < blurred["rank1_worst"]
+    assert own["expression_kappa_adapted"] > 0.6 > blurred["expression_kappa_adapted"]
+    assert own["expression_kappa"] > 0.6  # and it shows, to a teacher who never saw a drawn face
 
 
 def test_the_strongest_attacker_counts_and_what_cannot_be_measured_is_none(panel: Panel) -> None:

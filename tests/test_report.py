@@ -20,6 +20,7 @@ from orchestrator.report_figures import (
     hifd_figure,
     hover,
     overrated,
+    side_by_side_figure,
     verified_figure,
 )
 from orchestrator.trials import number
@@ -134,6 +135,22 @@ def test_third_objective_is_the_color(tables: Any) -> None:
     figure = front_figure(rows, front, {**OBJECTIVES, "st_lpips": "min"})
     colors = [c for trace in figure.data if trace.marker.coloraxis for c in trace.marker.color]
     assert sorted(colors) == sorted(r["st_lpips"] for r in rows if r["status"] == "complete")
+
+
+def test_a_fixed_list_is_shown_side_by_side(tables: Any, tmp_path: Path) -> None:
+    rows, front = tables
+    write_report(tmp_path / "r.html", {**SWEEP, "sampler": "grid"}, rows, front)
+    page = (tmp_path / "r.html").read_text()
+    assert "figure-side" in page and "Side by side" in page
+    write_report(tmp_path / "r.html", {**SWEEP, "sampler": "tpe"}, rows, front)
+    assert "figure-side" not in (tmp_path / "r.html").read_text()
+    complete = [row for row in rows if row["status"] == "complete" and all(row[n] is not None for n in OBJECTIVES)]
+    figure = side_by_side_figure(complete, dict.fromkeys(OBJECTIVES, "min"))
+    assert len(figure.data) == len(OBJECTIVES)
+    for trace, name in zip(figure.data, OBJECTIVES, strict=True):
+        assert list(trace.x) == [row[name] for row in complete]
+        wide = [row[f"{name}_hi"] - row[name] for row in complete]
+        assert list(trace.error_x.array) == pytest.approx([max(0.0, one) for one in wide])
 
 
 def test_attackers_figure(tables: Any) -> None:

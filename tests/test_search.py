@@ -42,6 +42,10 @@ def people_folder(root: Path, pictures: int) -> Path:
         (["--space", "atlantis"], "--space: expected one of classical_grid"),
         (["--space", "no.such.module:SPACE"], "--space no.such.module:SPACE"),
         (["--space", "json:dumps"], "expected a SearchSpace, got function"),
+        (
+            ["--space", "published_generators"],
+            "ganonymization: expected its network in <models>/generation/ganonymization.ckpt, no folder of models was",
+        ),
         (["--trials", "0"], "--trials: expected at least 1, got 0"),
         (["--time-budget", "0"], "--time-budget: expected more than 0 s"),
         (["--max-faces", "0"], "--max-faces: expected at least 1"),

@@ -267,3 +267,35 @@ def test_two_processes_train_together(tmp_path: Path) -> None:
 def test_what_the_program_cannot_do_is_one_sentence(asked: list[str], sentence: str) -> None:
     done = CliRunner().invoke(program.app, asked, env={"COLUMNS": "400"})
     assert done.exit_code == 2 and sentence in done.output
+
+
+@pytest.mark.real
+@pytest.mark.slow
+def test_real_networks_train_a_generator_on_real_faces(shared: Path) -> None:
+    from evaluators.alignment import align
+    from evaluators.datasets.pictures import read_picture
+    from evaluators.detection import main_face
+    from evaluators.signals import load_signals, with_measured
+    from evaluators.zoo import load_detector, load_nets
+
+    models = shared / "models"
+    detector = load_detector(models, threads=1)
+    crops = []
+    for path in sorted((shared / "data" / "london" / "neutral_front").iterdir())[:8]:
+        pixels = read_picture(path).pixels
+        face = main_face(detector.detect(pixels), pixels.shape[1], pixels.shape[0])
+        crops.append(torch.from_numpy(align(pixels, face.landmarks)).permute(2, 0, 1))
+    number = torch.arange(len(crops))
+    faces = Faces(torch.stack(crops), number, torch.full_like(number, -1), tuple(map(str, number.tolist())))
+    faces = with_measured(faces, load_signals(models, ("landmarks68",)))
+    nets = load_nets(models, backend="torch", differentiable=True)
+    assert nets.differentiable is not None
+    read = nets.teacher.read  # type: ignore[attr-defined]
+    recipe = Recipe(conditioning="landmarks", expression_loss="both", steps=2, batch=4, width=8)
+    run = Run(recipe, faces, nets.differentiable.embed, read, perceptual=program._perceptual(nets))
+    before = {name: value.clone() for name, value in run.net.named_parameters()}
+    steps = [run.step() for _ in range(2)]
+    assert all(torch.tensor(list(step.values())).isfinite().all() for step in steps)
+    assert {"perceptual", "expression", "attraction"} <= steps[0].keys()
+    assert all(not torch.equal(value, before[name]) for name, value in run.net.named_parameters())
+    assert run.truth.embedding.shape == (8, 512)
