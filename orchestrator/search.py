@@ -27,8 +27,12 @@ errors = Console(stderr=True, highlight=False, soft_wrap=True)
 @app.command()
 def main(
     space: Annotated[
-        str, typer.Option(help=f"What may be tried: {', '.join(SPACES)}, or package.module:NAME.")
-    ] = "classical",
+        str | None,
+        typer.Option(
+            help=f"What may be tried: {', '.join(SPACES)}, or package.module:NAME.",
+            show_default="classical; on the demo world with the generator that was trained for it",
+        ),
+    ] = None,
     data: Annotated[
         Path | None,
         typer.Option(
@@ -147,9 +151,11 @@ def main(
 ) -> None:
     """Find the privacy-utility front of face anonymization.
 
-    Without options: 40 configurations of blur, pixelation and k-Same on the demo world, in a few minutes on a laptop.
+    Without options: 40 configurations of blur, pixelation, k-Same and the project's generator on the demo world, in a few
+    minutes on a laptop.
     Leaves trials.parquet, front.parquet and report.html in the results folder, and prints the front.
     """
+    space = space or ("classical" if data is not None else "classical_and_generator")
     try:
         settings = Settings(
             space=load_space(space),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -18,7 +19,7 @@ from torch import Tensor, nn
 from anonymizers import Faces, Generator
 from anonymizers.generator import WEIGHTS
 from anonymizers.training.bands import learn_gains
-from anonymizers.training.loop import Recipe, Run, export, train
+from anonymizers.training.loop import Recipe, Run, export, recipe_in, train
 from evaluators.datasets.demo import people
 from evaluators.datasets.demo_protocol import FIRST_PERSON, faces_of
 from evaluators.nets import Nets
@@ -230,13 +231,18 @@ def work(
                 _tell(console, folder, time.perf_counter() - start, run, losses)
             told(losses)
 
-        train(run, task.out / f"{name}.ckpt", resume=task.resume or shared, each_epoch=each_epoch)
+        checkpoint = task.out / f"{name}.ckpt"
+        # What variants share is trained once, whoever asked for it.
+        resume = task.resume or (shared and recipe_in(checkpoint) == dataclasses.asdict(recipe))
+        train(run, checkpoint, resume=resume, each_epoch=each_epoch)
         if shared:
             begin = (recipe.conditioning, run.average.state_dict())
         elif shard[0] == 0:
             path = task.out / f"{name}.safetensors"
             digest = export(run, path, facts)
-            console.print(f"{path}: {path.stat().st_size / 2**20:.1f} MiB, SHA-256 {digest}", markup=False)
+            console.print(
+                f"{path}: {path.stat().st_size / 2**20:.1f} MiB, SHA-256 {digest}", markup=False, soft_wrap=True
+            )
 
 
 def learn_bands(task: Task, console: Console) -> None:
@@ -319,9 +325,8 @@ def _tell(console: Console, folder: Path, seconds: float, run: Run, losses: dict
     folder.mkdir(exist_ok=True)
     write_sheet(folder / f"step_{run.step_number:06d}.png", run.samples())
     told = ", ".join(f"{name} {value:.3f}" for name, value in losses.items())
-    console.print(
-        f"{run.recipe.name}: step {run.step_number} of {run.recipe.steps}, {seconds:.0f} s, {told}", soft_wrap=True
-    )
+    line = f"{folder.name}: step {run.step_number} of {run.recipe.steps}, {seconds:.0f} s, {told}"
+    console.print(line, markup=False, soft_wrap=True)
 
 
 if __name__ == "__main__":

@@ -33,6 +33,11 @@ SPACES: dict[str, SearchSpace] = {
         methods=("blur", "pixelate", "k_same"),
         description="Blur, pixelation and k-Same over the full ranges of their fields.",
     ),
+    "classical_and_generator": SearchSpace(
+        "classical_and_generator",
+        methods=("blur", "pixelate", "k_same", "generator"),
+        description="The same, and the project's own generator.",
+    ),
     "bands": SearchSpace(
         "bands",
         methods=("band_blur",),

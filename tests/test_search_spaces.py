@@ -136,6 +136,7 @@ def test_the_named_spaces() -> None:
         "k_same_grid": 5,
         "adaptive_five": 5,
         "classical": 55 * 2 + 55 * 2 + 49 * 2 * 2,
+        "classical_and_generator": None,
         "bands": None,
         "generator": None,
         "gan_vs_classical": 9,
@@ -188,7 +189,10 @@ def test_a_space_is_loaded_by_name_or_import(monkeypatch: pytest.MonkeyPatch) ->
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("atlantis", "expected one of classical_grid, k_same_grid, adaptive_five, classical, bands, generator, "),
+        (
+            "atlantis",
+            "expected one of classical_grid, k_same_grid, adaptive_five, classical, classical_and_generator, ",
+        ),
         ("no.such.module:SPACE", "No module named 'no'"),
         ("json:SPACE", "has no attribute 'SPACE'"),
         ("json:dumps", "expected a SearchSpace, got function"),

@@ -334,6 +334,14 @@ def train(
     return run
 
 
+def recipe_in(checkpoint: Path) -> dict[str, Any] | None:
+    """Return the recipe of a checkpoint; None where there is no file."""
+    if not checkpoint.is_file():
+        return None
+    recipe: dict[str, Any] = torch.load(checkpoint, map_location="cpu", weights_only=True)["recipe"]
+    return recipe
+
+
 def keep(run: Run, checkpoint: Path) -> None:
     """Write the state of a run, all or nothing."""
     new = checkpoint.with_suffix(".new")
