@@ -151,9 +151,9 @@ def main(
 ) -> None:
     """Find the privacy-utility front of face anonymization.
 
-    Without options: 40 configurations of blur, pixelation, k-Same and the project's generator on the demo world, in a few
-    minutes on a laptop.
-    Leaves trials.parquet, front.parquet and report.html in the results folder, and prints the front.
+    Without options: 40 configurations of blur, pixelation, k-Same and the project's generator on the demo world, in a
+    few minutes on a laptop. Leaves trials.parquet, front.parquet and report.html in the results folder, and prints the
+    front.
     """
     space = space or ("classical" if data is not None else "classical_and_generator")
     try:
