@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -103,6 +104,7 @@ class Mesh:
 
     def __call__(self, images: Tensor) -> Tensor:
         """Map (N, 3, S, S) uint8 crops to (N, V, 2) float32 px of the 112 px crop; NaN where no face was found."""
+        os.environ.setdefault("GLOG_minloglevel", "2")  # it tells how it was built, on stderr
         import mediapipe  # matplotlib and two seconds
         from mediapipe.tasks.python import BaseOptions
         from mediapipe.tasks.python.vision import FaceLandmarker, FaceLandmarkerOptions

@@ -17,6 +17,7 @@ from rich.console import Console
 from torch import Tensor, nn
 
 from anonymizers import Faces, Generator
+from anonymizers.conditioning import CONDITIONINGS
 from anonymizers.generator import WEIGHTS
 from anonymizers.training.bands import learn_gains
 from anonymizers.training.loop import Recipe, Run, export, recipe_in, train
@@ -310,7 +311,7 @@ def write_sheet(path: Path, rows: Tensor) -> None:
 
 
 def _needs(recipe: Recipe) -> tuple[str, ...]:
-    return Generator(variant=recipe.name).needed()
+    return CONDITIONINGS[recipe.conditioning]
 
 
 def _perceptual(nets: Nets) -> Callable[[Tensor, Tensor], Tensor]:
