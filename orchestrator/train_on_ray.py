@@ -27,7 +27,8 @@ def train_together(task: Task, workers: int) -> None:
     from ray.train import RunConfig, ScalingConfig
     from ray.train.torch import TorchTrainer
 
-    if not ray.is_initialized():
+    ours = not ray.is_initialized()
+    if ours:
         ray.init(log_to_driver=True)
     gpu = task.device == "cuda"
     trainer = TorchTrainer(
@@ -36,7 +37,11 @@ def train_together(task: Task, workers: int) -> None:
         scaling_config=ScalingConfig(num_workers=workers, use_gpu=gpu),
         run_config=RunConfig(storage_path=str((task.out / "ray").resolve()), name="train"),
     )
-    trainer.fit()
+    try:
+        trainer.fit()
+    finally:
+        if ours:
+            ray.shutdown()
 
 
 def _worker(config: dict[str, Any]) -> None:
