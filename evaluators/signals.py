@@ -104,14 +104,11 @@ class Mesh:
 
     def __call__(self, images: Tensor) -> Tensor:
         """Map (N, 3, S, S) uint8 crops to (N, V, 2) float32 px of the 112 px crop; NaN where no face was found."""
-        os.environ.setdefault("GLOG_minloglevel", "2")  # it tells how it was built, on stderr
-        import mediapipe  # matplotlib and two seconds
-        from mediapipe.tasks.python import BaseOptions
-        from mediapipe.tasks.python.vision import FaceLandmarker, FaceLandmarkerOptions
+        landmarker = _landmarker(self.path)
+        import mediapipe
 
-        options = FaceLandmarkerOptions(base_options=BaseOptions(model_asset_path=str(self.path)), num_faces=1)
         out = torch.full((len(images), 478, 2), torch.nan)
-        with FaceLandmarker.create_from_options(options) as landmarker:
+        with landmarker:
             for place, image in enumerate(images):
                 large = functional.interpolate(image[None].float(), size=(ENLARGED, ENLARGED), mode="bilinear")[0]
                 pixels = large.round().to(torch.uint8).permute(1, 2, 0).contiguous().cpu().numpy()
@@ -124,6 +121,21 @@ class Mesh:
                     points = torch.tensor([(point.x, point.y) for point in found.face_landmarks[0]])
                     out[place] = (points * side - shift) * TEMPLATE_SIZE
         return out if self.vertices is None else out[:, list(self.vertices)]
+
+
+def _landmarker(path: Path) -> Any:
+    """Open MediaPipe's landmarker for single pictures with one face."""
+    os.environ.setdefault("GLOG_minloglevel", "2")  # it tells how it was built, on stderr
+    from mediapipe.tasks.python import BaseOptions  # matplotlib and two seconds
+    from mediapipe.tasks.python.vision import FaceLandmarker, FaceLandmarkerOptions
+
+    options = FaceLandmarkerOptions(base_options=BaseOptions(model_asset_path=str(path)), num_faces=1)
+    try:
+        return FaceLandmarker.create_from_options(options)
+    except OSError as error:
+        raise ValueError(
+            f"signals by MediaPipe: expected the libraries that it links, {error}; install libegl1 and libgles2"
+        ) from error
 
 
 class Landmarks3d68:
