@@ -74,6 +74,8 @@ class Choice:
 
 
 Range = Integer | Real | Choice
+UNMEASURED = 255
+"""Class throughout a map of classes that could not be measured."""
 
 
 def ranged(over: Range, **keywords: Any) -> Any:
@@ -153,8 +155,10 @@ class Anonymizer(ABC):
         Raises:
             ValueError: if the file is missing; the sentence names it and says how to get it.
         """
-        if not self.weights:
-            return None
+        return self.weights_file(models) if self.weights else None
+
+    def weights_file(self, models: Path | None) -> Path:
+        """Return the file of a network that the method has, see `network`."""
         path = Path("<models>" if models is None else models) / self.weights
         if models is None or not path.is_file():
             given = "no folder of models was given" if models is None else "which is missing"
@@ -211,6 +215,11 @@ def batches(n: int, size: int) -> Iterator[slice]:
         yield slice(start, min(start + size, n))
 
 
+def padded(x: Tensor, size: int) -> Tensor:
+    """Repeat the last of (N, ...) rows until there are `size`: what a network rounds depends on the shape it gets."""
+    return torch.cat([x, x[-1:].expand(max(0, size - len(x)), *x.shape[1:])])
+
+
 def with_signals(faces: Faces, needs: tuple[str, ...], method: str = "signals") -> Tensor:
     """Tell which faces have all of some signals.
 
@@ -232,7 +241,11 @@ def with_signals(faces: Faces, needs: tuple[str, ...], method: str = "signals") 
         )
     seen = torch.ones(len(faces), dtype=torch.bool)
     for name in needs:
-        signal = faces.signals[name].flatten(1)
-        present = signal.isfinite().all(1) if signal.is_floating_point() else (signal != 255).any(1)
-        seen &= present.cpu()
+        seen &= present(faces.signals[name]).cpu()
     return seen
+
+
+def present(signal: Tensor) -> Tensor:
+    """Tell of which faces an (N, ...) signal was measured: no NaN in it; of classes, not UNMEASURED throughout."""
+    signal = signal.flatten(1)
+    return signal.isfinite().all(1) if signal.is_floating_point() else (signal != UNMEASURED).any(1)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from anonymizers.base import Anonymizer, Context, Integer, batches, ranged
+from anonymizers.base import Anonymizer, Context, Integer, batches, padded, ranged
 from anonymizers.conditioning import BRIDGE, INNER_MOUTH, JAW
 from anonymizers.faces import TEMPLATE_SIZE, Faces
 from anonymizers.nets.ciagan_net import IDENTITIES, CiaganGenerator
@@ -50,10 +50,8 @@ class Ciagan(Anonymizer):
         Raises:
             ValueError: if the network is missing.
         """
-        path = self.network(context.models)
-        assert path is not None
         device = faces.images.device
-        net = resident(path, device, CiaganGenerator)
+        net = resident(self.weights_file(context.models), device, CiaganGenerator)
         chosen = functional.one_hot(torch.full((BATCH,), self.identity), IDENTITIES).float().to(device)
         out = torch.empty_like(faces.images)
         for part in batches(len(faces), BATCH):
@@ -64,9 +62,8 @@ class Ciagan(Anonymizer):
             where = (points - middle[:, None]) / side[:, None, None] + 0.5
             drawing, hidden = (torch.stack(maps).to(device) for maps in zip(*map(drawn, where.cpu()), strict=True))
             given = torch.cat((drawing, seen * (1 - hidden)), 1)
-            short = BATCH - len(images)
             with torch.no_grad():
-                face = net(torch.cat((given, given[:1].expand(short, -1, -1, -1))), chosen)[: len(images)]
+                face = net(padded(given, BATCH), chosen)[: len(images)]
             back = _back(middle, side, faces.size)
             share = functional.grid_sample(hidden, back, mode="bilinear", padding_mode="zeros", align_corners=False)
             merged = images + share * (_sampled(face.clamp(0, 1), back) - images)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from anonymizers.base import Anonymizer, Context, Integer, batches, ranged
+from anonymizers.base import Anonymizer, Context, Integer, batches, padded, ranged
 from anonymizers.draws import of_face
 from anonymizers.faces import TEMPLATE_SIZE, Faces
 
@@ -55,9 +55,8 @@ class Cloak(Anonymizer):
         for part in batches(len(faces), BATCH):
             images = faces.images[part]
             start = torch.stack([_start(key, context.seed) for key in faces.key[part]]).to(images.device)
-            short = BATCH - len(images)
-            filled = torch.cat([images, images[:1].expand(short, -1, -1, -1)]).float()
-            pattern = torch.cat([start, start[:1].expand(short, -1, -1, -1)]) * self.epsilon
+            filled = padded(images, BATCH).float()
+            pattern = padded(start, BATCH) * self.epsilon
             pattern = self._descend(filled, pattern, context.embed)
             released = (filled + _spread(pattern, faces.size)).round_().clamp_(0, 255)
             out[part] = released[: len(images)].to(torch.uint8)

@@ -22,7 +22,6 @@ from anonymizers.faces import TEMPLATE_SIZE, Faces
 
 PARSING: tuple[str, ...] = ("background", "skin", "brow", "eye", "nose", "mouth", "hair", "ear", "cloth")
 """Names of the parts in a parsing map; "skin" has the neck, "mouth" lips and all between them."""
-UNPARSED = 255
 
 CONDITIONINGS: dict[str, tuple[str, ...]] = {
     "none": (),

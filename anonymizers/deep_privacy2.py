@@ -8,12 +8,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from anonymizers.base import Anonymizer, Choice, Context, Integer, Real, batches, ranged
+from anonymizers.base import Anonymizer, Choice, Context, Integer, Real, batches, padded, ranged
 from anonymizers.draws import of_face
 from anonymizers.faces import Faces
 from anonymizers.nets.deep_privacy2_net import STYLE, DeepPrivacy2Generator
 from anonymizers.regions import mask
-from anonymizers.resident import CENTERS, read_tensors, resident
+from anonymizers.resident import CENTERS, opened, read_tensors, resident
 
 SIDE = 128
 BATCH = 2
@@ -50,8 +50,7 @@ class DeepPrivacy2(Anonymizer):
         Raises:
             ValueError: if the network is missing, or "many" is asked of a file without cluster centers.
         """
-        path = self.network(context.models)
-        assert path is not None
+        path = self.weights_file(context.models)
         device = faces.images.device
         net = resident(path, device, DeepPrivacy2Generator, ignored=(f"style_net.{CENTERS}",))
         assert isinstance(net, DeepPrivacy2Generator)
@@ -60,13 +59,12 @@ class DeepPrivacy2(Anonymizer):
         out = torch.empty_like(faces.images)
         for part in batches(len(faces), BATCH):
             images = faces.images[part].float() / 127.5 - 1
-            short = BATCH - len(images)
             seen = functional.interpolate(images, size=(SIDE, SIDE), mode="bilinear", antialias=faces.size > SIDE)
-            seen = torch.cat((seen, seen[:1].expand(short, -1, -1, -1))) * known
+            seen = padded(seen, BATCH) * known
             draws = [of_face(key, context.seed, f"deep_privacy2/{self.latent}") for key in faces.key[part]]
             noise = torch.stack([torch.randn(STYLE, generator=draw) for draw in draws])
             place = torch.tensor([int(torch.randint(len(centers), (), generator=draw)) for draw in draws])
-            noise, place = (torch.cat((x, x[:1].expand(short, *x.shape[1:]))).to(device) for x in (noise, place))
+            noise, place = (padded(x, BATCH).to(device) for x in (noise, place))
             with torch.no_grad():
                 style = centers[place].lerp(net.style_net(noise), self.truncation)
                 drawn = net(seen, known, style)[: len(images)]
@@ -80,10 +78,15 @@ class DeepPrivacy2(Anonymizer):
         mean = net.style_net.get_buffer("w_avg")
         if self.modes == "one":
             return mean[None]
-        centers = read_tensors(path).get(f"style_net.{CENTERS}")
+        centers: Tensor | None = opened(path, _centers)
         if centers is None:
             raise ValueError(
                 f"{self!r}: expected cluster centers of the styles in {path} (w_centers), it has none; compute them "
                 "with tools/compute_cluster_means.py of its repository, or choose modes = one"
             )
         return centers.to(mean)
+
+
+def _centers(path: str) -> Tensor | None:
+    """Read the cluster centers of a file; None where it has none."""
+    return read_tensors(Path(path)).get(f"style_net.{CENTERS}")

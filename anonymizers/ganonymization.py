@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from anonymizers.base import Anonymizer, Context, batches
+from anonymizers.base import Anonymizer, Context, batches, padded
 from anonymizers.conditioning import dots
 from anonymizers.faces import Faces
 from anonymizers.nets.pix2pix import Pix2PixUNet
@@ -41,15 +41,13 @@ class Ganonymization(Anonymizer):
         Raises:
             ValueError: if the network is missing.
         """
-        path = self.network(context.models)
-        assert path is not None
         device = faces.images.device
-        net = resident(path, device, Pix2PixUNet, "generator.")
+        net = resident(self.weights_file(context.models), device, Pix2PixUNet, "generator.")
         points = faces.signals["landmarks478"].to(device)
         out = torch.empty_like(faces.images)
         for part in batches(len(faces), BATCH):
             few = points[part]
-            drawing = dots(torch.cat((few, few[:1].expand(BATCH - len(few), -1, -1))), SIDE) * 2 - 1
+            drawing = dots(padded(few, BATCH), SIDE) * 2 - 1
             with torch.no_grad():
                 drawn = net(drawing.expand(-1, 3, -1, -1))[: len(few)]
             size = (faces.size, faces.size)

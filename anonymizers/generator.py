@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from anonymizers.base import Anonymizer, Choice, Context, Integer, Real, batches, ranged
+from anonymizers.base import Anonymizer, Choice, Context, Integer, Real, batches, padded, ranged
 from anonymizers.conditioning import CONDITIONINGS
 from anonymizers.draws import of_face
 from anonymizers.faces import Faces
@@ -86,14 +86,13 @@ class Generator(Anonymizer):
         out = torch.empty_like(faces.images)
         for part in batches(len(faces), BATCH):
             few = faces.take(range(part.start, part.stop))
-            short = BATCH - len(few)
             draws = [of_face(key, context.seed, "generator") for key in few.key]
             shown = given(few, self.variant.split("-")[0], recipe["context"])
-            shown = torch.cat((shown, shown[:1].expand(short, -1, -1, -1)))
+            shown = padded(shown, BATCH)
             noise = [torch.stack([torch.randn(c, s, s, generator=draw) for draw in draws]) for c, s in CODES]
-            noise = [torch.cat((n, n[:1].expand(short, -1, -1, -1))).to(shown) for n in noise]
+            noise = [padded(n, BATCH).to(shown) for n in noise]
             target = self._targets(few, draws, net, context)
-            target = torch.cat((target, target[:1].expand(short, -1)))
+            target = padded(target, BATCH)
             with torch.no_grad():
                 drawn = net.decode(sample(net.encode(shown), noise, self.noise), target)[: len(few)] * 255
             if faces.size != SIDE:

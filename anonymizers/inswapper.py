@@ -47,9 +47,7 @@ class Inswapper(Anonymizer):
         Raises:
             ValueError: if the network is missing, the background has too few people, or another embedder searches.
         """
-        path = self.network(context.models)
-        assert path is not None
-        net = opened(path, _swapper)
+        net = opened(self.weights_file(context.models), _swapper)
         known = self._background(context)
         out = torch.empty_like(faces.images)
         for place, (key, image) in enumerate(zip(faces.key, faces.images, strict=True)):

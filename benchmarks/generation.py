@@ -2,8 +2,8 @@
 
     python -m benchmarks.generation [--device cuda]
 
-The published networks run with random weights here, ours with its own: the speed is the same. Networks alone, without
-drawing what they are told and without resizing; `anonymizer` is the whole method as a panel calls it.
+The networks run with random weights, which cost the same, without drawing what they are told and without resizing;
+`anonymizer` is our whole method as a panel calls it, with its own weights.
 """
 
 from __future__ import annotations

@@ -53,11 +53,6 @@ def resized(x: Tensor, side: int) -> Tensor:
     return functional.interpolate(x, size=(side, side), mode="bilinear", antialias=x.shape[-1] > side)
 
 
-def padded(images: Tensor, batch: int) -> Tensor:
-    """Repeat the last of (N, 3, S, S) pictures until there is a whole batch: a GPU's shapes are fixed."""
-    return torch.cat([images, images[-1:].expand(max(0, batch - len(images)), -1, -1, -1)])
-
-
 def pooled(features: Tensor) -> Tensor:
     """Return (N, F) of a map (N, F, h, w), averaged over its pixels, or of a vector as it is."""
     return features.mean((2, 3)) if features.ndim > 2 else features

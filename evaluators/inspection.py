@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from anonymizers import ANONYMIZERS, Context, Faces
-from anonymizers.conditioning import UNPARSED
+from anonymizers.base import present
 from evaluators.conventions import checked
 from evaluators.published import Model
 from evaluators.zoo import load_detector, load_embedder, load_inception, load_lpips
@@ -116,15 +116,9 @@ def _signals(model: Model, folder: Path) -> Callable[[Tensor], str]:
     def ask(picture: Tensor) -> str:
         signal = measure(picture)
         what = "classes of each pixel" if signal.dtype == torch.uint8 else f"{signal.shape[1]} landmarks"
-        return f"{what}, {int(_seen(signal).sum())} of 1 seen in noise"
+        return f"{what}, {int(present(signal).sum())} of 1 seen in noise"
 
     return ask
-
-
-def _seen(signal: Tensor) -> Tensor:
-    if signal.is_floating_point():
-        return signal.flatten(1).isfinite().all(1)
-    return (signal.flatten(1) != UNPARSED).any(1)
 
 
 def _generation(model: Model, folder: Path) -> Callable[[Tensor], str]:

@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from anonymizers.base import padded
 from evaluators.conventions import EMBEDDERS, TEACHERS, Convention, checked, known
-from evaluators.feeding import feed, padded, pooled
+from evaluators.feeding import feed, pooled
 from evaluators.last_layer import reading, with_outputs
 from evaluators.memory import halved
 from evaluators.nets import TeacherOutput

@@ -14,7 +14,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from anonymizers import TEMPLATE_SIZE, Faces
-from anonymizers.conditioning import MESH68, PARSING, UNPARSED
+from anonymizers.base import UNMEASURED
+from anonymizers.conditioning import MESH68, PARSING
 from evaluators.published import ZOO
 
 LANDMARKER, INSIGHTFACE68, PARSER = "face_landmarker", "insightface_3d68", "face_parsing"
@@ -188,7 +189,7 @@ class Parser:
         classes = self.session.get_outputs()[0].shape[1]
         if classes != 19:
             raise ValueError(f"{path}: expected a parsing network of CelebAMask-HQ's 19 classes, got {classes}")
-        table = torch.full((19,), UNPARSED, dtype=torch.uint8)
+        table = torch.full((19,), UNMEASURED, dtype=torch.uint8)
         for part, numbers in CELEBAMASK.items():
             table[list(numbers)] = PARSING.index(part)
         self.table = table
@@ -203,5 +204,5 @@ class Parser:
             classes = torch.from_numpy(scores).argmax(1)[:, None].float()
             small = functional.interpolate(classes, size=tuple(images.shape[2:]), mode="nearest")[0, 0].long()
             parts = self.table[small]
-            out[place] = parts if bool((parts == PARSING.index("skin")).any()) else UNPARSED
+            out[place] = parts if bool((parts == PARSING.index("skin")).any()) else UNMEASURED
         return out

@@ -10,9 +10,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from anonymizers.base import padded
 from evaluators.captured import Captured
 from evaluators.conventions import EMBEDDERS, TEACHERS, Convention, checked, known
-from evaluators.feeding import feed, padded, pooled
+from evaluators.feeding import feed, pooled
 from evaluators.last_layer import reading, with_outputs
 from evaluators.memory import halved
 from evaluators.nets import TeacherOutput

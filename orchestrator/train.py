@@ -20,7 +20,7 @@ from anonymizers import Faces, Generator
 from anonymizers.conditioning import CONDITIONINGS
 from anonymizers.generator import WEIGHTS
 from anonymizers.training.bands import learn_gains
-from anonymizers.training.loop import Recipe, Run, export, recipe_in, train
+from anonymizers.training.loop import Embed, Read, Recipe, Run, export, recipe_in, train
 from evaluators.datasets.demo import people
 from evaluators.datasets.demo_protocol import FIRST_PERSON, faces_of
 from evaluators.nets import Nets
@@ -196,24 +196,22 @@ def work(
         ValueError: if faces or networks are missing.
         RuntimeError: if a gradient is not finite.
     """
-    nets = load_nets(task.models, device=task.device, backend="torch", differentiable=True, **task.networks)  # type: ignore[arg-type]
+    nets, embed, read = _asked(task)
     recipes = (*preludes_of(task.recipes), *task.recipes)
     signals = tuple(dict.fromkeys(name for recipe in recipes for name in _needs(recipe)))
     faces = training_faces(task, signals, console)
     faces = faces.take(torch.arange(shard[0], len(faces), shard[1]))
-    assert nets.differentiable is not None
     facts = {
         "embedder": nets.embedder.name,
         "teacher": nets.teacher.name,
         "faces": f"{len(faces)} of {'demo faces' if task.data is None else task.data.name}",
     }
-    read: Callable[[Tensor], tuple[Tensor, Tensor]] = nets.teacher.read  # type: ignore[attr-defined]
     begin: tuple[str, dict[str, Tensor]] | None = None
     for recipe in recipes:
         run = Run(
             recipe,
             faces,
-            nets.differentiable.embed,
+            embed,
             read,
             device=task.device,
             perceptual=None if task.models is None else _perceptual(nets),  # the demo's faces are learned without
@@ -248,12 +246,10 @@ def work(
 
 def learn_bands(task: Task, console: Console) -> None:
     """Learn the gains of the band blur for each of WEIGHTS_OF_IDENTITY, and print the configurations."""
-    nets = load_nets(task.models, device=task.device, backend="torch", differentiable=True, **task.networks)  # type: ignore[arg-type]
+    _, embed, read = _asked(task)
     faces = training_faces(replace(task, demo=(task.demo[0], 200, 7)), (), console).to(task.device)
-    assert nets.differentiable is not None
     for weight in WEIGHTS_OF_IDENTITY:
-        read: Callable[[Tensor], tuple[Tensor, Tensor]] = nets.teacher.read  # type: ignore[attr-defined]
-        found = learn_gains(faces, nets.differentiable.embed, read, weight=weight, seed=task.seed)
+        found = learn_gains(faces, embed, read, weight=weight, seed=task.seed)
         console.print(f"weight {weight:g}: {found!r}", markup=False, soft_wrap=True)
 
 
@@ -308,6 +304,13 @@ def write_sheet(path: Path, rows: Tensor) -> None:
     replace_file(
         path, lambda new: Image.fromarray(np.ascontiguousarray(pixels).reshape(r * h, n * w, c)).save(new, "PNG")
     )
+
+
+def _asked(task: Task) -> tuple[Nets, Embed, Read]:
+    """Load the networks that training asks, and return their embedder and teacher with gradients."""
+    nets = load_nets(task.models, device=task.device, backend="torch", differentiable=True, **task.networks)  # type: ignore[arg-type]
+    assert nets.differentiable is not None
+    return nets, nets.differentiable.embed, nets.teacher.read  # type: ignore[attr-defined]
 
 
 def _needs(recipe: Recipe) -> tuple[str, ...]:

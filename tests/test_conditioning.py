@@ -13,13 +13,13 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 
 from anonymizers import Faces
+from anonymizers.base import UNMEASURED
 from anonymizers.conditioning import (
     CONDITIONINGS,
     MESH68,
     MIRRORED68,
     PARSING,
     PARTS,
-    UNPARSED,
     channels,
     dots,
     drawn,
@@ -137,7 +137,7 @@ def test_a_parser_maps_classes_by_name_and_says_where_it_sees_no_face(tmp_path: 
     assert (parsing[:, :, :56] == PARSING.index("skin")).all() and (parsing[:, :, 56:] == PARSING.index("hair")).all()
     scores[0, 1] = -1
     constant(path, [1, 19, 512, 512], 512, scores)
-    assert (Parser(path, threads=1)(torch.zeros(1, 3, 112, 112, dtype=torch.uint8)) == UNPARSED).all()
+    assert (Parser(path, threads=1)(torch.zeros(1, 3, 112, 112, dtype=torch.uint8)) == UNMEASURED).all()
 
 
 def test_landmarks_in_three_dimensions_are_px_of_the_crop(tmp_path: Path) -> None:
