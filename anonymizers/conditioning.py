@@ -5,6 +5,7 @@ Signals are measured once on the clear pictures and lie in `Faces.signals`, in p
     landmarks68   (N, 68, 2) float32, (x, y) in iBUG's order
     landmarks478  (N, 478, 2) float32, (x, y) of MediaPipe's face mesh
     parsing       (N, S, S) uint8, index into PARSING
+    expression    (N, 1) uint8, index into EXPRESSIONS: what a network of the zoo reads
 
 A face of which a signal could not be measured has NaN in it, or 255 throughout, and is released black.
 """
@@ -23,13 +24,20 @@ from anonymizers.faces import TEMPLATE_SIZE, Faces
 PARSING: tuple[str, ...] = ("background", "skin", "brow", "eye", "nose", "mouth", "hair", "ear", "cloth")
 """Names of the parts in a parsing map; "skin" has the neck, "mouth" lips and all between them."""
 
+EXPRESSIONS: tuple[str, ...] = ("anger", "disgust", "fear", "happy", "neutral", "sad", "surprise")
+"""Names of the expressions that a generator can be told: one of seven says 2.8 bits of a picture at most."""
+
 CONDITIONINGS: dict[str, tuple[str, ...]] = {
     "none": (),
     "landmarks": ("landmarks68",),
     "parsing": ("parsing",),
     "both": ("landmarks68", "parsing"),
+    "expression": ("expression",),
+    "landmarks+expression": ("landmarks68", "expression"),
 }
 """What our generator can be conditioned on -> the signals that it needs."""
+MAPS: dict[str, int] = {"landmarks68": 5, "parsing": len(PARSING)}
+"""Signals that are drawn as maps -> channels; the expression is told as a word, see `told`."""
 
 JAW, RIGHT_BROW, LEFT_BROW = tuple(range(17)), tuple(range(17, 22)), tuple(range(22, 27))
 BRIDGE, NOSTRILS = tuple(range(27, 31)), tuple(range(31, 36))
@@ -58,7 +66,20 @@ MESH68 = (
 
 def channels(conditioning: str) -> int:
     """Return how many channels `drawn` has."""
-    return sum({"landmarks68": len(PARTS), "parsing": len(PARSING)}[name] for name in CONDITIONINGS[conditioning])
+    return sum(MAPS.get(name, 0) for name in CONDITIONINGS[conditioning])
+
+
+def words(conditioning: str) -> int:
+    """Return how many numbers `told` has of each face."""
+    return len(EXPRESSIONS) if "expression" in CONDITIONINGS[conditioning] else 0
+
+
+def told(faces: Faces, conditioning: str) -> Tensor:
+    """Return what is told in words, (N, 7) float32: 1 for the face's expression, 0 else; (N, 0) where nothing is."""
+    if not words(conditioning):
+        return faces.images.new_zeros(len(faces), 0, dtype=torch.float32)
+    index = faces.signals["expression"][:, 0].to(faces.images.device).long()
+    return functional.one_hot(index, len(EXPRESSIONS)).float()
 
 
 def drawn(faces: Faces, conditioning: str, size: int) -> Tensor:
@@ -75,6 +96,8 @@ def drawn(faces: Faces, conditioning: str, size: int) -> Tensor:
     """
     maps = []
     for name in CONDITIONINGS[conditioning]:
+        if name not in MAPS:
+            continue
         signal = faces.signals[name].to(faces.images.device)
         maps.append(landmark_map(signal, size) if name == "landmarks68" else parsing_map(signal, size))
     return torch.cat(maps, 1) if maps else faces.images.new_zeros(len(faces), 0, size, size, dtype=torch.float32)
@@ -159,11 +182,13 @@ def mirrored(faces: Faces) -> Faces:
             signals[name] = signal.flip(2)
         elif name == "landmarks68":
             signals[name] = _across(signal[:, list(MIRRORED68)])
+        elif name == "expression":  # a face in the mirror smiles as much
+            signals[name] = signal
         elif name == "landmarks478":  # drawn as dots alone, whose order does not matter
             signals[name] = _across(signal)
         else:
             raise ValueError(
-                f"signal {name}: expected one of landmarks68, landmarks478, parsing, whose mirror is known"
+                f"signal {name}: expected one of landmarks68, landmarks478, parsing, expression, whose mirror is known"
             )
     return replace(faces, images=faces.images.flip(3), signals=signals)
 

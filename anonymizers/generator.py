@@ -9,19 +9,20 @@ from torch import Tensor
 from torch.nn import functional
 
 from anonymizers.base import Anonymizer, Choice, Context, Integer, Real, batches, padded, ranged
-from anonymizers.conditioning import CONDITIONINGS
+from anonymizers.conditioning import CONDITIONINGS, told, words
 from anonymizers.draws import of_face
 from anonymizers.faces import Faces
 from anonymizers.given import given, inputs
 from anonymizers.nets.noisy_unet import CODES, SIDE, NoisyUNet, sample
-from anonymizers.resident import recipe_of, resident
+from anonymizers.resident import recipe_of, refuse_trained_on, resident
 
 WEIGHTS = Path(__file__).resolve().parent / "weights"
-"""Generators that were trained on demo faces by `python -m orchestrator.train`."""
+"""Generators that were trained by `python -m orchestrator.train`, on demo faces and on photographs."""
 VARIANTS = (
     "none-both",
     "landmarks-both",
     "parsing-both",
+    "expression-both",
     "both-both",
     "both-none",
     "both-kd_logit",
@@ -47,7 +48,7 @@ class Generator(Anonymizer):
     """
 
     method: ClassVar[str] = "generator"
-    needs: ClassVar[tuple[str, ...]] = ("landmarks68", "parsing")
+    needs: ClassVar[tuple[str, ...]] = ("landmarks68", "parsing", "expression")
     needs_embedder: ClassVar[bool] = True
     weights_from: ClassVar[str] = (
         "train it with python -m orchestrator.train --space expression_loss_ablation or conditioning_ablation"
@@ -61,13 +62,16 @@ class Generator(Anonymizer):
         return CONDITIONINGS[self.variant.split("-")[0]]
 
     def network(self, models: Path | None) -> Path:
-        """Return the file of the variant: the project's own for the demo, in `generator/` of a folder of models else.
+        """Return the file of the variant: for photographs the one in `generator/` of the models, else the project's.
 
         Raises:
             ValueError: if it is missing.
         """
-        folder, name = (WEIGHTS, f"demo_{self.variant}") if models is None else (models / "generator", self.variant)
-        path = folder / f"{name}.safetensors"
+        if models is None:
+            path = WEIGHTS / f"demo_{self.variant}.safetensors"
+        elif not (path := models / "generator" / f"{self.variant}.safetensors").is_file():
+            ours = WEIGHTS / f"photographs_{self.variant}.safetensors"
+            path = ours if ours.is_file() else path
         if not path.is_file():
             raise ValueError(f"{self!r}: expected its network in {path}, which is missing; {self.weights_from}")
         return path
@@ -76,25 +80,33 @@ class Generator(Anonymizer):
         """Encode, draw an identity, decode.
 
         Raises:
-            ValueError: if the network is missing, or the context's embedder is not the one it was trained with.
+            ValueError: if the network is missing or was trained on one of these people, or the context's embedder is
+                not the one it was trained with.
         """
         path = self.network(context.models)
+        refuse_trained_on(path, faces.key, repr(self))
         recipe = recipe_of(path)
-        shape = {"inputs": inputs(recipe["conditioning"]), "dimension": recipe["dimension"], "width": recipe["width"]}
+        conditioning = recipe["conditioning"]
+        shape = {
+            "inputs": inputs(conditioning),
+            "dimension": recipe["dimension"],
+            "width": recipe["width"],
+            "words": words(conditioning),
+        }
         net = resident(path, faces.images.device, NoisyUNet, **shape)
         assert isinstance(net, NoisyUNet)
         out = torch.empty_like(faces.images)
         for part in batches(len(faces), BATCH):
             few = faces.take(range(part.start, part.stop))
             draws = [of_face(key, context.seed, "generator") for key in few.key]
-            shown = given(few, self.variant.split("-")[0], recipe["context"])
-            shown = padded(shown, BATCH)
+            shown = padded(given(few, conditioning, recipe["context"]), BATCH)
+            said = padded(told(few, conditioning), BATCH)
             noise = [torch.stack([torch.randn(c, s, s, generator=draw) for draw in draws]) for c, s in CODES]
             noise = [padded(n, BATCH).to(shown) for n in noise]
             target = self._targets(few, draws, net, context)
             target = padded(target, BATCH)
             with torch.no_grad():
-                drawn = net.decode(sample(net.encode(shown), noise, self.noise), target)[: len(few)] * 255
+                drawn = net.decode(sample(net.encode(shown), noise, self.noise), target, said)[: len(few)] * 255
             if faces.size != SIDE:
                 drawn = functional.interpolate(drawn, size=(faces.size, faces.size), mode="bilinear")
             out[part] = drawn.round_().clamp_(0, 255).to(torch.uint8)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Callable, Mapping
-from pathlib import Path
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import torch
@@ -69,6 +70,37 @@ def recipe_of(path: Path) -> dict[str, Any]:
             f"{path}: expected a generator that python -m orchestrator.train wrote, got a file without its recipe "
             f"({error}); train it anew"
         ) from error
+
+
+def person_digest(key: str) -> str:
+    """Return 12 hexadecimal digits for the person of a picture: the folder that it lies in, or its key alone."""
+    person = PurePosixPath(key).parent.name or key
+    return hashlib.sha256(person.encode(errors="surrogateescape")).hexdigest()[:12]
+
+
+def refuse_trained_on(path: Path, keys: Sequence[str], who: str) -> None:
+    """Refuse faces of people whom a generator's file says that it was trained on.
+
+    Args:
+        path: of the file.
+        keys: of the faces.
+        who: asks, for the sentence.
+
+    Raises:
+        ValueError: if there is one.
+    """
+    trained: frozenset[str] = opened(path, _people)
+    if known := [key for key in keys if trained and person_digest(key) in trained]:
+        raise ValueError(
+            f"{who}: expected faces of people whom {path.name} was not trained on, got {len(known)} of {len(keys)} of "
+            f"them, such as {known[0]}; search with the --seed and --min-pictures that it was trained with, whose "
+            "background they are, or train another"
+        )
+
+
+def _people(path: str) -> frozenset[str]:
+    with safe_open(path, "pt") as file:
+        return frozenset(json.loads((file.metadata() or {}).get("people", "[]")))
 
 
 CENTERS = "w_centers"

@@ -15,14 +15,18 @@ from torch.nn import functional
 
 from anonymizers import TEMPLATE_SIZE, Faces
 from anonymizers.base import UNMEASURED
-from anonymizers.conditioning import MESH68, PARSING
+from anonymizers.conditioning import EXPRESSIONS, MESH68, PARSING
+from evaluators.classes import counterparts
 from evaluators.published import ZOO
 
 LANDMARKER, INSIGHTFACE68, PARSER = "face_landmarker", "insightface_3d68", "face_parsing"
+READERS = ("facex", "mini_xception")
+"""Teachers with exactly the classes of EXPRESSIONS, in whatever order."""
 SOURCES: dict[str, tuple[str, ...]] = {
     "landmarks68": (INSIGHTFACE68, LANDMARKER),
     "landmarks478": (LANDMARKER,),
     "parsing": (PARSER,),
+    "expression": READERS,
 }
 """Signal -> networks of the zoo that measure it; the first that is there does."""
 ENLARGED = 256
@@ -84,6 +88,8 @@ def open_source(net: str, path: Path, *, reduced: bool = False, threads: int | N
     """Open a network that measures a signal; `reduced` takes the mesh's vertices that lie on iBUG's landmarks."""
     if net == LANDMARKER:
         return Mesh(path, MESH68 if reduced else None)
+    if net in READERS:
+        return Reader(path, net, threads=threads)
     return Landmarks3d68(path, threads=threads) if net == INSIGHTFACE68 else Parser(path, threads=threads)
 
 
@@ -206,3 +212,21 @@ class Parser:
             parts = self.table[small]
             out[place] = parts if bool((parts == PARSING.index("skin")).any()) else UNMEASURED
         return out
+
+
+class Reader:
+    """Read the expression by a teacher of the zoo, whichever teacher judges the result."""
+
+    def __init__(self, path: Path, name: str, *, threads: int | None = None) -> None:
+        from evaluators.onnx_nets import OnnxTeacher
+
+        folder = path.parents[len(Path(ZOO[name].path).parents) - 1]
+        self.teacher = OnnxTeacher(folder, name, threads=threads)
+        found = counterparts(self.teacher.classes, EXPRESSIONS)
+        if found.without or found.unused:
+            raise ValueError(f"{path}: expected the classes {', '.join(EXPRESSIONS)}, got {self.teacher.classes}")
+        self.table = torch.tensor(found.index, dtype=torch.uint8)
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """Map (N, 3, S, S) uint8 crops to (N, 1) uint8 indices into EXPRESSIONS."""
+        return self.table[self.teacher(images).logits.argmax(1).cpu()][:, None]

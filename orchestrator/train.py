@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -17,15 +18,18 @@ from rich.console import Console
 from torch import Tensor, nn
 
 from anonymizers import Faces, Generator
-from anonymizers.conditioning import CONDITIONINGS
+from anonymizers.conditioning import CONDITIONINGS, mirrored
 from anonymizers.generator import WEIGHTS
+from anonymizers.resident import person_digest, read_tensors, recipe_of
 from anonymizers.training.bands import learn_gains
 from anonymizers.training.loop import Embed, Read, Recipe, Run, export, recipe_in, train
 from evaluators.datasets.demo import people
 from evaluators.datasets.demo_protocol import FIRST_PERSON, faces_of
+from evaluators.downloads import digest_of
 from evaluators.nets import Nets
 from evaluators.pulling import pulled_folder
 from evaluators.signals import load_signals, with_measured
+from evaluators.torch_nets import without_strides
 from evaluators.zoo import check_files, check_networks, load_nets
 from orchestrator.ledger import replace_file
 from orchestrator.search import errors
@@ -37,7 +41,7 @@ DEMO_PEOPLE = (6_000, 1_200, 7)
 PRELUDE_PRICE = 0.002
 """Of a nat, where faces are only drawn as they are: what the identity tells anyway is then not sent again."""
 FOR_DEMO = Recipe(batch=48, steps=900, prelude=1_800)
-FOR_PHOTOGRAPHS = Recipe(batch=48, steps=20_000, prelude=20_000, width=40)
+FOR_PHOTOGRAPHS = Recipe(batch=32, steps=1_500, prelude=2_500, width=24)
 
 WEIGHTS_OF_IDENTITY = (0.3, 1.0, 3.0, 10.0, 30.0)
 """Of the cosine to the clear face, beside the loss on the expression, where gains of bands are learned."""
@@ -60,6 +64,7 @@ class Task:
         limit: faces to train on, at most.
         resume: go on from checkpoints.
         demo: first person, people, and pictures of each, of the demo faces.
+        begin: weights of a generator to begin with; None for a prelude.
     """
 
     recipes: tuple[Recipe, ...]
@@ -73,6 +78,7 @@ class Task:
     limit: int
     resume: bool
     demo: tuple[int, int, int] = (0, 0, 0)
+    begin: Path | None = None
 
 
 @app.command()
@@ -88,8 +94,10 @@ def main(
         Path | None,
         typer.Option(help="Folder of the weights.", show_default="generator/ of --models, or the project's own"),
     ] = None,
-    steps: Annotated[int | None, typer.Option(help="Steps of each variant.", show_default="1400; 20000")] = None,
-    batch: Annotated[int | None, typer.Option(help="Faces a step.", show_default="48")] = None,
+    steps: Annotated[
+        int | None, typer.Option(help="Steps of each variant.", show_default="900; 1500 for photographs")
+    ] = None,
+    batch: Annotated[int | None, typer.Option(help="Faces a step.", show_default="48; 32 for photographs")] = None,
     faces: Annotated[int, typer.Option(help="Faces to train on, at most.")] = 50_000,
     min_pictures: Annotated[
         int | None, typer.Option(help="That of the search: who has so many pictures is evaluated, and not trained on.")
@@ -102,6 +110,10 @@ def main(
     workers: Annotated[
         int, typer.Option(help="Processes that train together, by Ray Train; 0: this process, without Ray.")
     ] = 0,
+    begin: Annotated[
+        Path | None,
+        typer.Option(help="Weights of a generator, of the same width, that sees as much or more, to begin with."),
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the checkpoints in the folder.")] = False,
 ) -> None:
     """Train the generators of a space, on people whom no evaluation sees; of band_blur, learn the gains.
@@ -138,6 +150,7 @@ def main(
             faces,
             resume,
             DEMO_PEOPLE,
+            begin,
         )
         task.out.mkdir(parents=True, exist_ok=True)
         if not recipes:
@@ -197,7 +210,8 @@ def work(
         RuntimeError: if a gradient is not finite.
     """
     nets, embed, read = _asked(task)
-    recipes = (*preludes_of(task.recipes), *task.recipes)
+    begin = _begun(task.begin) if task.begin is not None else None
+    recipes = task.recipes if begin else (*preludes_of(task.recipes), *task.recipes)
     signals = tuple(dict.fromkeys(name for recipe in recipes for name in _needs(recipe)))
     faces = training_faces(task, signals, console)
     faces = faces.take(torch.arange(shard[0], len(faces), shard[1]))
@@ -206,7 +220,10 @@ def work(
         "teacher": nets.teacher.name,
         "faces": f"{len(faces)} of {'demo faces' if task.data is None else task.data.name}",
     }
-    begin: tuple[str, dict[str, Tensor]] | None = None
+    if task.data is not None:  # the demo's evaluation has other people by construction
+        facts["people"] = json.dumps(sorted({person_digest(key) for key in faces.key}))
+    if task.begin is not None:
+        facts["begun_with"] = f"{task.begin.name}, SHA-256 {digest_of(task.begin)}"
     for recipe in recipes:
         run = Run(
             recipe,
@@ -217,7 +234,7 @@ def work(
             perceptual=None if task.models is None else _perceptual(nets),  # the demo's faces are learned without
             wrap=wrap,
             rank=shard[0],
-            begin=begin if recipe.prelude else None,
+            begin=begin if recipe.prelude or task.begin else None,
         )
         shared = recipe not in task.recipes
         name = ("demo_" if task.models is None else "") + ("prelude" if shared else recipe.name)
@@ -258,7 +275,8 @@ def preludes_of(recipes: Sequence[Recipe]) -> tuple[Recipe, ...]:
     if not any(recipe.prelude for recipe in recipes):
         return ()
     first = recipes[0]
-    told = "both" if any("parsing" in _needs(recipe) for recipe in recipes) else "landmarks"
+    signals = {name for recipe in recipes for name in _needs(recipe)}
+    told = min((c for c, needs in CONDITIONINGS.items() if signals <= set(needs)), key=lambda c: len(CONDITIONINGS[c]))
     return (
         replace(
             first,
@@ -294,7 +312,22 @@ def training_faces(task: Task, signals: Sequence[str], console: Console) -> Face
     )
     faces = protocol.background
     console.print(f"{len(faces)} faces of {faces.people} people, the background of a search with the same seed")
-    return with_measured(faces, load_signals(task.models, signals))
+    return with_mirrored(with_measured(faces, load_signals(task.models, signals)))
+
+
+def with_mirrored(faces: Faces) -> Faces:
+    """Return faces and their mirror images, in turn."""
+    other = mirrored(faces)
+    signals = {
+        name: torch.stack((signal, other.signals[name]), 1).flatten(0, 1) for name, signal in faces.signals.items()
+    }
+    return Faces(
+        torch.stack((faces.images, other.images), 1).flatten(0, 1),
+        faces.identity.repeat_interleave(2),
+        faces.expression.repeat_interleave(2),
+        tuple(name for key in faces.key for name in (key, f"{key} mirrored")),
+        signals,
+    )
 
 
 def write_sheet(path: Path, rows: Tensor) -> None:
@@ -310,7 +343,16 @@ def _asked(task: Task) -> tuple[Nets, Embed, Read]:
     """Load the networks that training asks, and return their embedder and teacher with gradients."""
     nets = load_nets(task.models, device=task.device, backend="torch", differentiable=True, **task.networks)  # type: ignore[arg-type]
     assert nets.differentiable is not None
+    if task.models is not None and task.device == "cpu":
+        without_strides(nets.teacher.module)  # type: ignore[attr-defined]
     return nets, nets.differentiable.embed, nets.teacher.read  # type: ignore[attr-defined]
+
+
+def _begun(path: Path) -> tuple[str, dict[str, Tensor]]:
+    """Read the conditioning and the weights of a generator's file."""
+    if not path.is_file():
+        raise ValueError(f"--begin: expected a generator's file, {path} is missing")
+    return recipe_of(path)["conditioning"], read_tensors(path)
 
 
 def _needs(recipe: Recipe) -> tuple[str, ...]:

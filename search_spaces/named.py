@@ -61,6 +61,19 @@ SPACES: dict[str, SearchSpace] = {
         ),
         description="The project's generator beside classical methods and k-Same.",
     ),
+    "generators_on_photographs": SearchSpace(
+        "generators_on_photographs",
+        configurations=(
+            Generator(variant="expression-both"),
+            Generator(variant="landmarks-both"),
+            KSame(k=10),
+            *(KSame(k=k, variant="select") for k in (10, 20)),
+            Blur(kernel=101),
+            Pixelate(block=32),
+            Blackout(),
+        ),
+        description="The generators that need no parsing net, beside the most private of the other methods.",
+    ),
     "published_generators": SearchSpace(
         "published_generators",
         methods=("ganonymization", "ciagan", "deep_privacy2"),
@@ -68,8 +81,10 @@ SPACES: dict[str, SearchSpace] = {
     ),
     "conditioning_ablation": SearchSpace(
         "conditioning_ablation",
-        configurations=tuple(Generator(variant=f"{told}-both") for told in ("none", "landmarks", "parsing", "both")),
-        description="Our generator, told nothing but a picture of 14 px, landmarks, parts, or both.",
+        configurations=tuple(
+            Generator(variant=f"{told}-both") for told in ("none", "landmarks", "parsing", "both", "expression")
+        ),
+        description="Our generator, told nothing but a picture of 14 px, landmarks, parts, both, or the expression.",
     ),
     "expression_loss_ablation": SearchSpace(
         "expression_loss_ablation",

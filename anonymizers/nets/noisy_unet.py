@@ -1,7 +1,8 @@
 """Our generator: a U-Net whose every connection from the source to the picture is a noisy channel.
 
 What it draws is decided by a target identity, which modulates the decoder; the source reaches the picture only through
-two narrow codes with noise of learned strength, each of whose nats the training has to pay for. A plain U-Net would
+two narrow codes with noise of learned strength, each of whose nats the training has to pay for, and one word where the
+generator is told the expression, which modulates the decoder beside the identity. A plain U-Net would
 hand the geometry of the face through its skip connections, and with it the person.
 
 Sources: U-Net, Ronneberger et al., MICCAI 2015 (https://arxiv.org/abs/1505.04597); the price of a nat, Alemi et al.,
@@ -23,6 +24,10 @@ INPUT = 56
 """Side of what the encoder sees, px."""
 CODES = ((8, 7), (2, 14))
 """Channels and side of the two codes."""
+
+
+LOUDNESS = 4.0
+"""Of a word beside the numbers of an identity, which have a deviation of 1 and are many."""
 
 
 class Down(nn.Module):
@@ -77,9 +82,10 @@ class NoisyUNet(nn.Module):
         inputs: channels of context and signal together.
         dimension: of an identity embedding.
         width: half of the channels at 56 px; coarser levels have up to four times as many.
+        words: numbers of what is told in words.
     """
 
-    def __init__(self, *, inputs: int, dimension: int, width: int = 16) -> None:
+    def __init__(self, *, inputs: int, dimension: int, width: int = 16, words: int = 0) -> None:
         super().__init__()
         w, style = width, 8 * width
         self.register_buffer("identity_mean", torch.zeros(dimension))
@@ -89,7 +95,7 @@ class NoisyUNet(nn.Module):
         (coarse, _), (fine, _) = CODES
         self.channels = nn.ModuleList((Channel(8 * w, coarse), Channel(4 * w, fine)))
         self.style = nn.Sequential(
-            nn.Linear(dimension, style), nn.LeakyReLU(0.2), nn.Linear(style, style), nn.LeakyReLU(0.2)
+            nn.Linear(dimension + words, style), nn.LeakyReLU(0.2), nn.Linear(style, style), nn.LeakyReLU(0.2)
         )
         self.start = nn.Parameter(0.5 * torch.randn(1, 8 * w, 7, 7))
         self.up = nn.ModuleList(
@@ -123,17 +129,18 @@ class NoisyUNet(nn.Module):
             passed.append(x)
         return [channel(x) for channel, x in zip(self.channels, (passed[2], passed[1]), strict=True)]
 
-    def decode(self, codes: Sequence[Tensor], target: Tensor) -> Tensor:
+    def decode(self, codes: Sequence[Tensor], target: Tensor, told: Tensor) -> Tensor:
         """Draw faces.
 
         Args:
             codes: (N, 8, 7, 7) and (N, 2, 14, 14) float.
             target: (N, D) float32 of unit norm, the identities that are drawn.
+            told: (N, words) float32 in [0, 1].
 
         Returns:
             (N, 3, 112, 112) float32, RGB in [0, 1].
         """
-        style = self.style(target * target.shape[1] ** 0.5)
+        style = self.style(torch.cat((target * target.shape[1] ** 0.5, LOUDNESS * told), 1))
         x = torch.cat((self.start.expand(len(target), -1, -1, -1), codes[0].to(self.start.dtype)), 1)
         x = self.refine[0](self.up[0](x, style), style)
         x = torch.cat((_doubled(x), codes[1].to(x.dtype)), 1)

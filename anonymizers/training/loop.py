@@ -16,7 +16,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional
 
-from anonymizers.conditioning import CONDITIONINGS, channels
+from anonymizers.conditioning import CONDITIONINGS, MAPS, told, words
 from anonymizers.faces import Faces
 from anonymizers.given import given, inputs
 from anonymizers.nets.noisy_unet import CODES, SIDE, NoisyUNet, nats, sample
@@ -27,6 +27,8 @@ Embed = Callable[[Tensor], Tensor]
 Read = Callable[[Tensor], tuple[Tensor, Tensor]]
 DECAY = 0.998
 SHOWN = 8
+WINDOW = 64
+"""Side of the random part of the faces in which the perceptual distance is taken, px: it costs a third."""
 
 
 @dataclass(frozen=True)
@@ -101,12 +103,14 @@ class Truth:
     Attributes:
         images: (N, 3, 112, 112) uint8.
         given: (N, C, 56, 56) uint8, what the encoder sees, in 255ths.
+        told: (N, W) float32, what the decoder is told in words.
         embedding: (N, D) float32, unit norm.
         logits, features: (N, C) and (N, F) float32, the teacher's.
     """
 
     images: Tensor
     given: Tensor
+    told: Tensor
     embedding: Tensor
     logits: Tensor
     features: Tensor
@@ -136,7 +140,7 @@ class Run:
             embed: (N, 3, S, S) float pictures in [0, 255] to (N, D) of unit norm, with gradients.
             read: such pictures to the teacher's logits and features, with gradients.
             device: where to train.
-            perceptual: distance of two batches of (N, 3, 112, 112) pictures in [0, 255], (N,), with gradients.
+            perceptual: distance of two batches of (N, 3, S, S) pictures in [0, 255], (N,), with gradients.
             wrap: makes of the networks what several processes train together, such as DistributedDataParallel.
             rank: number of this process among them; the first one writes.
             begin: conditioning and weights of a network that sees as much or more, where training does not begin anew.
@@ -154,7 +158,12 @@ class Run:
                 f"{recipe.conditioning!r}, got {len(self.truth.images)}"
             )
         dimension = self.truth.embedding.shape[1]
-        net = NoisyUNet(inputs=inputs(recipe.conditioning), dimension=dimension, width=recipe.width)
+        net = NoisyUNet(
+            inputs=inputs(recipe.conditioning),
+            dimension=dimension,
+            width=recipe.width,
+            words=words(recipe.conditioning),
+        )
         if begin is not None:
             net.load_state_dict(adopted(begin[1], begin[0], recipe.conditioning))
         net.identity_mean, net.identity_factor = spread(self.truth.embedding)
@@ -190,7 +199,9 @@ class Run:
         source = self.truth.images[index].float() / 255
         noise = [torch.randn(recipe.batch, c, s, s, generator=self.generator).to(self.device) for c, s in CODES]
         with torch.autocast(self.device.type, torch.bfloat16):
-            drawn, codes, cost = self.drawing(self.truth.given[index].float() / 255, target, noise)
+            drawn, codes, cost = self.drawing(
+                self.truth.given[index].float() / 255, target, self.truth.told[index], noise
+            )
             judged = self.critic(drawn).float()
             suspected = self.spy(codes).float()
         parts = {
@@ -201,7 +212,10 @@ class Run:
         if recipe.asks:
             parts |= self._asked(drawn, target, index, own)
         if self.perceptual is not None:
-            parts["perceptual"] = self.perceptual(drawn[:own] * 255, source[:own] * 255).mean()
+            top, left = torch.randint(SIDE - WINDOW + 1, (2,), generator=self.generator).tolist()
+            seen = (slice(own), slice(None), slice(top, top + WINDOW), slice(left, left + WINDOW))
+            with torch.autocast(self.device.type, torch.bfloat16):
+                parts["perceptual"] = self.perceptual(drawn[seen] * 255, source[seen] * 255).float().mean()
         total = torch.stack([getattr(recipe, name) * value for name, value in parts.items()]).sum()
         asked = min(1.0, max(0.0, progress / recipe.patience - 1))
         total = total + recipe.price * asked * (cost - recipe.free).relu().mean()
@@ -260,7 +274,7 @@ class Run:
         codes = sample(self.average.encode(shown), [torch.zeros(1, 1, 1, 1, device=self.device)] * 2)
         rows = [self.truth.images[index].float() / 255, _picture_of(shown)]
         for target in (self.truth.embedding[index], *(one.expand(len(index), -1) for one in foreign)):
-            rows.append(self.average.decode(codes, target))
+            rows.append(self.average.decode(codes, target, self.truth.told[index]))
         return torch.stack([row.cpu() for row in rows])
 
     def state(self) -> dict[str, Any]:
@@ -376,22 +390,41 @@ def look(faces: Faces, recipe: Recipe, embed: Embed, read: Read, device: torch.d
             images = images.round().clamp(0, 255).to(torch.uint8)
         logits, features = read(images.float())
         shown = (given(few, recipe.conditioning, recipe.context) * 255).round().to(torch.uint8)
-        parts.append((images, shown, embed(images.float()), logits.float(), features.float()))
+        said = told(few, recipe.conditioning)
+        parts.append((images, shown, said, embed(images.float()), logits.float(), features.float()))
     if not parts:
         raise ValueError(f"training {recipe.name}: expected faces with the signals {', '.join(needs)}, got none")
     return Truth(*(torch.cat(column) for column in zip(*parts, strict=True)))
 
 
-def adopted(weights: Mapping[str, Tensor], told: str, conditioning: str) -> dict[str, Tensor]:
-    """Return the weights of a network with conditioning `told` for one that sees less: the first layer loses inputs."""
-    of = {"landmarks68": channels("landmarks"), "parsing": channels("parsing")}
+def adopted(weights: Mapping[str, Tensor], seen: str, conditioning: str) -> dict[str, Tensor]:
+    """Return the weights of a network with conditioning `seen` for one that sees less: the first layer loses inputs.
+
+    Words that were not told before begin as if they said nothing, nearly.
+
+    Raises:
+        ValueError: if the new one sees a map that the old one did not.
+    """
+    drawn = {name for name in CONDITIONINGS[conditioning] if name in MAPS}
+    if unseen := sorted(drawn - set(CONDITIONINGS[seen])):
+        raise ValueError(
+            f"training {conditioning!r}: expected to begin with a network that sees {', '.join(unseen)} too, got one "
+            f"with conditioning {seen!r}; begin with another, or anew"
+        )
     kept = [torch.arange(3)]
     first = 3
-    for name in CONDITIONINGS[told]:
+    for name in CONDITIONINGS[seen]:
         if name in CONDITIONINGS[conditioning]:
-            kept.append(torch.arange(first, first + of[name]))
-        first += of[name]
-    return {**weights, "enter.weight": weights["enter.weight"][:, torch.cat(kept).to(weights["enter.weight"].device)]}
+            kept.append(torch.arange(first, first + MAPS.get(name, 0)))
+        first += MAPS.get(name, 0)
+    enter, style = weights["enter.weight"], weights["style.0.weight"]
+    style = style[:, : style.shape[1] - words(seen) + min(words(seen), words(conditioning))]
+    new = 0.01 * torch.randn(len(style), max(0, words(conditioning) - words(seen)))
+    return {
+        **weights,
+        "enter.weight": enter[:, torch.cat(kept).to(enter.device)],
+        "style.0.weight": torch.cat((style, new.to(style)), 1),
+    }
 
 
 def spread(embedding: Tensor) -> tuple[Tensor, Tensor]:
@@ -415,7 +448,9 @@ class _Drawing(nn.Module):
         super().__init__()
         self.net = net
 
-    def forward(self, shown: Tensor, target: Tensor, noise: list[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
+    def forward(
+        self, shown: Tensor, target: Tensor, said: Tensor, noise: list[Tensor]
+    ) -> tuple[Tensor, Tensor, Tensor]:
         channels = self.net.encode(shown)
         codes = sample(channels, noise)
-        return self.net.decode(codes, target), torch.cat([code.flatten(1) for code in codes], 1), nats(channels)
+        return self.net.decode(codes, target, said), torch.cat([code.flatten(1) for code in codes], 1), nats(channels)

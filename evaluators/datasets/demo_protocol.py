@@ -59,5 +59,6 @@ def faces_of(drawn: DemoFaces) -> Faces:
     signals = {
         "landmarks68": drawn.landmarks68 * (TEMPLATE_SIZE / drawn.images.shape[-1]),
         "parsing": drawn.parsing,
+        "expression": drawn.expression.to(torch.uint8)[:, None],
     }
     return Faces(drawn.images, drawn.identity, drawn.expression, tuple(keys), signals)
