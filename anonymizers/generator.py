@@ -84,8 +84,8 @@ class Generator(Anonymizer):
                 not the one it was trained with.
         """
         path = self.network(context.models)
-        refuse_trained_on(path, faces.key, repr(self))
         recipe = recipe_of(path)
+        refuse_trained_on(path, faces.key, repr(self))
         conditioning = recipe["conditioning"]
         shape = {
             "inputs": inputs(conditioning),

@@ -12,10 +12,11 @@ import pytest
 import torch
 from onnx import TensorProto, helper, numpy_helper
 
-from anonymizers import Faces
-from anonymizers.base import UNMEASURED
+from anonymizers import Faces, conditioning
+from anonymizers.base import UNMEASURED, present
 from anonymizers.conditioning import (
     CONDITIONINGS,
+    EXPRESSIONS,
     MESH68,
     MIRRORED68,
     PARSING,
@@ -27,11 +28,27 @@ from anonymizers.conditioning import (
     landmark_map,
     mirrored,
     parsing_map,
+    words,
 )
+from evaluators.classes import canonical
+from evaluators.conventions import TEACHERS, Convention
 from evaluators.datasets import demo, demo_geometry
+from evaluators.onnx_nets import OnnxTeacher
 from evaluators.published import ZOO
-from evaluators.signals import CELEBAMASK, Landmarks3d68, Mesh, Parser, check_signals, load_signals, with_measured
+from evaluators.signals import (
+    CELEBAMASK,
+    READERS,
+    Landmarks3d68,
+    Mesh,
+    Parser,
+    Reader,
+    check_signals,
+    load_signals,
+    open_source,
+    with_measured,
+)
 from evaluators.zoo import load_detector
+from tests import tiny_nets
 
 
 def test_lines_lie_where_opencv_draws_them(told: Faces) -> None:
@@ -58,9 +75,45 @@ def test_a_parsing_map_is_shares_of_the_classes(told: Faces) -> None:
 
 
 def test_the_channels_of_each_conditioning(told: Faces) -> None:
-    assert {name: channels(name) for name in CONDITIONINGS} == {"none": 0, "landmarks": 5, "parsing": 9, "both": 14}
+    assert {name: channels(name) for name in CONDITIONINGS} == {
+        "none": 0,
+        "landmarks": 5,
+        "parsing": 9,
+        "both": 14,
+        "expression": 0,
+        "landmarks+expression": 5,
+    }
     for name in CONDITIONINGS:
         assert drawn(told, name, 56).shape == (len(told), channels(name), 56, 56)
+
+
+def test_the_expression_is_told_in_one_word(told: Faces) -> None:
+    assert EXPRESSIONS == demo.EXPRESSIONS  # the renderer has its own, which its networks' digest covers
+    for name in ("expression", "landmarks+expression"):
+        said = conditioning.told(told, name)
+        assert said.shape == (len(told), words(name)) and torch.equal(said.sum(1), torch.ones(len(told)))
+        assert torch.equal(said.argmax(1), told.expression)
+    assert conditioning.told(told, "both").shape == (len(told), 0) and words("both") == 0
+
+
+@pytest.mark.real
+def test_both_readers_name_the_expression_whatever_the_order_of_their_classes(shared: Path) -> None:
+    images = torch.randint(0, 256, (8, 3, 112, 112), dtype=torch.uint8, generator=torch.Generator().manual_seed(1))
+    for name in READERS:
+        read = open_source(name, shared / "models" / ZOO[name].path, threads=1)(images)
+        assert read.shape == (8, 1) and read.dtype == torch.uint8 and bool(present(read).all())
+        teacher = OnnxTeacher(shared / "models", name, threads=1)
+        theirs = [canonical(teacher.classes[int(k)]) for k in teacher(images).logits.argmax(1)]
+        assert [EXPRESSIONS[int(k)] for k in read[:, 0]] == theirs
+
+
+def test_a_reader_of_other_expressions_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    digest = tiny_nets.teacher(tmp_path / "reader.onnx", 3)
+    fed = Convention("reader.onnx", digest, 64, False, 0.0, 255.0, "none", classes=("anger", "happy", "sad"))
+    monkeypatch.setitem(TEACHERS, "reader", fed)
+    monkeypatch.setitem(ZOO, "reader", replace(ZOO["facex"], name="reader", path="reader.onnx"))
+    with pytest.raises(ValueError, match=r"expected the classes anger, disgust, .*, got .*'anger', 'happy', 'sad'"):
+        Reader(tmp_path / "reader.onnx", "reader")
 
 
 def test_dots_are_pixels() -> None:
@@ -95,7 +148,9 @@ def test_a_signal_that_nothing_measures_is_an_error_before_anything_is_loaded(tm
         ValueError, match=r"signal parsing: .*parsing/resnet18.onnx, which is missing; .*pull face_parsing"
     ):
         check_signals(tmp_path, ["parsing"])
-    with pytest.raises(ValueError, match="expected some of landmarks68, landmarks478, parsing, got 'depth'"):
+    with pytest.raises(
+        ValueError, match="expected some of landmarks68, landmarks478, parsing, expression, got 'depth'"
+    ):
         check_signals(tmp_path, ["depth"])
     assert set(CELEBAMASK) == set(PARSING)
     assert sorted(k for numbers in CELEBAMASK.values() for k in numbers) == list(range(19))

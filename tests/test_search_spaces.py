@@ -141,7 +141,8 @@ def test_the_named_spaces() -> None:
         "generator": None,
         "gan_vs_classical": 9,
         "published_generators": None,
-        "conditioning_ablation": 4,
+        "conditioning_ablation": 5,
+        "generators_on_photographs": 8,
         "expression_loss_ablation": 4,
         "cloaks": 4,
     }

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from evaluators import backends
 from evaluators.backends import AGREEMENT, agreement, choose, smooth_pictures
 from evaluators.conventions import EMBEDDERS, TEACHERS, Convention
 from evaluators.nets import Embedder, Teacher
 from evaluators.onnx_nets import OnnxEmbedder, OnnxTeacher
-from evaluators.torch_nets import REBUILT, TorchEmbedder, TorchTeacher
+from evaluators.torch_nets import REBUILT, TorchEmbedder, TorchTeacher, Unstrided, without_strides
 from evaluators.zoo import load_models
 from tests import tiny_nets
 
@@ -35,6 +35,23 @@ def tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         Convention("reader.onnx", digest, 64, False, 0.0, 255.0, "none", classes=("anger", "happy", "sad")),
     )
     return tmp_path
+
+
+def test_without_strides_a_depthwise_convolution_says_the_same_and_has_the_same_slope() -> None:
+    torch.manual_seed(0)
+    net = nn.Sequential(
+        nn.Conv2d(3, 8, 3, stride=2),
+        nn.Sequential(nn.Conv2d(8, 8, 3, stride=2, padding=1, groups=8), nn.Conv2d(8, 8, 3, groups=8)),
+        nn.Conv2d(8, 8, 3, stride=(2, 1), padding=1, groups=8),
+    )
+    pictures = torch.randn(2, 3, 45, 45, requires_grad=True)
+    before = net(pictures)
+    (slope,) = torch.autograd.grad(before.square().sum(), pictures)
+    without_strides(net)
+    assert sum(isinstance(module, Unstrided) for module in net.modules()) == 2
+    after = net(pictures)
+    torch.testing.assert_close(after, before)
+    torch.testing.assert_close(torch.autograd.grad(after.square().sum(), pictures)[0], slope)
 
 
 def test_a_converted_embedder_says_what_its_file_says(tiny: Path) -> None:

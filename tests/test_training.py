@@ -15,12 +15,12 @@ from torch import Tensor
 from torch.nn import functional
 from typer.testing import CliRunner
 
-from anonymizers import Context, Faces, Generator, generator
+from anonymizers import Context, Faces, Generator, conditioning, generator
 from anonymizers.band_blur import recombine
 from anonymizers.given import given, inputs
 from anonymizers.nets.noisy_unet import CODES, NoisyUNet, nats, sample
 from anonymizers.regions import mask
-from anonymizers.resident import recipe_of
+from anonymizers.resident import person_digest, recipe_of
 from anonymizers.training import losses
 from anonymizers.training.critic import build_critic, build_spy, shake
 from anonymizers.training.loop import Recipe, Run, adopted, export, spread, train
@@ -157,17 +157,75 @@ def test_weights_carry_the_recipe_and_draw_the_same_faces(
 
 def test_what_is_adopted_from_a_network_that_sees_more(told: Faces) -> None:
     whole = NoisyUNet(inputs=inputs("both"), dimension=128, width=8)
-    for conditioning in ("none", "landmarks", "parsing", "both"):
-        part = NoisyUNet(inputs=inputs(conditioning), dimension=128, width=8)
-        part.load_state_dict(adopted(whole.state_dict(), "both", conditioning))
+    for seen_by in ("none", "landmarks", "parsing", "both"):
+        part = NoisyUNet(inputs=inputs(seen_by), dimension=128, width=8)
+        part.load_state_dict(adopted(whole.state_dict(), "both", seen_by))
         # Where the signals that it does not see are zero, the larger network says the same.
-        seen = given(told, conditioning, 14)
+        seen = given(told, seen_by, 14)
         maps = torch.full((len(told), inputs("both"), 56, 56), 0.5)
-        places = {"none": [], "landmarks": range(3, 8), "parsing": range(8, 17), "both": range(3, 17)}[conditioning]
+        places = {"none": [], "landmarks": range(3, 8), "parsing": range(8, 17), "both": range(3, 17)}[seen_by]
         maps[:, [0, 1, 2, *places]] = seen
         for (a, b), (c, d) in zip(part.encode(seen), whole.encode(maps), strict=True):
             torch.testing.assert_close(a, c, atol=1e-4, rtol=1e-4)
             torch.testing.assert_close(b, d, atol=1e-4, rtol=1e-4)
+    with pytest.raises(ValueError, match="training 'parsing': expected to begin with a network that sees parsing too"):
+        adopted(whole.state_dict(), "landmarks", "parsing")
+
+
+def test_words_are_lost_and_learned(told: Faces) -> None:
+    codes = [torch.randn(len(told), c, s, s) for c, s in CODES]
+    target = functional.normalize(torch.randn(len(told), 128))
+    silent = NoisyUNet(inputs=inputs("landmarks"), dimension=128, width=8)
+    spoken = NoisyUNet(inputs=inputs("expression"), dimension=128, width=8, words=7)
+    spoken.load_state_dict(adopted(silent.state_dict(), "landmarks", "expression"))
+    said = conditioning.told(told, "expression")
+    before, after = silent.decode(codes, target, target[:, :0]), spoken.decode(codes, target, said)
+    assert 0 < (before - after).abs().mean() < 0.01  # begins as if nothing were said, nearly
+    with torch.no_grad():
+        spoken.style[0].weight[:, -7:] = torch.randn(64, 7)  # type: ignore[index]
+    assert (spoken.decode(codes, target, said) - spoken.decode(codes, target, said.roll(1, 1))).abs().mean() > 0.01
+    again = NoisyUNet(inputs=inputs("none"), dimension=128, width=8)
+    again.load_state_dict(adopted(spoken.state_dict(), "expression", "none"))
+    torch.testing.assert_close(
+        again.decode(codes, target, target[:, :0]), spoken.decode(codes, target, torch.zeros(len(told), 7))
+    )
+
+
+def test_people_whom_a_network_was_trained_on_are_refused(
+    told: Faces, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = train(begin(TINY, told), tmp_path / "x.ckpt")
+    monkeypatch.setattr(generator, "WEIGHTS", tmp_path / "none")
+    context = Context(models=tmp_path, embed=load_demo_embedder().embed)
+    path = tmp_path / "generator" / "both-both.safetensors"
+    net = Generator(candidates=1)
+    export(run, path, {"people": json.dumps([person_digest("somebody/1.jpg")])})
+    assert len(net(told, context)) == len(told)
+    other = told.key[3].replace("picture", "another")  # of one of the people
+    export(run, path, {"people": json.dumps([person_digest(other), person_digest("somebody/1.jpg")])})
+    with pytest.raises(ValueError, match=r"people whom both-both.safetensors was not trained on, got .* of 12"):
+        net(told, context)
+
+
+def test_photographs_find_the_projects_own_network_behind_that_of_the_models(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(generator, "WEIGHTS", tmp_path / "own")
+    for folder, name in (("own", "photographs_both-both"), ("models/generator", "both-both")):
+        with pytest.raises(ValueError, match=r"models/generator/both-feature.safetensors, which is missing"):
+            Generator(variant="both-feature").network(tmp_path / "models")
+        path = tmp_path / folder / f"{name}.safetensors"
+        path.parent.mkdir(parents=True)
+        path.touch()
+        assert Generator().network(tmp_path / "models") == path
+
+
+def test_faces_and_their_mirror_images_are_trained_on_in_turn(told: Faces) -> None:
+    both = program.with_mirrored(told)
+    assert len(both) == 2 * len(told) and torch.equal(both.images[1::2], told.images.flip(3))
+    assert torch.equal(both.images[::2], told.images) and both.people == told.people
+    assert torch.equal(both.signals["landmarks68"][::2], told.signals["landmarks68"])
+    assert {person_digest(key) for key in both.key} == {person_digest(key) for key in told.key}
 
 
 def test_shaking_moves_little_and_passes_gradients() -> None:
@@ -183,7 +241,10 @@ def test_shaking_moves_little_and_passes_gradients() -> None:
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"conditioning": "aura"}, "Recipe.conditioning: expected one of none, landmarks, parsing, both, got 'aura'"),
+        (
+            {"conditioning": "aura"},
+            "Recipe.conditioning: expected one of none, landmarks, parsing, both, .* got 'aura'",
+        ),
         ({"expression_loss": "smile"}, "Recipe.expression_loss: expected one of none, kd_logit, feature, both"),
         ({"steps": 0}, "Recipe.steps: expected at least 1, got 0"),
         ({"batch": 1}, "Recipe.batch: expected at least 2"),
@@ -205,6 +266,10 @@ def test_the_recipes_of_a_space_and_their_prelude() -> None:
     (prelude,) = program.preludes_of(recipes)
     assert (prelude.conditioning, prelude.expression_loss, prelude.steps) == ("both", "none", recipes[0].prelude)
     assert not prelude.asks and all(recipe.asks for recipe in recipes)
+    recipes = program.recipes_of(SPACES["generators_on_photographs"], [], True, None, None, 0)
+    (prelude,) = program.preludes_of(recipes)
+    assert prelude.conditioning == "landmarks+expression" and prelude.width == recipes[0].width
+    assert program.preludes_of(recipes[:1])[0].conditioning == "expression"
     with pytest.raises(ValueError, match="--space bands: expected a space with the method generator"):
         program.recipes_of(SPACES["bands"], [], False, None, None, 0)
     with pytest.raises(ValueError, match=r"--variant: expected some of both-none, .*, got none-both"):
@@ -244,6 +309,13 @@ def test_the_program_trains_resumes_and_leaves_what_a_search_takes(
     assert again.exit_code == 0 and "step 4 of 4" not in again.output  # nothing was left to do
     for name, value in load_file(tmp_path / "demo_both-none.safetensors").items():  # the header's order is no one's
         assert torch.equal(value, drawn["both-none"][name])
+    begun = ["--space", "conditioning_ablation", "--variant", "expression-both", "--begin"]
+    done = runner.invoke(program.app, [*begun, str(tmp_path / "demo_both-none.safetensors"), "--out", str(tmp_path)])
+    assert done.exit_code == 0 and "prelude" not in done.output, done.output
+    with safe_open(tmp_path / "demo_expression-both.safetensors", "pt") as file:
+        assert file.metadata()["begun_with"].startswith("demo_both-none.safetensors, SHA-256 ")
+    done = runner.invoke(program.app, [*begun, str(tmp_path / "nowhere"), "--out", str(tmp_path)])
+    assert done.exit_code == 2 and "--begin: expected a generator's file" in done.output
 
 
 @pytest.mark.slow
