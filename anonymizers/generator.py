@@ -92,6 +92,7 @@ class Generator(Anonymizer):
             "dimension": recipe["dimension"],
             "width": recipe["width"],
             "words": words(conditioning),
+            "means": recipe.get("means", False),
         }
         net = resident(path, faces.images.device, NoisyUNet, **shape)
         assert isinstance(net, NoisyUNet)

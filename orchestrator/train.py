@@ -41,7 +41,7 @@ DEMO_PEOPLE = (6_000, 1_200, 7)
 PRELUDE_PRICE = 0.002
 """Of a nat, where faces are only drawn as they are: what the identity tells anyway is then not sent again."""
 FOR_DEMO = Recipe(batch=48, steps=900, prelude=1_800)
-FOR_PHOTOGRAPHS = Recipe(batch=32, steps=1_500, prelude=2_500, width=24)
+FOR_PHOTOGRAPHS = Recipe(batch=32, steps=1_600, prelude=1_200, width=24, means=True)
 
 WEIGHTS_OF_IDENTITY = (0.3, 1.0, 3.0, 10.0, 30.0)
 """Of the cosine to the clear face, beside the loss on the expression, where gains of bands are learned."""
@@ -95,7 +95,7 @@ def main(
         typer.Option(help="Folder of the weights.", show_default="generator/ of --models, or the project's own"),
     ] = None,
     steps: Annotated[
-        int | None, typer.Option(help="Steps of each variant.", show_default="900; 1500 for photographs")
+        int | None, typer.Option(help="Steps of each variant.", show_default="900; 1600 for photographs")
     ] = None,
     batch: Annotated[int | None, typer.Option(help="Faces a step.", show_default="48; 32 for photographs")] = None,
     faces: Annotated[int, typer.Option(help="Faces to train on, at most.")] = 50_000,

@@ -191,6 +191,35 @@ def test_words_are_lost_and_learned(told: Faces) -> None:
     )
 
 
+def test_a_network_of_means_begins_with_the_mean_face_of_each_word(told: Faces) -> None:
+    said = conditioning.told(told, "expression")
+    pictures = told.images.float() / 255
+    net = NoisyUNet(inputs=inputs("expression"), dimension=128, width=8, words=7, means=True)
+    net.begin_with_means(pictures, said)
+    with torch.no_grad():
+        for value in net.exit.parameters():
+            value.zero_()
+    codes = [torch.randn(len(told), c, s, s) for c, s in CODES]
+    target = functional.normalize(torch.randn(len(told), 128))
+    drawn = net.decode(codes, target, said)
+    for picture, own in zip(drawn, told.expression, strict=True):
+        mean = pictures[told.expression == own].mean(0).clamp(0.01, 0.99)
+        torch.testing.assert_close(picture, mean, atol=1e-4, rtol=0)
+    nobody = [k for k in range(7) if k not in told.expression.tolist()]
+    unknown = functional.one_hot(torch.tensor(nobody[:1] * len(told), dtype=torch.int64), 7).float()
+    if nobody:
+        everybody = net.decode(codes, target, unknown)[0]
+        torch.testing.assert_close(everybody, pictures.mean(0).clamp(0.01, 0.99), atol=1e-4, rtol=0)
+    # Who is told less keeps the mean of all; who is told more begins with it.
+    silent = NoisyUNet(inputs=inputs("none"), dimension=128, width=8, means=True)
+    silent.load_state_dict(adopted(net.state_dict(), "expression", "none"))
+    again = NoisyUNet(inputs=inputs("expression"), dimension=128, width=8, words=7, means=True)
+    again.load_state_dict(adopted(silent.state_dict(), "none", "expression"))
+    first = silent.decode(codes, target, target[:, :0])
+    torch.testing.assert_close(first[0], pictures.mean(0).clamp(0.01, 0.99), atol=1e-4, rtol=0)
+    torch.testing.assert_close(again.decode(codes, target, said), first, atol=1e-4, rtol=0)
+
+
 def test_people_whom_a_network_was_trained_on_are_refused(
     told: Faces, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

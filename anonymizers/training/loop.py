@@ -46,6 +46,7 @@ class Recipe:
         free: nats that cost nothing.
         patience: share of the steps before the price is asked, and again before it is asked in full: asked from the
             beginning, it closes the channels before the decoder has learned what they are good for.
+        means: whether the network draws what differs from mean faces, see `NoisyUNet`.
         prelude: steps of a run before, without a price and without a loss on the expression, that the variants share.
 
     Raises:
@@ -70,6 +71,7 @@ class Recipe:
     price: float = 0.01
     free: float = 4.0
     patience: float = 0.2
+    means: bool = False
     prelude: int = 0
 
     def __post_init__(self) -> None:
@@ -163,7 +165,10 @@ class Run:
             dimension=dimension,
             width=recipe.width,
             words=words(recipe.conditioning),
+            means=recipe.means,
         )
+        if recipe.means and begin is None:
+            net.begin_with_means(self.truth.images.float().cpu() / 255, self.truth.told.cpu())
         if begin is not None:
             net.load_state_dict(adopted(begin[1], begin[0], recipe.conditioning))
         net.identity_mean, net.identity_factor = spread(self.truth.embedding)
@@ -420,8 +425,14 @@ def adopted(weights: Mapping[str, Tensor], seen: str, conditioning: str) -> dict
     enter, style = weights["enter.weight"], weights["style.0.weight"]
     style = style[:, : style.shape[1] - words(seen) + min(words(seen), words(conditioning))]
     new = 0.01 * torch.randn(len(style), max(0, words(conditioning) - words(seen)))
+    means = {}
+    if "means" in weights:
+        faces = weights["means"][: 1 + min(words(seen), words(conditioning))]
+        fresh = torch.zeros(max(0, words(conditioning) - words(seen)), *faces.shape[1:])
+        means = {"means": torch.cat((faces, fresh.to(faces)))}
     return {
         **weights,
+        **means,
         "enter.weight": enter[:, torch.cat(kept).to(enter.device)],
         "style.0.weight": torch.cat((style, new.to(style)), 1),
     }
