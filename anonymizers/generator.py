@@ -87,15 +87,7 @@ class Generator(Anonymizer):
         recipe = recipe_of(path)
         refuse_trained_on(path, faces.key, repr(self))
         conditioning = recipe["conditioning"]
-        shape = {
-            "inputs": inputs(conditioning),
-            "dimension": recipe["dimension"],
-            "width": recipe["width"],
-            "words": words(conditioning),
-            "means": recipe.get("means", False),
-        }
-        net = resident(path, faces.images.device, NoisyUNet, **shape)
-        assert isinstance(net, NoisyUNet)
+        net = load_generator(path, faces.images.device)
         out = torch.empty_like(faces.images)
         for part in batches(len(faces), BATCH):
             few = faces.take(range(part.start, part.stop))
@@ -136,3 +128,22 @@ class Generator(Anonymizer):
             )
         nearest = (candidates @ own[:, :, None])[..., 0]
         return candidates[torch.arange(len(own)), nearest.argmin(1)]
+
+
+def load_generator(path: Path, device: torch.device) -> NoisyUNet:
+    """Return the network of a file that `python -m orchestrator.train` wrote, read once per device.
+
+    Raises:
+        ValueError: if it is no such file, or names and shapes are not those of its recipe.
+    """
+    recipe = recipe_of(path)
+    shape = {
+        "inputs": inputs(recipe["conditioning"]),
+        "dimension": recipe["dimension"],
+        "width": recipe["width"],
+        "words": words(recipe["conditioning"]),
+        "means": recipe.get("means", False),
+    }
+    net = resident(path, device, NoisyUNet, **shape)
+    assert isinstance(net, NoisyUNet)
+    return net

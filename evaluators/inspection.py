@@ -13,8 +13,13 @@ from torch.nn import functional
 
 from anonymizers import ANONYMIZERS, Context, Faces
 from anonymizers.base import present
+from anonymizers.conditioning import words
+from anonymizers.generator import load_generator
+from anonymizers.nets.noisy_unet import CODES
+from anonymizers.resident import recipe_of
 from evaluators.conventions import checked
 from evaluators.published import Model
+from evaluators.trained import Trained
 from evaluators.zoo import load_detector, load_embedder, load_inception, load_lpips
 
 SIDE = 112
@@ -48,6 +53,23 @@ def inspect(model: Model, folder: Path) -> Inspection:
             f"{model.name}: expected {folder / model.path} to run, {type(error).__name__}: {error}"
         ) from error
     return Inspection(answer, time.perf_counter() - start)
+
+
+@torch.no_grad()
+def inspect_trained(model: Trained) -> Inspection:
+    """Open a trained generator strictly, and draw the mean of its people.
+
+    Raises:
+        ValueError: if it is no such file, or its weights are not those of its recipe.
+    """
+    start = time.perf_counter()
+    net = load_generator(model.path, torch.device("cpu"))
+    target = functional.normalize(net.get_buffer("identity_mean"), dim=0)[None]
+    codes = [torch.zeros(1, channels, side, side) for channels, side in CODES]
+    drawn = net.decode(codes, target, torch.zeros(1, words(recipe_of(model.path)["conditioning"])))
+    if not drawn.isfinite().all():
+        raise ValueError(f"{model.path}: expected a finite picture, got some that is not; train it anew")
+    return Inspection(f"a face of mean grey {float(drawn.mean()) * 255:.0f}", time.perf_counter() - start)
 
 
 def _identity(model: Model, folder: Path) -> Callable[[Tensor], str]:

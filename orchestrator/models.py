@@ -13,9 +13,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from evaluators.published import ZOO
+from evaluators.published import ZOO, Model
 from evaluators.pulling import VARIABLE, cache_folder
 from evaluators.pulling import pull as pull_model
+from evaluators.trained import Trained, trained
 
 MIB = 1 << 20
 
@@ -30,7 +31,7 @@ Folder = Annotated[
 
 @app.command("list")
 def list_models(models_dir: Folder = None) -> None:
-    """List the networks: what they do, whether they are here, and under which terms."""
+    """List the networks, trained generators too: what they do, whether they are here, and under which terms."""
     folder = models_dir or cache_folder()
     console = _console()
     table = Table(title=f"Networks in {folder}", title_justify="left")
@@ -42,6 +43,9 @@ def list_models(models_dir: Folder = None) -> None:
         present = "yes" if here else "can be pulled" if model.urls else "no"
         size = f"{path.stat().st_size / MIB:.1f} MiB" if here else ""
         table.add_row(*(Text(cell) for cell in (model.name, model.task, present, size, model.terms, model.source)))
+    for own in trained(folder):
+        size = f"{own.path.stat().st_size / MIB:.1f} MiB"
+        table.add_row(*(Text(cell) for cell in (own.name, "generation", "yes", size, own.terms, own.source)))
     console.print(table)
 
 
@@ -70,24 +74,26 @@ def pull(
 
 @app.command()
 def check(models_dir: Folder = None) -> None:
-    """Verify the checksum of every network that is here, open it, and run one picture through it."""
+    """Verify the checksum of every network that is here, trained generators too, and run one picture through it."""
     folder = models_dir or cache_folder()
     console = _console()
     with _sentences():
-        present = [model for model in ZOO.values() if (folder / model.path).is_file()]
+        present: list[Model | Trained] = [model for model in ZOO.values() if (folder / model.path).is_file()]
         if not present:
             raise ValueError(f"--models-dir: expected networks in {folder}, there are none; pull some")
-    from evaluators.inspection import inspect  # torch, which the list does without
+    from evaluators.inspection import inspect, inspect_trained  # torch, which the list does without
 
     failures = 0
+    present = [*present, *(own for own in trained(folder) if own.path.is_relative_to(folder))]
     for model in present:
         try:
-            found = inspect(model, folder)
+            found = inspect(model, folder) if isinstance(model, Model) else inspect_trained(model)
         except ValueError as error:
             failures += 1
             console.print(f"{model.name}: wrong: {error}", style="red", markup=False, soft_wrap=True)
         else:
-            verdict = "right" if model.sha256 is not None else "no checksum known"
+            known = isinstance(model, Model) and model.sha256 is not None
+            verdict = "right" if known else "no checksum known"
             line = f"{model.name}: {verdict}; one picture: {found.answer}, {found.seconds * 1000:.0f} ms"
             console.print(line, markup=False, soft_wrap=True)
     if failures:

@@ -221,6 +221,7 @@ def work(
         "faces": f"{len(faces)} of {'demo faces' if task.data is None else task.data.name}",
     }
     if task.data is not None:  # the demo's evaluation has other people by construction
+        facts["terms"] = f"those of {task.data.name}, {nets.embedder.name} and {nets.teacher.name}"
         facts["people"] = json.dumps(sorted({person_digest(key) for key in faces.key}))
     if task.begin is not None:
         facts["begun_with"] = f"{task.begin.name}, SHA-256 {digest_of(task.begin)}"

@@ -52,6 +52,7 @@ SPACES: dict[str, SearchSpace] = {
         "gan_vs_classical",
         configurations=(
             Generator(),
+            Generator(variant="expression-both"),
             Generator(variant="both-none"),
             *(Blur(kernel=kernel) for kernel in (31, 101)),
             *(Pixelate(block=block) for block in (12, 32)),

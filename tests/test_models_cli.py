@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import shutil
 import zipfile
 from collections.abc import Iterator
 from dataclasses import replace
@@ -16,6 +17,7 @@ from click.testing import Result
 from loopback import Served, loopback
 from typer.testing import CliRunner
 
+from anonymizers.generator import WEIGHTS
 from evaluators.conventions import EMBEDDERS, INSIGHTFACE, TEACHERS
 from evaluators.published import ZOO
 from evaluators.pulling import cache_folder, pulled_folder, unpack
@@ -84,6 +86,21 @@ def test_the_list_names_every_network_and_what_is_here(tmp_path: Path) -> None:
     assert "facex │ expression │ yes │ 1.5 MiB │ MIT by its package" in output
     assert "buffalo_l │ identity │ can be pulled │ │ non-commercial research" in output
     assert "edgeface_xs │ identity │ no │" in output
+    assert "generator demo both-kd_logit │ generation │ yes │ 1.7 MiB │ MIT, as the demo networks" in output
+
+
+def test_trained_generators_are_entries_like_the_published_networks(tmp_path: Path) -> None:
+    folder = tmp_path / "generator"
+    folder.mkdir()
+    (tmp_path / ZOO["facex"].path).parent.mkdir()
+    (tmp_path / ZOO["facex"].path).write_bytes(b"no network")
+    shutil.copy(WEIGHTS / "demo_none-both.safetensors", folder / "none-both.safetensors")
+    (folder / "both-both.safetensors").write_bytes(b"no network")
+    assert "generator none-both │ generation │ yes │" in models("list", "--models-dir", str(tmp_path))
+    output = models("check", "--models-dir", str(tmp_path), code=1)
+    assert "generator none-both: no checksum known; one picture: a face of mean grey" in output
+    assert "generator both-both: wrong: " in output and "expected a generator that python -m orchestrator" in output
+    assert f"error: 2 of 3 networks in {tmp_path} cannot serve" in output
 
 
 def test_pull_then_check_and_everything_again_without_the_server(

@@ -139,7 +139,7 @@ def test_the_named_spaces() -> None:
         "classical_and_generator": None,
         "bands": None,
         "generator": None,
-        "gan_vs_classical": 9,
+        "gan_vs_classical": 10,
         "published_generators": None,
         "conditioning_ablation": 5,
         "generators_on_photographs": 8,
