@@ -66,14 +66,18 @@ SPACES: dict[str, SearchSpace] = {
         "generators_on_photographs",
         configurations=(
             Generator(variant="expression-both"),
-            Generator(variant="landmarks-both"),
             KSame(k=10),
             *(KSame(k=k, variant="select") for k in (10, 20)),
             Blur(kernel=101),
             Pixelate(block=32),
             Blackout(),
         ),
-        description="The generators that need no parsing net, beside the most private of the other methods.",
+        description="The generator that comes trained on photographs, beside the most private of the other methods.",
+    ),
+    "conditioning_on_photographs": SearchSpace(
+        "conditioning_on_photographs",
+        configurations=tuple(Generator(variant=f"{told}-both") for told in ("none", "landmarks", "expression")),
+        description="Our generator, told nothing but 14 px, landmarks, or the expression: what needs no parsing net.",
     ),
     "published_generators": SearchSpace(
         "published_generators",

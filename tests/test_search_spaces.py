@@ -142,7 +142,8 @@ def test_the_named_spaces() -> None:
         "gan_vs_classical": 10,
         "published_generators": None,
         "conditioning_ablation": 5,
-        "generators_on_photographs": 8,
+        "generators_on_photographs": 7,
+        "conditioning_on_photographs": 3,
         "expression_loss_ablation": 4,
         "cloaks": 4,
     }
