@@ -80,3 +80,20 @@ def published() -> Iterator[Any]:
     patch.undo()
     for name in [name for name in sys.modules if name.startswith("stlpips_pytorch")]:
         del sys.modules[name]
+
+
+@pytest.fixture(scope="session")
+def london(shared: Path) -> torch.Tensor:
+    """Return (8, 3, 112, 112) uint8 aligned faces of eight people, neutral."""
+    from evaluators.alignment import align
+    from evaluators.datasets.pictures import read_picture
+    from evaluators.detection import main_face
+    from evaluators.zoo import load_detector
+
+    detector = load_detector(shared / "models", threads=1)
+    crops = []
+    for path in sorted((shared / "data" / "london" / "neutral_front").iterdir())[:8]:
+        pixels = read_picture(path).pixels
+        face = main_face(detector.detect(pixels), pixels.shape[1], pixels.shape[0])
+        crops.append(torch.from_numpy(align(pixels, face.landmarks)).permute(2, 0, 1))
+    return torch.stack(crops)

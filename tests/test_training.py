@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -25,6 +25,9 @@ from anonymizers.training import losses
 from anonymizers.training.critic import build_critic, build_spy, shake
 from anonymizers.training.loop import Recipe, Run, adopted, export, spread, train
 from evaluators.demo_nets import load_demo_embedder, load_demo_teacher
+from evaluators.onnx_nets import OnnxEmbedder
+from evaluators.signals import load_signals, with_measured
+from evaluators.zoo import load_detector, load_nets
 from orchestrator import train as program
 from orchestrator.train_on_ray import train_together
 from search_spaces import SPACES
@@ -372,25 +375,42 @@ def test_what_the_program_cannot_do_is_one_sentence(asked: list[str], sentence: 
     assert done.exit_code == 2 and sentence in done.output
 
 
+def people(images: Tensor) -> Faces:
+    """Return faces of as many people."""
+    number = torch.arange(len(images))
+    return Faces(images, number, torch.full_like(number, -1), tuple(map(str, number.tolist())))
+
+
+@pytest.mark.real
+def test_the_generator_of_photographs_draws_faces_of_nobody_with_the_expression(shared: Path, london: Tensor) -> None:
+    models = shared / "models"
+    net = Generator(variant="expression-both", candidates=1)
+    path = net.network(models)
+    assert path.name == "photographs_expression-both.safetensors"
+    faces = with_measured(people(london), load_signals(models, ("expression",)))
+    drawn = net(faces, Context(models=models))
+    assert bool(load_detector(models, threads=1)(drawn).found.all())
+    embedder = OnnxEmbedder(models, "edgeface_xs", threads=1)
+    assert (embedder(london) * embedder(drawn)).sum(1).max() < 0.4  # of one person it is 0.6
+    # Another word, another face; and the same face for whoever has the same word, nearly.
+    told = {"expression": (faces.signals["expression"] + 1) % 7}
+    other = net(replace(faces, signals=told), Context(models=models))
+    assert (other.float() - drawn.float()).abs().mean() > 2
+    assert person_digest("Aaron_Eckhart/Aaron_Eckhart_0001.jpg") in metadata(path)["people"]
+    with pytest.raises(ValueError, match=r"such as Aaron_Eckhart/mine.jpg; search with the --seed"):
+        net(replace(faces, key=("Aaron_Eckhart/mine.jpg", *faces.key[1:])), Context(models=models))
+
+
+def metadata(path: Path) -> dict[str, str]:
+    with safe_open(path, "pt") as file:
+        return dict(file.metadata())
+
+
 @pytest.mark.real
 @pytest.mark.slow
-def test_real_networks_train_a_generator_on_real_faces(shared: Path) -> None:
-    from evaluators.alignment import align
-    from evaluators.datasets.pictures import read_picture
-    from evaluators.detection import main_face
-    from evaluators.signals import load_signals, with_measured
-    from evaluators.zoo import load_detector, load_nets
-
+def test_real_networks_train_a_generator_on_real_faces(shared: Path, london: Tensor) -> None:
     models = shared / "models"
-    detector = load_detector(models, threads=1)
-    crops = []
-    for path in sorted((shared / "data" / "london" / "neutral_front").iterdir())[:8]:
-        pixels = read_picture(path).pixels
-        face = main_face(detector.detect(pixels), pixels.shape[1], pixels.shape[0])
-        crops.append(torch.from_numpy(align(pixels, face.landmarks)).permute(2, 0, 1))
-    number = torch.arange(len(crops))
-    faces = Faces(torch.stack(crops), number, torch.full_like(number, -1), tuple(map(str, number.tolist())))
-    faces = with_measured(faces, load_signals(models, ("landmarks68",)))
+    faces = with_measured(people(london), load_signals(models, ("landmarks68",)))
     nets = load_nets(models, backend="torch", differentiable=True)
     assert nets.differentiable is not None
     read = nets.teacher.read  # type: ignore[attr-defined]
