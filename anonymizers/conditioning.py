@@ -36,8 +36,6 @@ CONDITIONINGS: dict[str, tuple[str, ...]] = {
     "landmarks+expression": ("landmarks68", "expression"),
 }
 """What our generator can be conditioned on -> the signals that it needs."""
-MAPS: dict[str, int] = {"landmarks68": 5, "parsing": len(PARSING)}
-"""Signals that are drawn as maps -> channels; the expression is told as a word, see `told`."""
 
 JAW, RIGHT_BROW, LEFT_BROW = tuple(range(17)), tuple(range(17, 22)), tuple(range(22, 27))
 BRIDGE, NOSTRILS = tuple(range(27, 31)), tuple(range(31, 36))
@@ -51,6 +49,8 @@ PARTS: tuple[tuple[tuple[int, ...], ...], ...] = (
     (OUTER_MOUTH, INNER_MOUTH),
 )
 """Lines through iBUG's landmarks, by the channel that they are drawn into."""
+MAPS: dict[str, int] = {"landmarks68": len(PARTS), "parsing": len(PARSING)}
+"""Signals that are drawn as maps -> channels; the expression is told as a word, see `told`."""
 MIRRORED68 = (
     *range(16, -1, -1), *range(26, 16, -1), *range(27, 31), *range(35, 30, -1), 45, 44, 43, 42, 47, 46, 39, 38, 37, 36,
     41, 40, *range(54, 47, -1), *range(59, 54, -1), *range(64, 59, -1), 67, 66, 65,
@@ -96,10 +96,9 @@ def drawn(faces: Faces, conditioning: str, size: int) -> Tensor:
     """
     maps = []
     for name in CONDITIONINGS[conditioning]:
-        if name not in MAPS:
-            continue
-        signal = faces.signals[name].to(faces.images.device)
-        maps.append(landmark_map(signal, size) if name == "landmarks68" else parsing_map(signal, size))
+        if name in MAPS:
+            signal = faces.signals[name].to(faces.images.device)
+            maps.append(landmark_map(signal, size) if name == "landmarks68" else parsing_map(signal, size))
     return torch.cat(maps, 1) if maps else faces.images.new_zeros(len(faces), 0, size, size, dtype=torch.float32)
 
 

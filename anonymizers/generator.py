@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -84,10 +84,9 @@ class Generator(Anonymizer):
                 not the one it was trained with.
         """
         path = self.network(context.models)
-        recipe = recipe_of(path)
+        net, recipe = load_generator(path, faces.images.device)
         refuse_trained_on(path, faces.key, repr(self))
         conditioning = recipe["conditioning"]
-        net = load_generator(path, faces.images.device)
         out = torch.empty_like(faces.images)
         for part in batches(len(faces), BATCH):
             few = faces.take(range(part.start, part.stop))
@@ -130,8 +129,8 @@ class Generator(Anonymizer):
         return candidates[torch.arange(len(own)), nearest.argmin(1)]
 
 
-def load_generator(path: Path, device: torch.device) -> NoisyUNet:
-    """Return the network of a file that `python -m orchestrator.train` wrote, read once per device.
+def load_generator(path: Path, device: torch.device) -> tuple[NoisyUNet, dict[str, Any]]:
+    """Return the network of a file that `python -m orchestrator.train` wrote, read once per device, and its recipe.
 
     Raises:
         ValueError: if it is no such file, or names and shapes are not those of its recipe.
@@ -146,4 +145,4 @@ def load_generator(path: Path, device: torch.device) -> NoisyUNet:
     }
     net = resident(path, device, NoisyUNet, **shape)
     assert isinstance(net, NoisyUNet)
-    return net
+    return net, recipe

@@ -16,7 +16,6 @@ from anonymizers.base import present
 from anonymizers.conditioning import words
 from anonymizers.generator import load_generator
 from anonymizers.nets.noisy_unet import CODES
-from anonymizers.resident import recipe_of
 from evaluators.conventions import checked
 from evaluators.published import Model
 from evaluators.trained import Trained
@@ -63,10 +62,10 @@ def inspect_trained(model: Trained) -> Inspection:
         ValueError: if it is no such file, or its weights are not those of its recipe.
     """
     start = time.perf_counter()
-    net = load_generator(model.path, torch.device("cpu"))
+    net, recipe = load_generator(model.path, torch.device("cpu"))
     target = functional.normalize(net.get_buffer("identity_mean"), dim=0)[None]
     codes = [torch.zeros(1, channels, side, side) for channels, side in CODES]
-    drawn = net.decode(codes, target, torch.zeros(1, words(recipe_of(model.path)["conditioning"])))
+    drawn = net.decode(codes, target, torch.zeros(1, words(recipe["conditioning"])))
     if not drawn.isfinite().all():
         raise ValueError(f"{model.path}: expected a finite picture, got some that is not; train it anew")
     return Inspection(f"a face of mean grey {float(drawn.mean()) * 255:.0f}", time.perf_counter() - start)
@@ -133,7 +132,7 @@ def _realism(model: Model, folder: Path) -> Callable[[Tensor], str]:
 def _signals(model: Model, folder: Path) -> Callable[[Tensor], str]:
     from evaluators.signals import open_source
 
-    measure = open_source(model.name, folder / model.path)
+    measure = open_source(model.name, folder)
 
     def ask(picture: Tensor) -> str:
         signal = measure(picture)

@@ -80,16 +80,17 @@ def load_signals(folder: Path, names: Sequence[str], *, threads: int | None = No
     loaded: dict[str, Measure] = {}
     for name in names:
         net = str(available(folder, name))
-        loaded[name] = open_source(net, folder / ZOO[net].path, reduced=name == "landmarks68", threads=threads)
+        loaded[name] = open_source(net, folder, reduced=name == "landmarks68", threads=threads)
     return loaded
 
 
-def open_source(net: str, path: Path, *, reduced: bool = False, threads: int | None = None) -> Measure:
-    """Open a network that measures a signal; `reduced` takes the mesh's vertices that lie on iBUG's landmarks."""
+def open_source(net: str, folder: Path, *, reduced: bool = False, threads: int | None = None) -> Measure:
+    """Open a network in a folder of models; `reduced` takes the mesh's vertices that lie on iBUG's landmarks."""
+    path = folder / ZOO[net].path
     if net == LANDMARKER:
         return Mesh(path, MESH68 if reduced else None)
     if net in READERS:
-        return Reader(path, net, threads=threads)
+        return Reader(folder, net, threads=threads)
     return Landmarks3d68(path, threads=threads) if net == INSIGHTFACE68 else Parser(path, threads=threads)
 
 
@@ -217,14 +218,13 @@ class Parser:
 class Reader:
     """Read the expression by a teacher of the zoo, whichever teacher judges the result."""
 
-    def __init__(self, path: Path, name: str, *, threads: int | None = None) -> None:
+    def __init__(self, folder: Path, name: str, *, threads: int | None = None) -> None:
         from evaluators.onnx_nets import OnnxTeacher
 
-        folder = path.parents[len(Path(ZOO[name].path).parents) - 1]
         self.teacher = OnnxTeacher(folder, name, threads=threads)
         found = counterparts(self.teacher.classes, EXPRESSIONS)
         if found.without or found.unused:
-            raise ValueError(f"{path}: expected the classes {', '.join(EXPRESSIONS)}, got {self.teacher.classes}")
+            raise ValueError(f"{name}: expected the classes {', '.join(EXPRESSIONS)}, got {self.teacher.classes}")
         self.table = torch.tensor(found.index, dtype=torch.uint8)
 
     def __call__(self, images: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ from pathlib import Path
 from safetensors import SafetensorError, safe_open
 
 OWN = Path(__file__).resolve().parents[1] / "anonymizers" / "weights"
-"""The project's own."""
+"""The project's own; named here too, since the package of anonymizers imports torch, which a list does without."""
 
 
 @dataclass(frozen=True)

@@ -129,6 +129,8 @@ def main(
             if "band_blur" in chosen.used
             else recipes_of(chosen, variant or [], data is not None, steps, batch, seed)
         )
+        if begin is not None:
+            recipes = tuple(replace(recipe, prelude=0) for recipe in recipes)
         models = models or (pulled_folder() if data is not None else None)
         networks = {"embedder": embedder, "teacher": teacher} if data is not None else {}
         if (data is None) != (models is None):
@@ -211,7 +213,7 @@ def work(
     """
     nets, embed, read = _asked(task)
     begin = _begun(task.begin) if task.begin is not None else None
-    recipes = task.recipes if begin else (*preludes_of(task.recipes), *task.recipes)
+    recipes = (*preludes_of(task.recipes), *task.recipes)
     signals = tuple(dict.fromkeys(name for recipe in recipes for name in _needs(recipe)))
     faces = training_faces(task, signals, console)
     faces = faces.take(torch.arange(shard[0], len(faces), shard[1]))
@@ -235,7 +237,7 @@ def work(
             perceptual=None if task.models is None else _perceptual(nets),  # the demo's faces are learned without
             wrap=wrap,
             rank=shard[0],
-            begin=begin if recipe.prelude or task.begin else None,
+            begin=begin,
         )
         shared = recipe not in task.recipes
         name = ("demo_" if task.models is None else "") + ("prelude" if shared else recipe.name)

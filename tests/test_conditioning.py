@@ -99,7 +99,7 @@ def test_the_expression_is_told_in_one_word(told: Faces) -> None:
 def test_both_readers_name_the_expression_whatever_the_order_of_their_classes(shared: Path) -> None:
     images = torch.randint(0, 256, (8, 3, 112, 112), dtype=torch.uint8, generator=torch.Generator().manual_seed(1))
     for name in READERS:
-        read = open_source(name, shared / "models" / ZOO[name].path, threads=1)(images)
+        read = open_source(name, shared / "models", threads=1)(images)
         assert read.shape == (8, 1) and read.dtype == torch.uint8 and bool(present(read).all())
         teacher = OnnxTeacher(shared / "models", name, threads=1)
         theirs = [canonical(teacher.classes[int(k)]) for k in teacher(images).logits.argmax(1)]
@@ -112,7 +112,7 @@ def test_a_reader_of_other_expressions_is_refused(tmp_path: Path, monkeypatch: p
     monkeypatch.setitem(TEACHERS, "reader", fed)
     monkeypatch.setitem(ZOO, "reader", replace(ZOO["facex"], name="reader", path="reader.onnx"))
     with pytest.raises(ValueError, match=r"expected the classes anger, disgust, .*, got .*'anger', 'happy', 'sad'"):
-        Reader(tmp_path / "reader.onnx", "reader")
+        Reader(tmp_path, "reader")
 
 
 def test_dots_are_pixels() -> None:

@@ -21,6 +21,7 @@ from anonymizers.generator import WEIGHTS
 from evaluators.conventions import EMBEDDERS, INSIGHTFACE, TEACHERS
 from evaluators.published import ZOO
 from evaluators.pulling import cache_folder, pulled_folder, unpack
+from evaluators.trained import OWN
 from orchestrator.models import app
 
 
@@ -90,6 +91,7 @@ def test_the_list_names_every_network_and_what_is_here(tmp_path: Path) -> None:
 
 
 def test_trained_generators_are_entries_like_the_published_networks(tmp_path: Path) -> None:
+    assert WEIGHTS == OWN
     folder = tmp_path / "generator"
     folder.mkdir()
     (tmp_path / ZOO["facex"].path).parent.mkdir()
