@@ -6,6 +6,7 @@ The two embedders and the teacher see people of their own, below number 10,000, 
 from __future__ import annotations
 
 import argparse
+import ast
 import hashlib
 import time
 from collections.abc import Callable
@@ -161,9 +162,21 @@ def measure(net: str, module: nn.Module, first: int = TEST_PERSON) -> float:
 
 
 def renderer_digest() -> str:
-    """Return the SHA-256 over the renderer's source: weights and renderer belong together."""
+    """Return the SHA-256 over the renderer's source: weights and renderer belong together.
+
+    Import statements are left out, so that a renamed module does not ask for new weights.
+    """
     files = (demo.__file__, demo_geometry.__file__, demo_render.__file__)
-    return hashlib.sha256(b"".join(Path(file).read_bytes() for file in files)).hexdigest()
+    return hashlib.sha256("".join(_without_imports(Path(file).read_text()) for file in files).encode()).hexdigest()
+
+
+def _without_imports(source: str) -> str:
+    lines = source.splitlines(keepends=True)
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            for number in range(node.lineno - 1, node.end_lineno or node.lineno):
+                lines[number] = ""
+    return "".join(lines)
 
 
 def main() -> None:

@@ -17,11 +17,10 @@ from anonymizers import Faces
 from evaluators.datasets.demo import people
 from evaluators.datasets.demo_protocol import faces_of
 from orchestrator.ray_environment import set_environment
-from tests import random_weights
+from tests.helpers import random_weights
+from tests.places import SHARED
 
 set_environment()  # before any test imports Ray
-
-SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 
 def smooth_faces(people: int, pictures: int, *, size: int = 112, seed: int = 0, expressions: int = 4) -> Faces:

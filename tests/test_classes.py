@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 import torch
-from conftest import smooth_faces
 
 from evaluators.classes import CANONICAL, canonical, counterparts
 from evaluators.conventions import TEACHERS
 from evaluators.panel import _labels
+from tests.conftest import smooth_faces
 
 SEVEN = ("anger", "disgust", "fear", "happy", "sad", "surprise", "neutral")
 EIGHT = ("Neutral", "Happiness", "Surprise", "Sadness", "Anger", "Disgust", "Fear", "Contempt")

@@ -20,7 +20,8 @@ from ray.autoscaler.tags import NODE_KIND_WORKER, TAG_RAY_NODE_KIND, TAG_RAY_USE
 from ray.scripts.scripts import start
 from ray.scripts.symmetric_run import symmetric_run
 
-ROOT = Path(__file__).resolve().parent.parent
+from tests.places import ROOT
+
 FILES = {
     "aws": ROOT / "cluster.yaml",
     "gcp": ROOT / "clusters" / "gcp.yaml",

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from orchestrator.compare import app, chosen_pairs, compare
 from orchestrator.ledger import Ledger
 from orchestrator.trials import without_replicates
-from tests.sample_rows import OBJECTIVES, SWEEP, row, scores
+from tests.helpers.sample_rows import OBJECTIVES, SWEEP, row, scores
 
 
 @pytest.fixture

@@ -47,7 +47,7 @@ from evaluators.signals import (
     open_source,
     with_measured,
 )
-from tests import tiny_nets
+from tests.helpers import tiny_nets
 
 
 def test_lines_lie_where_opencv_draws_them(told: Faces) -> None:

@@ -11,7 +11,7 @@ import pytest
 from orchestrator import copies
 from orchestrator.copies import copied, copy_in, copy_out, place_of
 from orchestrator.ledger import Ledger, read
-from tests.fake_panel import OBJECTIVES
+from tests.helpers.fake_panel import OBJECTIVES
 from tests.test_sweep import ended, sweep_of
 
 

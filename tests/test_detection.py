@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
@@ -10,8 +8,8 @@ from PIL import Image
 from evaluators.conventions import DETECTOR
 from evaluators.detection import Detection, Scrfd, main_face
 from evaluators.zoo import load_detector
+from tests.places import SHARED
 
-SHARED = Path(__file__).resolve().parents[2] / "shared"
 LFW = SHARED / "data" / "lfw"
 needs_data = pytest.mark.skipif(
     not (SHARED / "models" / DETECTOR).is_file() or not LFW.is_dir(),

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from loopback import Served, loopback
 
 from evaluators import downloads
 from evaluators.downloads import digest_of, download
+from tests.helpers.loopback import Served, loopback
 
 BODY = bytes(range(256)) * 4096
 DIGEST = hashlib.sha256(BODY).hexdigest()

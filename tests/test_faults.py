@@ -20,8 +20,8 @@ from orchestrator.panel_pool import shares_of
 from orchestrator.sweep import LEAST_DEATHS
 from orchestrator.trials import LOST
 from search_spaces import SearchSpace
-from tests.fake_panel import OBJECTIVES
-from tests.slow_panel import Deadly, MakeSlowPanel, Unmakeable, Vanishing
+from tests.helpers.fake_panel import OBJECTIVES
+from tests.helpers.slow_panel import Deadly, MakeSlowPanel, Unmakeable, Vanishing
 from tests.test_kills import descendants, title
 from tests.test_sweep import ended, sweep_of, whole
 

@@ -11,8 +11,7 @@ from evaluators.alignment import TEMPLATE
 from evaluators.datasets.duplicates import near_duplicates
 from evaluators.datasets.folder import folder_protocol, load_faces, read_people, split_people
 from evaluators.detection import Detection
-
-SHARED = Path(__file__).resolve().parents[2] / "shared"
+from tests.places import SHARED
 
 
 class Whole:

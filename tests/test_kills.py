@@ -14,14 +14,14 @@ import pytest
 
 from orchestrator.ledger import read
 from orchestrator.trials import ASKED, EVENTS
+from tests.places import ROOT
 
-ROOT = Path(__file__).resolve().parent.parent
 KILLS = 20
 
 
 @pytest.mark.slow
 def test_killed_twenty_times_the_sweep_is_the_uninterrupted_one(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "tests.killed_driver", str(tmp_path), str(KILLS), "1"]
+    command = [sys.executable, "-m", "tests.helpers.killed_driver", str(tmp_path), str(KILLS), "1"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     whole, killed = (pq.read_table(tmp_path / name / "trials.parquet") for name in ("whole", "killed"))

@@ -17,13 +17,14 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from sample_rows import OBJECTIVES, SWEEP, row, sample, scores
 
 from anonymizers import ANONYMIZERS
 from evaluators.metrics import METRICS
 from orchestrator import ledger as module
 from orchestrator.front import front_probability
 from orchestrator.ledger import Ledger, objective_replicates, read, schema, trial_rows, write_tables
+from tests.helpers.sample_rows import OBJECTIVES, SWEEP, row, sample, scores
+from tests.places import ROOT
 
 
 def same(a: dict[str, Any], b: dict[str, Any]) -> None:
@@ -135,9 +136,8 @@ def test_damage_that_no_kill_leaves_is_refused_and_kept(tmp_path: Path) -> None:
 
 WRITER = """
 import sys
-sys.path[:0] = [{root!r}, {tests!r}]
-{stand_in}
-from sample_rows import SWEEP, row, scores
+sys.path.insert(0, {root!r})
+from tests.helpers.sample_rows import SWEEP, row, scores
 from orchestrator.ledger import Ledger
 ledger = Ledger.create({path!r}, SWEEP)
 for trial in range(100_000):
@@ -149,10 +149,7 @@ for trial in range(100_000):
 @pytest.mark.slow
 def test_a_killed_writer_loses_nothing_that_it_finished(tmp_path: Path) -> None:
     path = tmp_path / "ledger.arrow"
-    stand_in = "import standin" if "standin" in sys.modules else ""
-    code = WRITER.format(
-        root=str(Path(__file__).parents[1]), tests=str(Path(__file__).parent), path=str(path), stand_in=stand_in
-    )
+    code = WRITER.format(root=str(ROOT), path=str(path))
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as writer:
         assert writer.stdout is not None
         said = [int(writer.stdout.readline()) for _ in range(5)]

@@ -11,8 +11,8 @@ from benchmarks.lfw import INDEPENDENT, calibrated, most_pictured, rank1, read_l
 from evaluators.expression import ece
 from evaluators.pairs import fold_accuracies
 from evaluators.zoo import load_embedder
+from tests.places import SHARED
 
-SHARED = Path(__file__).resolve().parents[2] / "shared"
 LFW, PAIRS = SHARED / "data" / "lfw", SHARED / "data" / "lfw_pairs.txt"
 
 

@@ -11,10 +11,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-import tiny_nets
 import torch
 from click.testing import Result
-from loopback import Served, loopback
 from typer.testing import CliRunner
 
 from anonymizers.generator import WEIGHTS
@@ -23,6 +21,8 @@ from evaluators.published import ZOO
 from evaluators.pulling import cache_folder, pulled_folder, unpack
 from evaluators.trained import OWN
 from orchestrator.models import app
+from tests.helpers import tiny_nets
+from tests.helpers.loopback import Served, loopback
 
 
 def models(*arguments: str, code: int = 0, **variables: str) -> str:

@@ -21,8 +21,8 @@ from orchestrator.event_log import logged
 from orchestrator.ledger import Ledger, read
 from orchestrator.on_ray import OnRay
 from orchestrator.trials import EVENTS, LOST
-from tests.fake_panel import OBJECTIVES
-from tests.slow_panel import MakeSlowPanel
+from tests.helpers.fake_panel import OBJECTIVES
+from tests.helpers.slow_panel import MakeSlowPanel
 from tests.test_sweep import ended, sweep_of
 
 pytestmark = [pytest.mark.slow, pytest.mark.ray]

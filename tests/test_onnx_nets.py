@@ -15,8 +15,9 @@ from evaluators.feeding import feed
 from evaluators.nets import Embedder, Teacher
 from evaluators.onnx_nets import OnnxEmbedder, OnnxTeacher
 from evaluators.zoo import load_models
+from tests.places import SHARED
 
-MODELS = Path(__file__).resolve().parents[2] / "shared" / "models"
+MODELS = SHARED / "models"
 needs_models = pytest.mark.skipif(not MODELS.is_dir(), reason="needs the networks of the test data")
 FACES = torch.randint(0, 256, (11, 3, 112, 112), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
 

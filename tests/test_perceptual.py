@@ -11,8 +11,7 @@ from torch import Tensor
 
 from evaluators.nets import Perceptual
 from evaluators.perceptual import BATCH, LPIPS, STAGES, STLPIPS
-
-SHARED = Path(__file__).resolve().parents[2] / "shared"
+from tests.places import SHARED
 
 
 def pictures(count: int = 3, height: int = 64, width: int = 64, seed: int = 0) -> Tensor:

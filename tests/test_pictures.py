@@ -13,8 +13,7 @@ import pytest
 from PIL import Image
 
 from evaluators.datasets.pictures import LONGEST, UNREADABLE, Upright, read_picture, reason_of
-
-ROOT = Path(__file__).resolve().parent.parent
+from tests.places import ROOT
 
 
 def smooth(height: int = 48, width: int = 64) -> np.ndarray:

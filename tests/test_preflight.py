@@ -14,8 +14,8 @@ from ray.cluster_utils import Cluster
 
 from orchestrator.code import PACKAGES
 from orchestrator.preflight import NodeFacts, check_cluster, complaints, digest, look_around
+from tests.places import ROOT
 
-ROOT = Path(__file__).resolve().parent.parent
 GIB = 2**30
 FACTS = NodeFacts(
     node="ab12 (192.0.2.7)",

@@ -36,8 +36,7 @@ from orchestrator.faces_file import read_prepared, read_shard, write_faces, writ
 from orchestrator.preparation import Settings, prepare
 from orchestrator.preparation_progress import counted
 from orchestrator.prepare import app
-
-ROOT = Path(__file__).resolve().parent.parent
+from tests.places import ROOT
 
 
 class Whole:

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 from rich.console import Console
-from sample_rows import OBJECTIVES, SWEEP, sample
 
 from orchestrator.ledger import Ledger, write_tables
 from orchestrator.progress import LiveProgress, PlainProgress, Progress, front_table, make_progress
+from tests.helpers.sample_rows import OBJECTIVES, SWEEP, sample
 
 
 def follow(progress: Progress, rows: list[dict[str, Any]]) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import math
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -35,8 +34,8 @@ from evaluators.insightface_files import arcface
 from evaluators.onnx_nets import OnnxEmbedder, OnnxTeacher
 from evaluators.perceptual import STLPIPS
 from evaluators.zoo import load_detector
+from tests.places import SHARED
 
-SHARED = Path(__file__).resolve().parents[2] / "shared"
 LFW, MODELS = SHARED / "data" / "lfw", SHARED / "models"
 PEOPLE = ("Ariel_Sharon", "Gloria_Macapagal_Arroyo", "Serena_Williams", "Vladimir_Putin", "Jennifer_Capriati")
 METHODS: tuple[Anonymizer, ...] = (Blur(kernel=21), Pixelate(block=8), KSame(k=2, variant="pixel"))

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from sample_rows import OBJECTIVES, SWEEP, row, sample
 
 from orchestrator.ledger import Ledger, write_tables
 from orchestrator.report import ContactSheet, write_report, write_verified
@@ -24,6 +23,7 @@ from orchestrator.report_figures import (
     verified_figure,
 )
 from orchestrator.trials import number
+from tests.helpers.sample_rows import OBJECTIVES, SWEEP, row, sample
 
 HOSTILE = "<script>alert(1)</script>"
 

@@ -17,8 +17,7 @@ from typer.testing import CliRunner
 
 from orchestrator.ledger import read
 from orchestrator.search import app
-
-ROOT = Path(__file__).resolve().parent.parent
+from tests.places import ROOT
 
 
 def refused(*arguments: str) -> str:

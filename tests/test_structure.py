@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent
+from tests.places import ROOT
+
 ALLOWED = {
     "anonymizers": {"anonymizers"},
     "evaluators": {"evaluators", "anonymizers"},

@@ -16,7 +16,7 @@ from orchestrator.progress import PlainProgress
 from orchestrator.study import SAMPLERS, make_study
 from orchestrator.sweep import Sweep
 from search_spaces import SPACES, SearchSpace
-from tests.fake_panel import OBJECTIVES, FakePanel
+from tests.helpers.fake_panel import OBJECTIVES, FakePanel
 
 SEVENS = SearchSpace("sevens", methods=("pixelate",))
 

@@ -14,11 +14,12 @@ import ray
 from orchestrator.ledger import Ledger
 from orchestrator.on_ray import OnRay
 from orchestrator.telemetry import FAILURES, GAUGES
-from tests.fake_panel import OBJECTIVES
-from tests.slow_panel import MakeSlowPanel
+from tests.helpers.fake_panel import OBJECTIVES
+from tests.helpers.slow_panel import MakeSlowPanel
+from tests.places import ROOT
 from tests.test_sweep import SEVENS, sweep_of
 
-DASHBOARD = Path(__file__).resolve().parent.parent / "clusters" / "grafana" / "sweep.json"
+DASHBOARD = ROOT / "clusters" / "grafana" / "sweep.json"
 OURS = re.compile(r"ray_anonymization_\w+")
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 import torch
@@ -12,6 +11,7 @@ from torch import nn
 
 from benchmarks import throughput
 from benchmarks.throughput import DEPTHS, Roof, iresnet, row, work_of
+from tests.places import ROOT
 
 
 @pytest.mark.parametrize(
@@ -39,7 +39,7 @@ def test_the_fraction_is_that_of_the_nearer_roof() -> None:
 
 
 def test_it_needs_torch_alone() -> None:
-    root = Path(__file__).resolve().parent.parent
+    root = ROOT
     program = (
         "import sys, benchmarks.throughput, evaluators.captured; "
         "print(sorted({'ray', 'onnx', 'onnxruntime', 'timm', 'insightface'} & set(sys.modules)))"

@@ -15,7 +15,7 @@ from evaluators.nets import Embedder, Teacher
 from evaluators.onnx_nets import OnnxEmbedder, OnnxTeacher
 from evaluators.torch_nets import REBUILT, TorchEmbedder, TorchTeacher, Unstrided, without_strides
 from evaluators.zoo import load_models
-from tests import tiny_nets
+from tests.helpers import tiny_nets
 
 PICTURES = smooth_pictures(21)
 

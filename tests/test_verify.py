@@ -15,7 +15,7 @@ from anonymizers import Anonymizer, Blackout, Blur, Identity, Pixelate
 from evaluators.scores import Scores
 from orchestrator.trials import flat
 from orchestrator.verify import fresh_protocol, read_front, side_by_side, verify
-from tests.fake_panel import OBJECTIVES, FakePanel
+from tests.helpers.fake_panel import OBJECTIVES, FakePanel
 
 FRONT = (Blackout(), Blur(kernel=31), Pixelate(block=14), Pixelate(block=15), Identity())
 

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import tiny_nets
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -30,6 +29,7 @@ from evaluators.zoo import check_files, check_networks, load_embedder, load_lpip
 from orchestrator import run, search
 from orchestrator.settings import Settings, check_attackers, unmeasured
 from search_spaces import SPACES
+from tests.helpers import tiny_nets
 
 NOISE = torch.randint(0, 256, (5, 3, 112, 112), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
 CHOICE = {"embedder": "edgeface_xs", "held_out": "mobilefacenet_192", "teacher": "facex", "embedder_input": ""}

@@ -9,7 +9,7 @@ from typing import Any
 
 from anonymizers import Anonymizer, Pixelate
 from evaluators.scores import Scores
-from tests.fake_panel import FakePanel
+from tests.helpers.fake_panel import FakePanel
 
 
 class SlowPanel(FakePanel):

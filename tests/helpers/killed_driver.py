@@ -1,6 +1,7 @@
 """Run a sweep in a child that is killed at random instants and resumed, until it ends; the driver of test_kills.
 
-python -m tests.killed_driver FOLDER KILLS SEED: FOLDER/whole is the uninterrupted sweep, FOLDER/killed the other.
+python -m tests.helpers.killed_driver FOLDER KILLS SEED: FOLDER/whole is the uninterrupted sweep, FOLDER/killed the
+other.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from orchestrator import run as program
 from orchestrator.inprocess import InProcess
 from orchestrator.settings import Settings
 from search_spaces import SPACES
-from tests.slow_panel import MakeSlowPanel
+from tests.helpers.slow_panel import MakeSlowPanel
 
 TRIALS = 120
 SECONDS = 0.02
