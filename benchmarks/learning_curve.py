@@ -103,8 +103,8 @@ def main() -> None:
     if chosen.data is None:
         protocol = demo_protocol(attacker=300, pictures=8)
     else:
-        from orchestrator.run import load_protocol
-        from orchestrator.settings import Settings
+        from orchestrator.search.faces import load_protocol
+        from orchestrator.search.settings import Settings
         from search_spaces import SPACES
 
         settings = Settings(

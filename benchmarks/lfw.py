@@ -30,7 +30,7 @@ from evaluators.nets import Embedder, Teacher
 from evaluators.onnx_nets import OnnxTeacher
 from evaluators.pairs import auc, fold_accuracies, tar_at_far
 from evaluators.zoo import load_detector, load_embedder
-from orchestrator.faces_file import FACES, read_prepared
+from orchestrator.prepare.faces_file import FACES, read_prepared
 
 EMBEDDERS = ("edgeface_xs", "edgeface_xxs", "mobilefacenet_192")
 TEACHERS = ("facex", "mini_xception")

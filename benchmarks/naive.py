@@ -35,12 +35,12 @@ from evaluators.datasets.demo_protocol import demo_protocol
 from evaluators.metrics import objectives_of
 from evaluators.protocol import Protocol
 from evaluators.zoo import load_nets
-from orchestrator.ledger import Ledger
-from orchestrator.on_ray import OnRay
-from orchestrator.progress import PlainProgress
-from orchestrator.run import MakePanel
-from orchestrator.settings import DEFAULT_OBJECTIVES
-from orchestrator.sweep import Sweep
+from orchestrator.cluster.on_ray import OnRay
+from orchestrator.records.ledger import Ledger
+from orchestrator.search.make_panel import MakePanel
+from orchestrator.search.settings import DEFAULT_OBJECTIVES
+from orchestrator.sweep.progress import PlainProgress
+from orchestrator.sweep.sweep import Sweep
 from search_spaces import SPACES
 
 CONFIGURATIONS = [("blur", k) for k in (11, 21, 31, 51, 71, 101)] + [("pixelate", b) for b in (4, 8, 12, 16, 24, 32)]

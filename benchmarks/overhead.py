@@ -23,12 +23,12 @@ from anonymizers import Anonymizer
 from benchmarks.throughput import panel_ratio
 from evaluators.metrics import METRICS, objectives_of
 from evaluators.scores import Scores
-from orchestrator.inprocess import InProcess
-from orchestrator.ledger import Ledger
-from orchestrator.on_ray import OnRay
-from orchestrator.progress import PlainProgress
-from orchestrator.settings import DEFAULT_OBJECTIVES
-from orchestrator.sweep import Sweep
+from orchestrator.cluster.on_ray import OnRay
+from orchestrator.records.ledger import Ledger
+from orchestrator.search.settings import DEFAULT_OBJECTIVES
+from orchestrator.sweep.inprocess import InProcess
+from orchestrator.sweep.progress import PlainProgress
+from orchestrator.sweep.sweep import Sweep
 from search_spaces import SPACES, SearchSpace
 
 TRIALS = 200

@@ -27,8 +27,8 @@ import torch
 from anonymizers import TEMPLATE_SIZE
 from evaluators.datasets.listing import Source, decode, read_bytes
 from evaluators.datasets.sources import open_source
-from orchestrator.crop_workers import Cutter, Task, cut
-from orchestrator.faces_file import write_shard
+from orchestrator.prepare.crop_workers import Cutter, Task, cut
+from orchestrator.prepare.faces_file import write_shard
 
 BLOCK = 32
 """Pictures that are looked at in a row, by the bare detector and by the whole of preparing in turn."""

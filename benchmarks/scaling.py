@@ -24,7 +24,7 @@ from anonymizers import ANONYMIZERS, Anonymizer, Choice, Context, Faces, Real
 from anonymizers.base import ranged
 from benchmarks.overhead import FreePanel, quiet_sweep
 from evaluators.datasets.demo_protocol import demo_protocol
-from orchestrator.settings import DEFAULT_OBJECTIVES
+from orchestrator.search.settings import DEFAULT_OBJECTIVES
 from search_spaces import SPACES, SearchSpace
 
 RAY_SECONDS = 0.033
@@ -87,8 +87,8 @@ def simulated(panels: int, seconds: float, sampler: str, ray_seconds: float = RA
 
 def faces_per_second(panels: int) -> float:
     """Return the faces per second of a short sweep on the demo world with so many panels on this machine."""
-    from orchestrator.on_ray import OnRay
-    from orchestrator.run import MakePanel
+    from orchestrator.cluster.on_ray import OnRay
+    from orchestrator.search.make_panel import MakePanel
 
     make = MakePanel(demo_protocol(seed=0), None, DEFAULT_OBJECTIVES, "cpu")
     backend = OnRay(make, panels=panels, gpus_per_panel=0, address=None)

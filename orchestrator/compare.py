@@ -16,16 +16,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import torch
 import typer
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from evaluators.statistics import percentile_interval
-from orchestrator.front import Row, eligible, front_rows
-from orchestrator.ledger import objective_replicates, read
-from orchestrator.search import errors
-from orchestrator.settings import LEDGER
-from orchestrator.trials import name_of, number, sweep_of, without_replicates
+from orchestrator.records.front import eligible, front_rows
+from orchestrator.records.ledger import LEDGER, read
+from orchestrator.records.tables import objective_replicates
+from orchestrator.records.trials import Row, sweep_of, without_replicates
+from orchestrator.records.wording import name_of, number
+from orchestrator.terminal import make_console, sentences
 
 MOST = 40
 """Pairs that are shown at most."""
@@ -42,17 +42,14 @@ def main(
 
     Without trials, every configuration of the front is compared with its neighbor.
     """
-    console = Console(highlight=False, width=None if Console().is_terminal else 140)
-    try:
+    console = make_console()
+    with sentences():
         if not (results / LEDGER).is_file():
             raise ValueError(f"RESULTS: expected a folder with {LEDGER}, {results} has none; run a search first")
         table = read(results / LEDGER)
         objectives: dict[str, str] = sweep_of(table)["objectives"]
         pairs = chosen_pairs(without_replicates(table).to_pylist(), objectives, trial or ())
         rows = compare(table, objectives, pairs)
-    except ValueError as error:
-        errors.print("error:", str(error), style="red", markup=False)
-        raise typer.Exit(2) from None
     console.print(shown(rows))
 
 

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -17,11 +13,11 @@ from evaluators.published import ZOO, Model
 from evaluators.pulling import VARIABLE, cache_folder
 from evaluators.pulling import pull as pull_model
 from evaluators.trained import Trained, trained
+from orchestrator.terminal import errors, make_console, sentences
 
 MIB = 1 << 20
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, no_args_is_help=True)
-errors = Console(stderr=True, highlight=False, soft_wrap=True)
 
 Folder = Annotated[
     Path | None,
@@ -33,7 +29,7 @@ Folder = Annotated[
 def list_models(models_dir: Folder = None) -> None:
     """List the networks, trained generators too: what they do, whether they are here, and under which terms."""
     folder = models_dir or cache_folder()
-    console = _console()
+    console = make_console()
     table = Table(title=f"Networks in {folder}", title_justify="left")
     for name in ("name", "task", "present", "size", "terms", "source"):
         table.add_column(name, justify="right" if name == "size" else "left", overflow="fold")
@@ -59,11 +55,11 @@ def pull(
 ) -> None:
     """Download a network into the folder of models, and verify it."""
     folder = models_dir or cache_folder()
-    console = _console()
-    with _sentences():
+    console = make_console()
+    with sentences():
         if name not in ZOO:
             raise ValueError(f"NAME: expected one of {', '.join(ZOO)}, got {name!r}")
-        from orchestrator.preparation_progress import counted  # torch, for seconds, which the list does without
+        from orchestrator.terminal import counted  # torch, for seconds, which the list does without
 
         model = ZOO[name]
         console.print(f"{name}: {model.terms}; from {model.source}", markup=False, soft_wrap=True)
@@ -76,8 +72,8 @@ def pull(
 def check(models_dir: Folder = None) -> None:
     """Verify the checksum of every network that is here, trained generators too, and run one picture through it."""
     folder = models_dir or cache_folder()
-    console = _console()
-    with _sentences():
+    console = make_console()
+    with sentences():
         present: list[Model | Trained] = [model for model in ZOO.values() if (folder / model.path).is_file()]
         if not present:
             raise ValueError(f"--models-dir: expected networks in {folder}, there are none; pull some")
@@ -101,26 +97,6 @@ def check(models_dir: Folder = None) -> None:
             f"error: {failures} of {len(present)} networks in {folder} cannot serve", style="red", markup=False
         )
         raise typer.Exit(1)
-
-
-def _console() -> Console:
-    return Console(highlight=False, width=None if sys.stdout.isatty() else 140)
-
-
-@contextmanager
-def _sentences() -> Iterator[None]:
-    """Say in one sentence what was wrong with the input, and exit with 2; with 1 where the machine was."""
-    try:
-        yield
-    except ValueError as error:
-        errors.print("error:", str(error), style="red", markup=False)
-        raise typer.Exit(2) from None
-    except OSError as error:
-        errors.print("error:", str(error), style="red", markup=False)
-        raise typer.Exit(1) from None
-    except KeyboardInterrupt:
-        errors.print("interrupted", markup=False)
-        raise typer.Exit(130) from None
 
 
 if __name__ == "__main__":

@@ -25,16 +25,19 @@ from evaluators.datasets.demo_protocol import demo_protocol
 from evaluators.panel import CannotLearnError, Panel
 from evaluators.protocol import Protocol
 from evaluators.zoo import load_nets, networks_of
-from orchestrator.front import Row, front_mask, front_probability, objective_values
-from orchestrator.inprocess import outcome_of
-from orchestrator.ledger import objective_replicates, replace_file
-from orchestrator.report import write_verified
-from orchestrator.report_figures import strongest
-from orchestrator.run import anonymizer_of, load_protocol, needs_gradients
-from orchestrator.search import errors
-from orchestrator.settings import Settings, check_attackers
-from orchestrator.trials import batch_of, flat, hyperparameters, ledger_schema, name_of, with_interval
-from orchestrator.trials import without_replicates as trials_only
+from orchestrator.records.files import replace_file
+from orchestrator.records.front import front_mask, front_probability, objective_values
+from orchestrator.records.report.verified import strongest, write_verified
+from orchestrator.records.tables import objective_replicates
+from orchestrator.records.trials import Row, anonymizer_of, batch_of, flat, hyperparameters, ledger_schema
+from orchestrator.records.trials import without_replicates as trials_only
+from orchestrator.records.wording import name_of, with_interval
+from orchestrator.search.checks import check_attackers
+from orchestrator.search.faces import load_protocol
+from orchestrator.search.make_panel import needs_gradients
+from orchestrator.search.settings import Settings
+from orchestrator.sweep.outcome import outcome_of
+from orchestrator.terminal import make_console, sentences
 from search_spaces import SPACES
 
 DEMO_PEOPLE = 120
@@ -62,8 +65,8 @@ def main(
     Leaves verified.parquet, curves.parquet and verified.html beside front.parquet, and prints both figures of every
     configuration side by side.
     """
-    console = Console(highlight=False, width=None if Console().is_terminal else 140)
-    try:
+    console = make_console()
+    with sentences():
         rows, sweep = read_front(results)
         used = sweep["seed"] + 1 if seed is None else seed
         if used == sweep["seed"]:
@@ -76,7 +79,10 @@ def main(
         signals = tuple(dict.fromkeys(name for row in rows for name in anonymizer_of(row).needed()))
         nets = load_nets(models, device=device, threads=None, differentiable=needed, signals=signals, **same)
         objectives = tuple(sweep["objectives"])
-        panel = Panel(protocol, nets, objectives=objectives, attackers=attackers, device=device, keep_curves=True)
+        try:
+            panel = Panel(protocol, nets, objectives=objectives, attackers=attackers, device=device, keep_curves=True)
+        except CannotLearnError as error:
+            raise ValueError(str(error)) from None
         facts = {
             **sweep,
             "verified": {
@@ -87,9 +93,6 @@ def main(
             },
         }
         verified = verify(rows, panel, facts, console)
-    except (ValueError, CannotLearnError) as error:
-        errors.print("error:", str(error), style="red", markup=False)
-        raise typer.Exit(2) from None
     replace_file(results / "verified.parquet", functools.partial(pq.write_table, verified, compression="zstd"))
     curves = curve_table(panel, verified.to_pylist())
     replace_file(results / "curves.parquet", functools.partial(pq.write_table, curves, compression="zstd"))

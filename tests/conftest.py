@@ -16,7 +16,7 @@ from torch.nn import functional
 from anonymizers import Faces
 from evaluators.datasets.demo import people
 from evaluators.datasets.demo_protocol import faces_of
-from orchestrator.ray_environment import set_environment
+from orchestrator.cluster.environment import set_environment
 from tests.helpers import random_weights
 from tests.places import SHARED
 

@@ -9,8 +9,8 @@ import pytest
 from typer.testing import CliRunner
 
 from orchestrator.compare import app, chosen_pairs, compare
-from orchestrator.ledger import Ledger
-from orchestrator.trials import without_replicates
+from orchestrator.records.ledger import Ledger
+from orchestrator.records.trials import without_replicates
 from tests.helpers.sample_rows import OBJECTIVES, SWEEP, row, scores
 
 
@@ -24,7 +24,7 @@ def results(tmp_path: Path) -> Path:
 
 
 def test_what_all_share_cancels_in_the_difference(results: Path) -> None:
-    from orchestrator.ledger import read
+    from orchestrator.records.ledger import read
 
     table = read(results / "ledger.arrow")
     worst, use = compare(table, OBJECTIVES, [(0, 1)])
@@ -41,7 +41,7 @@ def test_what_all_share_cancels_in_the_difference(results: Path) -> None:
 
 
 def test_neighbors_on_the_front_or_the_trials_that_were_named(results: Path) -> None:
-    from orchestrator.ledger import read
+    from orchestrator.records.ledger import read
 
     rows = without_replicates(read(results / "ledger.arrow")).to_pylist()
     assert chosen_pairs(rows, OBJECTIVES, ()) == [(1, 0)]  # the more private one first

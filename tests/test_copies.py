@@ -8,9 +8,9 @@ from pathlib import Path
 import fsspec
 import pytest
 
-from orchestrator import copies
-from orchestrator.copies import copied, copy_in, copy_out, place_of
-from orchestrator.ledger import Ledger, read
+from orchestrator.records import copies
+from orchestrator.records.copies import copied, copy_in, copy_out, place_of
+from orchestrator.records.ledger import Ledger, read
 from tests.helpers.fake_panel import OBJECTIVES
 from tests.test_sweep import ended, sweep_of
 

@@ -14,11 +14,11 @@ import pytest
 import ray
 
 from anonymizers import Pixelate
-from orchestrator.ledger import Ledger
-from orchestrator.on_ray import OnRay
-from orchestrator.panel_pool import shares_of
-from orchestrator.sweep import LEAST_DEATHS
-from orchestrator.trials import LOST
+from orchestrator.cluster.on_ray import OnRay
+from orchestrator.cluster.panel_pool import shares_of
+from orchestrator.records.ledger import Ledger
+from orchestrator.records.trials import LOST
+from orchestrator.sweep.sweep import LEAST_DEATHS
 from search_spaces import SearchSpace
 from tests.helpers.fake_panel import OBJECTIVES
 from tests.helpers.slow_panel import Deadly, MakeSlowPanel, Unmakeable, Vanishing

@@ -6,7 +6,7 @@ import pytest
 from numpy.typing import NDArray
 
 from evaluators.metrics import METRICS
-from orchestrator.front import (
+from orchestrator.records.front import (
     eligible,
     front_hypervolume,
     front_mask,

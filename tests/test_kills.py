@@ -12,8 +12,8 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from orchestrator.ledger import read
-from orchestrator.trials import ASKED, EVENTS
+from orchestrator.records.ledger import read
+from orchestrator.records.trials import ASKED, EVENTS
 from tests.places import ROOT
 
 KILLS = 20

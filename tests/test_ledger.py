@@ -20,9 +20,11 @@ import pytest
 
 from anonymizers import ANONYMIZERS
 from evaluators.metrics import METRICS
-from orchestrator import ledger as module
-from orchestrator.front import front_probability
-from orchestrator.ledger import Ledger, objective_replicates, read, schema, trial_rows, write_tables
+from orchestrator.records import ledger as module
+from orchestrator.records.front import front_probability
+from orchestrator.records.ledger import Ledger, read
+from orchestrator.records.tables import objective_replicates, write_tables
+from orchestrator.records.trials import schema, trial_rows
 from tests.helpers.sample_rows import OBJECTIVES, SWEEP, row, sample, scores
 from tests.places import ROOT
 

@@ -17,10 +17,10 @@ import pytest
 import ray
 from ray.cluster_utils import Cluster
 
-from orchestrator.event_log import logged
-from orchestrator.ledger import Ledger, read
-from orchestrator.on_ray import OnRay
-from orchestrator.trials import EVENTS, LOST
+from orchestrator.cluster.on_ray import OnRay
+from orchestrator.records.event_log import logged
+from orchestrator.records.ledger import Ledger, read
+from orchestrator.records.trials import EVENTS, LOST
 from tests.helpers.fake_panel import OBJECTIVES
 from tests.helpers.slow_panel import MakeSlowPanel
 from tests.test_sweep import ended, sweep_of

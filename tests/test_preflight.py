@@ -12,8 +12,8 @@ import pytest
 import ray
 from ray.cluster_utils import Cluster
 
-from orchestrator.code import PACKAGES
-from orchestrator.preflight import NodeFacts, check_cluster, complaints, digest, look_around
+from orchestrator.cluster.code import PACKAGES
+from orchestrator.cluster.preflight import NodeFacts, check_cluster, complaints, digest, look_around
 from tests.places import ROOT
 
 GIB = 2**30
@@ -86,7 +86,7 @@ def test_a_cluster_is_asked_as_a_whole(tmp_path: Path) -> None:
     # Ray believes in GPUs that nobody sees.
     cluster.add_node(num_cpus=1, num_gpus=2)
     try:
-        command = [sys.executable, "-m", "orchestrator.preflight", "--address", cluster.address, "--models"]
+        command = [sys.executable, "-m", "orchestrator.cluster", "--address", cluster.address, "--models"]
         good = subprocess.run([*command, str(tmp_path), "--device", "cpu"], cwd=ROOT, capture_output=True, text=True)
         assert good.returncode == 0, good.stdout + good.stderr
         assert "2 machines fit together" in good.stdout

@@ -30,12 +30,12 @@ from evaluators.datasets.folder import folder_protocol
 from evaluators.datasets.pictures import Upright
 from evaluators.datasets.prepared import align_context, context_margin, crop_face, find_faces, protocol_of
 from evaluators.detection import Detection, FaceFinder
-from orchestrator import preparation
-from orchestrator.crop_workers import Cutter, Task, cut, cut_all
-from orchestrator.faces_file import read_prepared, read_shard, write_faces, write_shard
-from orchestrator.preparation import Settings, prepare
-from orchestrator.preparation_progress import counted
-from orchestrator.prepare import app
+from orchestrator.prepare import preparation
+from orchestrator.prepare.__main__ import app
+from orchestrator.prepare.crop_workers import Cutter, Task, cut, cut_all
+from orchestrator.prepare.faces_file import read_prepared, read_shard, write_faces, write_shard
+from orchestrator.prepare.preparation import Settings, prepare
+from orchestrator.terminal import counted
 from tests.places import ROOT
 
 
@@ -389,8 +389,8 @@ def test_labels_reach_the_protocol(tree: Path, tmp_path: Path, whole: None) -> N
 
 
 def test_a_search_takes_the_set(tree: Path, tmp_path: Path, whole: None) -> None:
-    from orchestrator.run import load_protocol
-    from orchestrator.settings import Settings as SearchSettings
+    from orchestrator.search.faces import load_protocol
+    from orchestrator.search.settings import Settings as SearchSettings
     from search_spaces import SPACES
 
     prepare(settings(tree, tmp_path / "faces"), quiet())

@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from orchestrator.ledger import Ledger, write_tables
-from orchestrator.progress import LiveProgress, PlainProgress, Progress, front_table, make_progress
+from orchestrator.records.ledger import Ledger
+from orchestrator.records.tables import write_tables
+from orchestrator.sweep.progress import LiveProgress, PlainProgress, Progress, front_table, make_progress
 from tests.helpers.sample_rows import OBJECTIVES, SWEEP, sample
 
 

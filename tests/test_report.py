@@ -10,19 +10,19 @@ from typing import Any
 import numpy as np
 import pytest
 
-from orchestrator.ledger import Ledger, write_tables
-from orchestrator.report import ContactSheet, write_report, write_verified
-from orchestrator.report_figures import (
+from orchestrator.records.ledger import Ledger
+from orchestrator.records.report.figures import (
     attackers_figure,
-    curves_figure,
     front_figure,
     hifd_figure,
     hover,
     overrated,
     side_by_side_figure,
-    verified_figure,
 )
-from orchestrator.trials import number
+from orchestrator.records.report.searched import ContactSheet, write_report
+from orchestrator.records.report.verified import curves_figure, verified_figure, write_verified
+from orchestrator.records.tables import write_tables
+from orchestrator.records.wording import number
 from tests.helpers.sample_rows import OBJECTIVES, SWEEP, row, sample
 
 HOSTILE = "<script>alert(1)</script>"

@@ -15,8 +15,8 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-from orchestrator.ledger import read
-from orchestrator.search import app
+from orchestrator.records.ledger import read
+from orchestrator.search.__main__ import app
 from tests.places import ROOT
 
 

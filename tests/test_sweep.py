@@ -10,11 +10,12 @@ import optuna
 import pytest
 from rich.console import Console
 
-from orchestrator.inprocess import InProcess, outcome_of
-from orchestrator.ledger import Ledger
-from orchestrator.progress import PlainProgress
-from orchestrator.study import SAMPLERS, make_study
-from orchestrator.sweep import Sweep
+from orchestrator.records.ledger import Ledger
+from orchestrator.sweep.inprocess import InProcess
+from orchestrator.sweep.outcome import outcome_of
+from orchestrator.sweep.progress import PlainProgress
+from orchestrator.sweep.study import SAMPLERS, make_study
+from orchestrator.sweep.sweep import Sweep
 from search_spaces import SPACES, SearchSpace
 from tests.helpers.fake_panel import OBJECTIVES, FakePanel
 

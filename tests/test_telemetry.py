@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 import ray
 
-from orchestrator.ledger import Ledger
-from orchestrator.on_ray import OnRay
-from orchestrator.telemetry import FAILURES, GAUGES
+from orchestrator.cluster.on_ray import OnRay
+from orchestrator.cluster.telemetry import FAILURES, GAUGES
+from orchestrator.records.ledger import Ledger
 from tests.helpers.fake_panel import OBJECTIVES
 from tests.helpers.slow_panel import MakeSlowPanel
 from tests.places import ROOT

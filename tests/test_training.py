@@ -28,8 +28,12 @@ from evaluators.demo_nets import load_demo_embedder, load_demo_teacher
 from evaluators.onnx_nets import OnnxEmbedder
 from evaluators.signals import load_signals, with_measured
 from evaluators.zoo import load_detector, load_nets
-from orchestrator import train as program
-from orchestrator.train_on_ray import train_together
+from orchestrator.train import work
+from orchestrator.train.__main__ import app
+from orchestrator.train.faces import with_mirrored
+from orchestrator.train.on_ray import train_together
+from orchestrator.train.recipes import preludes_of, recipes_of
+from orchestrator.train.task import Task
 from search_spaces import SPACES
 
 TINY = Recipe(steps=4, batch=6, width=8)
@@ -253,7 +257,7 @@ def test_photographs_find_the_projects_own_network_behind_that_of_the_models(
 
 
 def test_faces_and_their_mirror_images_are_trained_on_in_turn(told: Faces) -> None:
-    both = program.with_mirrored(told)
+    both = with_mirrored(told)
     assert len(both) == 2 * len(told) and torch.equal(both.images[1::2], told.images.flip(3))
     assert torch.equal(both.images[::2], told.images) and both.people == told.people
     assert torch.equal(both.signals["landmarks68"][::2], told.signals["landmarks68"])
@@ -294,19 +298,19 @@ def test_too_few_faces_are_refused(told: Faces) -> None:
 
 
 def test_the_recipes_of_a_space_and_their_prelude() -> None:
-    recipes = program.recipes_of(SPACES["expression_loss_ablation"], [], False, None, None, 0)
+    recipes = recipes_of(SPACES["expression_loss_ablation"], [], False, None, None, 0)
     assert [recipe.name for recipe in recipes] == ["both-none", "both-kd_logit", "both-feature", "both-both"]
-    (prelude,) = program.preludes_of(recipes)
+    (prelude,) = preludes_of(recipes)
     assert (prelude.conditioning, prelude.expression_loss, prelude.steps) == ("both", "none", recipes[0].prelude)
     assert not prelude.asks and all(recipe.asks for recipe in recipes)
-    recipes = program.recipes_of(SPACES["conditioning_on_photographs"], [], True, None, None, 0)
-    (prelude,) = program.preludes_of(recipes)
+    recipes = recipes_of(SPACES["conditioning_on_photographs"], [], True, None, None, 0)
+    (prelude,) = preludes_of(recipes)
     assert prelude.conditioning == "landmarks+expression" and prelude.width == recipes[0].width
-    assert program.preludes_of(recipes[2:])[0].conditioning == "expression"
+    assert preludes_of(recipes[2:])[0].conditioning == "expression"
     with pytest.raises(ValueError, match="--space bands: expected a space with the method generator"):
-        program.recipes_of(SPACES["bands"], [], False, None, None, 0)
+        recipes_of(SPACES["bands"], [], False, None, None, 0)
     with pytest.raises(ValueError, match=r"--variant: expected some of both-none, .*, got none-both"):
-        program.recipes_of(SPACES["expression_loss_ablation"], ["none-both"], False, None, None, 0)
+        recipes_of(SPACES["expression_loss_ablation"], ["none-both"], False, None, None, 0)
 
 
 def test_gains_learned_with_a_heavier_weight_hide_more(told: Faces) -> None:
@@ -328,7 +332,7 @@ def test_the_program_trains_resumes_and_leaves_what_a_search_takes(
     monkeypatch.setattr(program, "FOR_DEMO", Recipe(steps=4, batch=6, prelude=3))
     asked = ["--space", "expression_loss_ablation", "--variant", "both-none", "--variant", "both-feature"]
     runner = CliRunner()
-    done = runner.invoke(program.app, [*asked, "--out", str(tmp_path)])
+    done = runner.invoke(app, [*asked, "--out", str(tmp_path)])
     assert done.exit_code == 0, done.output
     assert "demo_prelude: step 3 of 3" in done.output and "demo_both-feature: step 4 of 4" in done.output
     drawn = {}
@@ -338,17 +342,17 @@ def test_the_program_trains_resumes_and_leaves_what_a_search_takes(
         drawn[name] = load_file(path)
         assert (tmp_path / f"demo_{name}" / "step_000004.png").stat().st_size > 10_000
     assert any(not torch.equal(value, drawn["both-feature"][name]) for name, value in drawn["both-none"].items())
-    again = runner.invoke(program.app, [*asked, "--out", str(tmp_path), "--resume"])
+    again = runner.invoke(app, [*asked, "--out", str(tmp_path), "--resume"])
     assert again.exit_code == 0 and "step 4 of 4" not in again.output  # nothing was left to do
     for name, value in load_file(tmp_path / "demo_both-none.safetensors").items():  # the header's order is no one's
         assert torch.equal(value, drawn["both-none"][name])
     begun = ["--space", "conditioning_ablation", "--variant", "expression-both", "--begin"]
-    done = runner.invoke(program.app, [*begun, str(tmp_path / "demo_both-none.safetensors"), "--out", str(tmp_path)])
+    done = runner.invoke(app, [*begun, str(tmp_path / "demo_both-none.safetensors"), "--out", str(tmp_path)])
     assert done.exit_code == 0 and "prelude" not in done.output, done.output
     with safe_open(tmp_path / "demo_expression-both.safetensors", "pt") as file:
         assert file.metadata()["begun_with"].startswith("demo_both-none.safetensors, SHA-256 ")
         assert json.loads(file.metadata()["recipe"])["prelude"] == 0
-    done = runner.invoke(program.app, [*begun, str(tmp_path / "nowhere"), "--out", str(tmp_path)])
+    done = runner.invoke(app, [*begun, str(tmp_path / "nowhere"), "--out", str(tmp_path)])
     assert done.exit_code == 2 and "--begin: expected a generator's file" in done.output
 
 
@@ -356,7 +360,7 @@ def test_the_program_trains_resumes_and_leaves_what_a_search_takes(
 @pytest.mark.ray
 def test_two_processes_train_together(tmp_path: Path) -> None:
     recipe = Recipe(steps=4, batch=6, width=8)
-    task = program.Task((recipe,), None, None, {}, tmp_path, "cpu", None, 0, 100, False, (6_000, 12, 7))
+    task = Task((recipe,), None, None, {}, tmp_path, "cpu", None, 0, 100, False, (6_000, 12, 7))
     train_together(task, 2)
     path = tmp_path / "demo_both-both.safetensors"
     assert recipe_of(path)["steps"] == 4
@@ -373,7 +377,7 @@ def test_two_processes_train_together(tmp_path: Path) -> None:
     ],
 )
 def test_what_the_program_cannot_do_is_one_sentence(asked: list[str], sentence: str) -> None:
-    done = CliRunner().invoke(program.app, asked, env={"COLUMNS": "400"})
+    done = CliRunner().invoke(app, asked, env={"COLUMNS": "400"})
     assert done.exit_code == 2 and sentence in done.output
 
 
@@ -417,7 +421,7 @@ def test_real_networks_train_a_generator_on_real_faces(shared: Path, london: Ten
     assert nets.differentiable is not None
     read = nets.teacher.read  # type: ignore[attr-defined]
     recipe = Recipe(conditioning="landmarks", expression_loss="both", steps=2, batch=4, width=8)
-    run = Run(recipe, faces, nets.differentiable.embed, read, perceptual=program._perceptual(nets))
+    run = Run(recipe, faces, nets.differentiable.embed, read, perceptual=work._perceptual(nets))
     before = {name: value.clone() for name, value in run.net.named_parameters()}
     steps = [run.step() for _ in range(2)]
     assert all(torch.tensor(list(step.values())).isfinite().all() for step in steps)

@@ -13,7 +13,7 @@ from rich.console import Console
 
 from anonymizers import Anonymizer, Blackout, Blur, Identity, Pixelate
 from evaluators.scores import Scores
-from orchestrator.trials import flat
+from orchestrator.records.trials import flat
 from orchestrator.verify import fresh_protocol, read_front, side_by_side, verify
 from tests.helpers.fake_panel import OBJECTIVES, FakePanel
 

@@ -26,8 +26,10 @@ from evaluators.last_layer import last_layer
 from evaluators.onnx_nets import OnnxEmbedder, OnnxTeacher
 from evaluators.published import TASKS, ZOO
 from evaluators.zoo import check_files, check_networks, load_embedder, load_lpips, load_models, networks_of
-from orchestrator import run, search
-from orchestrator.settings import Settings, check_attackers, unmeasured
+from orchestrator.search import __main__ as search
+from orchestrator.search import run
+from orchestrator.search.checks import check_attackers, unmeasured
+from orchestrator.search.settings import Settings
 from search_spaces import SPACES
 from tests.helpers import tiny_nets
 

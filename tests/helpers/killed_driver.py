@@ -16,9 +16,9 @@ from pathlib import Path
 from rich.console import Console
 
 from evaluators.datasets.demo_protocol import demo_protocol
-from orchestrator import run as program
-from orchestrator.inprocess import InProcess
-from orchestrator.settings import Settings
+from orchestrator.search import run as program
+from orchestrator.search.settings import Settings
+from orchestrator.sweep.inprocess import InProcess
 from search_spaces import SPACES
 from tests.helpers.slow_panel import MakeSlowPanel
 

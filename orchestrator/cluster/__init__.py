@@ -1,0 +1,1 @@
+"""Machines: panels on Ray, whether they fit together, what is told of them."""

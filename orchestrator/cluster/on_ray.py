@@ -1,0 +1,220 @@
+"""The loop on Ray: Tune runs thin couriers, panel actors keep faces and networks and do the work.
+
+driver: Sweep proposes ──config──> Tune trial (a courier, reused) ──≈100 B──> panel actor: score
+driver: ledger row, front <──result── courier <──── Scores ────────────────────────┘
+"""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import ray
+from numpy.typing import NDArray
+from ray import tune
+from ray.tune.search import Searcher
+
+from anonymizers import Anonymizer
+from orchestrator.cluster.courier import Courier
+from orchestrator.cluster.environment import join
+from orchestrator.cluster.panel_pool import PanelPool, Seat
+from orchestrator.cluster.preflight import check_cluster
+from orchestrator.cluster.telemetry import Telemetry
+from orchestrator.sweep.outcome import PanelFactory
+from orchestrator.sweep.sweep import Sweep
+
+log = logging.getLogger(__name__)
+
+MAX_LOST_COURIERS = 20
+"""Couriers that may die in a row, no trial having ended between; then it is not chance."""
+
+
+@dataclass
+class Carried:
+    """Say which trial a courier carries, to which panel, since when."""
+
+    trial: int
+    seat: Seat
+    since: float
+
+
+class SweepSearcher(Searcher):  # type: ignore[misc]
+    """Feed Tune from a Sweep: gives each trial to a panel with room, and brings the outcome home.
+
+    Ray 2.60's own OptunaSearch leaves a trial with a NaN or missing objective running for ever when there are several
+    objectives; here every trial ends as what it is, and one whose panel, machine or courier died is tried again.
+    """
+
+    def __init__(self, sweep: Sweep, pool: PanelPool, namespace: str) -> None:
+        super().__init__()
+        self.sweep = sweep
+        self.namespace = namespace
+        # One trial per panel: Tune 2.60 keeps only one idle courier alive, and starting another costs it seconds.
+        self.pool = pool
+        self.carried: dict[str, Carried] = {}
+        self.lost_couriers = 0
+        self.telemetry = Telemetry()
+
+    def suggest(self, trial_id: str) -> Any:
+        """Return the next configuration, None while all panels are busy, FINISHED at the end."""
+        if self.pool.keep_up():
+            self.telemetry.look(self.sweep, self.pool)
+        if not self.pool.free:
+            return None
+        proposal = self.sweep.propose()
+        if proposal is None:
+            return None if self.carried else Searcher.FINISHED
+        seat = self.pool.take()
+        assert seat is not None
+        what = repr(proposal.anonymizer)
+        facts = {"trial": proposal.trial, "anonymizer": what, "panel": seat.name, "node": seat.node}
+        log.info("trial starts", extra=facts)
+        self.carried[trial_id] = Carried(proposal.trial, seat, time.perf_counter())
+        return {
+            "anonymizer": ray.cloudpickle.dumps(proposal.anonymizer),
+            "what": what,
+            "panel": seat.name,
+            "namespace": self.namespace,
+        }
+
+    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
+        """Finish the trial, or take it back where no outcome came home; after Ctrl-C it stays unfinished."""
+        carried = self.carried.pop(trial_id)
+        trial, seat = carried.trial, carried.seat
+        facts = {"trial": trial, "panel": seat.name, "node": seat.node}
+        if result is not None and "answer" in result:
+            answer = ray.cloudpickle.loads(result["answer"])
+            self.pool.give_back(seat.name)
+            self.lost_couriers = 0
+            self.telemetry.wait.observe(max(0.0, time.perf_counter() - carried.since - answer["seconds"]))
+            for note in answer["notes"]:
+                log.warning(note, extra=facts)
+            if isinstance(answer["outcome"], str):
+                self.telemetry.failures["configuration"] += 1
+            self.sweep.finish(trial, answer["outcome"])
+        elif result is not None and "lost" in result:
+            blamed = self.pool.died(seat.name, result["lost"], process=result["died"])
+            self.telemetry.failures["panel" if blamed else "machine"] += 1
+            log.warning("trial lost", extra=facts | {"reason": result["lost"], "blamed": blamed})
+            self.sweep.lose(trial, f"{seat.name} on {seat.node[:8]}: {result['lost']}", blamed=blamed)
+        elif error:
+            # Its panel may still be at work on the trial: the next one waits in the actor's queue.
+            self.pool.give_back(seat.name, answered=False)
+            self.lost_couriers += 1
+            self.telemetry.failures["courier"] += 1
+            log.warning("courier lost", extra=facts)
+            if self.lost_couriers >= MAX_LOST_COURIERS:
+                raise RuntimeError(
+                    f"{self.lost_couriers} of Tune's trials died in a row before any reached a panel; see Ray's logs, "
+                    "--resume goes on"
+                )
+            self.sweep.lose(trial, "its courier died", blamed=False)
+
+    def save(self, checkpoint_path: str) -> None:
+        """Save nothing: the ledger is the record from which a sweep resumes."""
+
+    def restore(self, checkpoint_path: str) -> None:
+        """Restore nothing."""
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave the sweep out where Tune pickles its searcher for a snapshot that is never read."""
+        return {}
+
+
+class OnRay:
+    """Keep panel actors on a Ray cluster, or on a local one started for the purpose, and run sweeps on them."""
+
+    def __init__(
+        self,
+        make_panel: PanelFactory,
+        *,
+        panels: int | None,
+        gpus_per_panel: float | None,
+        address: str | None,
+        needs_gpu: bool = False,
+        files: Sequence[str] = (),
+    ) -> None:
+        """Start or join Ray and wait until the first panel stands; the others join when they do.
+
+        Args:
+            make_panel: called in each actor.
+            panels: how many; None for one per GPU share, or one per node where there are no GPUs.
+            gpus_per_panel: share of a GPU that each panel holds; 0 for CPU only, None for what memory allows.
+            address: of a running cluster, or None for a local one.
+            needs_gpu: whether panels wait for a GPU where the cluster has none yet, rather than do without.
+            files: networks that every machine must have, as paths.
+
+        Raises:
+            ValueError: if the machines of the cluster do not fit together, or none of them has a GPU that was asked
+                for.
+            Exception: what making a panel raises in its actor.
+        """
+        self.started = not ray.is_initialized()
+        if self.started:
+            join(address)
+        self.namespace = ray.get_runtime_context().namespace
+        self.pool: PanelPool | None = None
+        try:
+            if sum(node["Alive"] for node in ray.nodes()) > 1:
+                check_cluster(files, device="cpu" if gpus_per_panel == 0 else "cuda")
+            if not ray.cluster_resources().get("GPU"):
+                if needs_gpu and (address is None or panels is None):
+                    raise ValueError(
+                        "--device cuda: expected a GPU, Ray counts none; use --device cpu, or on a cluster that gets "
+                        "machines when they are asked for --panels N"
+                    )
+                gpus_per_panel = gpus_per_panel if needs_gpu else 0.0
+            self._make_panel = ray.put(make_panel)  # fetched once per node
+            self.pool = PanelPool(self._make_panel, wanted=panels, gpus_per_panel=gpus_per_panel)
+            self._facts = self.pool.wait()
+        except BaseException:
+            self.close()
+            raise
+
+    def describe(self) -> dict[str, Any]:
+        """Return the facts of the panels: networks, device, the teacher's calibration."""
+        return self._facts
+
+    def run(self, sweep: Sweep) -> None:
+        """Let Tune run the sweep; its own files go to a temporary folder that is removed."""
+        assert self.pool is not None
+        scratch = Path(tempfile.mkdtemp(prefix="tune-"))
+        searcher = SweepSearcher(sweep, self.pool, self.namespace)
+        try:
+            tuner = tune.Tuner(
+                # A courier does no work; it must never wait for a CPU that a panel holds.
+                tune.with_resources(Courier, courier_resources()),
+                tune_config=tune.TuneConfig(search_alg=searcher, num_samples=-1, reuse_actors=True),
+                run_config=tune.RunConfig(name="sweep", storage_path=str(scratch), verbose=0),
+            )
+            tuner.fit()
+            searcher.telemetry.look(sweep, self.pool)
+        finally:
+            shutil.rmtree(scratch, ignore_errors=True)
+
+    def released(self, anonymizer: Anonymizer, count: int) -> NDArray[np.uint8]:
+        """Return (count, H, W, 3) uint8 RGB: what the method makes of the first probes of different people."""
+        assert self.pool is not None
+        self.pool.wait()
+        pictures: NDArray[np.uint8] = ray.get(self.pool.standing[0].actor.released.remote(anonymizer, count))
+        return pictures
+
+    def close(self) -> None:
+        """End the panels, and Ray if it was started here."""
+        if self.pool is not None:
+            self.pool.close()
+        if self.started:
+            ray.shutdown()
+
+
+def courier_resources() -> dict[str, float]:
+    """Return what a courier asks for: next to nothing, on the head node where there is one, which does not go away."""
+    head = "node:__internal_head__"
+    return {"cpu": 0, head: 0.0001} if head in ray.cluster_resources() else {"cpu": 0.001}

@@ -1,0 +1,1 @@
+"""What is kept of a sweep: ledger, tables, front, report."""

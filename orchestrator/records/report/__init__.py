@@ -1,0 +1,1 @@
+"""Reports: pages of HTML and their figures."""

@@ -1,0 +1,94 @@
+"""The bricks of a page: sections, tables, pictures, the template."""
+
+from __future__ import annotations
+
+import base64
+import html
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from string import Template
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
+import plotly.offline
+from numpy.typing import NDArray
+from PIL import Image
+
+from evaluators.metrics import METRICS
+from orchestrator.records.files import replace_file
+from orchestrator.records.report.figures import ANCHORS
+from orchestrator.records.wording import name_of, number
+
+TEMPLATE = Path(__file__).with_name("template.html")
+
+
+def write_page(path: Path | str, title: str, parts: Sequence[str], *, faces: int = 1) -> None:
+    """Fill the template, with so many faces in a row of the contact sheet, and write it."""
+    page = Template(TEMPLATE.read_text(encoding="utf-8")).substitute(
+        title=text_cell(title), plotly=plotly.offline.get_plotlyjs(), faces=faces, body="\n".join(parts)
+    )
+    replace_file(Path(path), lambda new: new.write_text(page, encoding="utf-8"))
+
+
+def png_uri(face: NDArray[np.uint8]) -> str:
+    """Encode an (H, W, 3) uint8 picture as a data URI."""
+    file = io.BytesIO()
+    Image.fromarray(face).save(file, "PNG", optimize=True)
+    return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"
+
+
+def figure_block(name: str, figure: go.Figure) -> str:
+    """Write a figure without plotly itself, which stands once in the head."""
+    config = {"responsive": True, "displaylogo": False}
+    drawn: str = plotly.io.to_html(figure, config, include_plotlyjs=False, full_html=False, div_id=f"figure-{name}")
+    return f"<figure>{drawn}</figure>"
+
+
+def section(title: str, body: str) -> str:
+    """Put a title above a body of HTML."""
+    return f"<section><h2>{text_cell(title)}</h2>{body}</section>"
+
+
+def table_block(head: Sequence[str], body: Sequence[Sequence[str]], texts: int) -> str:
+    """Write a table whose first columns are texts; the interval of a number goes below it."""
+
+    def cell(place: int, value: str) -> str:
+        if place < texts:
+            return f"<td class='text{' long' if place == 2 else ''}'>{text_cell(value)}</td>"
+        value, _, interval = value.partition(" ")
+        return f"<td>{text_cell(value)}{f'<small>{text_cell(interval)}</small>' if interval else ''}</td>"
+
+    def title(name: str) -> str:
+        return f" title='{text_cell(METRICS[name].description)}'" if name in METRICS else ""
+
+    top = "".join(
+        f"<th{' class=text' if place < texts else ''}{title(name)}>{text_cell(name)}</th>"
+        for place, name in enumerate(head)
+    )
+    lines = "".join(f"<tr>{''.join(cell(place, value) for place, value in enumerate(line))}</tr>" for line in body)
+    return f"<div class='wide'><table><thead><tr>{top}</tr></thead><tbody>{lines}</tbody></table></div>"
+
+
+def facts_block(facts: Any) -> str:
+    """Write JSON-able facts, nested ones as tables within the table."""
+    if isinstance(facts, Mapping):
+        lines = "".join(
+            f"<tr><th>{text_cell(name)}</th><td>{facts_block(value)}</td></tr>" for name, value in facts.items()
+        )
+        return f"<div class='wide'><table class='facts'>{lines}</table></div>" if lines else "–"
+    if isinstance(facts, list | tuple):
+        return "<br>".join(facts_block(value) for value in facts) if facts else "–"
+    return "–" if facts is None else text_cell(number(facts))
+
+
+def name_cell(row: Mapping[str, Any]) -> str:
+    """Name a configuration."""
+    name = name_of(row)
+    return f"{name} ({ANCHORS[row['method']]})" if row["method"] in ANCHORS else name
+
+
+def text_cell(value: Any) -> str:
+    """Escape a text for HTML and its attributes."""
+    return html.escape(str(value))

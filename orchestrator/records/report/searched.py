@@ -1,0 +1,227 @@
+"""The report: one HTML file that opens without a network."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evaluators.metrics import METRICS
+from orchestrator.records.front import front_hypervolume, seba_areas
+from orchestrator.records.report.figures import (
+    OVERRATED,
+    attackers_figure,
+    front_figure,
+    hifd_figure,
+    overrated,
+    side_by_side_figure,
+)
+from orchestrator.records.report.page import (
+    facts_block,
+    figure_block,
+    name_cell,
+    png_uri,
+    section,
+    table_block,
+    text_cell,
+    write_page,
+)
+from orchestrator.records.trials import Row
+from orchestrator.records.wording import KEY_COLUMNS, measured_columns, number, with_interval
+
+
+@dataclass(frozen=True, eq=False)
+class ContactSheet:
+    """Hold the same n faces under several configurations.
+
+    Attributes:
+        labels: one per row; the first row is the originals.
+        images: (rows, n, H, W, 3) uint8, RGB in [0, 255].
+
+    Raises:
+        ValueError: if shape or dtype differ, or there is not one label per row.
+    """
+
+    labels: tuple[str, ...]
+    images: NDArray[np.uint8]
+
+    def __post_init__(self) -> None:
+        shape = self.images.shape
+        if len(shape) != 5 or shape[-1] != 3 or self.images.dtype != np.uint8 or shape[0] != len(self.labels):
+            raise ValueError(
+                f"ContactSheet.images: expected ({len(self.labels)}, n, H, W, 3) uint8, one row per label, got {shape} "
+                f"{self.images.dtype}"
+            )
+
+
+def write_report(
+    path: Path | str,
+    sweep: Mapping[str, Any],
+    rows: Sequence[Row],
+    front: Sequence[Row],
+    contact: ContactSheet | None = None,
+) -> None:
+    """Write the report of a sweep.
+
+    Args:
+        path: of the HTML file; it gets its name once it is whole.
+        sweep: facts about the sweep, as the tables' metadata has them.
+        rows: flat rows of the trials table.
+        front: flat rows of the front table.
+        contact: faces to look at; None leaves that part out.
+    """
+    objectives: dict[str, str] = sweep["objectives"]
+    failed = [row for row in rows if row["status"] == "failed"]
+    parts = [
+        _head(sweep, rows, front, failed),
+        figure_block("front", front_figure(rows, front, objectives)),
+        section("How to read it", f"<p>{_reading(objectives)}</p>"),
+        section("The front", _front_table(front, objectives)),
+    ]
+    if sweep.get("sampler") == "grid" and (listed := _listed(rows, objectives)):
+        lead = (
+            "<p class='lead'>Every configuration of the list, on and off the front. Where two intervals overlap, "
+            "<code>python -m orchestrator.compare</code> tells the interval of the difference on the same people.</p>"
+        )
+        drawing = figure_block("side", side_by_side_figure(listed, objectives))
+        parts.append(section("Side by side", lead + drawing + _front_table(listed, objectives)))
+    if contact is not None:
+        parts.append(section("The same faces under each configuration", _contact(contact)))
+    if (figure := attackers_figure(rows)) is not None:
+        lead = (
+            "<p class='lead'>Each point is a trial. A fixed attacker compares anonymized with clear pictures; the "
+            "strongest attacker here knows the method. The height over the diagonal is privacy that only the fixed "
+            f"attacker sees. {text_cell(_overrated(rows))}</p>"
+        )
+        parts.append(section("What a fixed attacker overrates", lead + figure_block("attackers", figure)))
+    if (drawn := hifd_figure(rows)) is not None:
+        figure, tau = drawn
+        lead = (
+            "<p class='lead'>A distance of embeddings, as some tables report it (<code>hifd_privacy</code>), knows no "
+            f"attacker. Kendall's tau between its order of the configurations and that by <code>rank1_worst</code> is "
+            f"{number(tau)}; 1 would be agreement.</p>"
+        )
+        parts.append(section("Where a privacy without an attacker disagrees", lead + figure_block("hifd", figure)))
+    if areas := seba_areas(rows):
+        parts.append(section("For comparison with others' tables", _compared(rows, areas)))
+    if failed:
+        body = [[str(row["trial"]), name_cell(row), row["error"]] for row in failed]
+        parts.append(section(f"Failures ({len(failed)})", table_block(["trial", "configuration", "error"], body, 3)))
+    about = {key: value for key, value in sweep.items() if key not in ("protocol", "models", "versions", "notes")}
+    parts += [
+        section("Protocol: people and pictures", facts_block(sweep["protocol"])),
+        section("Models", _demo_sentence(sweep) + facts_block(sweep["models"])),
+        section("Sweep and versions", facts_block({**about, "versions": sweep["versions"]})),
+    ]
+    faces = contact.images.shape[1] if contact is not None else 1
+    write_page(path, f"{sweep['name']}: privacy-utility front", parts, faces=faces)
+
+
+def _compared(rows: Sequence[Row], areas: Mapping[str, float]) -> str:
+    """Write what other programs report of a method, beside the strongest attacker."""
+    lead = (
+        "<p class='lead'><code>seba_area</code> is the area under SEBA's step curve of "
+        "<code>expression_kappa_adapted</code> over <code>rank1_worst</code> (Todt et al., 2024): larger is better, "
+        "and a method with one configuration has one step. The last column is the most by which a configuration's "
+        "strongest attacker exceeds the fixed one.</p>"
+    )
+    body = []
+    for method, area in areas.items():
+        own = [row for row in rows if row["method"] == method and row["status"] == "complete"]
+        distance = [row["hifd_privacy"] for row in own if row.get("hifd_privacy") is not None]
+        gaps = [row["rank1_worst"] - row["rank1_fixed"] for row in own if row.get("rank1_fixed") is not None]
+        far = [number(round(end, 6) + 0.0) for end in (min(distance), max(distance))] if distance else ["–"]
+        ends = " to ".join(dict.fromkeys(far))
+        body.append([method, str(len(own)), number(area), ends, number(max(gaps)) if gaps else "–"])
+    head = ["method", "configurations", "seba_area", "hifd_privacy", "rank1_worst − rank1_fixed"]
+    return lead + table_block(head, body, 1)
+
+
+def _overrated(rows: Sequence[Row]) -> str:
+    """Say for which methods the fixed attacker overrates privacy, and how often."""
+    counted = overrated(rows)
+    told = [f"{over} of {of} with {method}" for method, (over, of) in counted.items() if over]
+    if not told:
+        return f"No configuration here hides more than {OVERRATED} of rank-1 from him alone."
+    return f"More than {OVERRATED} of rank-1 is hidden from him alone in {', '.join(told)}."
+
+
+def _head(sweep: Mapping[str, Any], rows: Sequence[Row], front: Sequence[Row], failed: Sequence[Row]) -> str:
+    """Say in five numbers what came out."""
+    facts = [
+        (str(len(rows)), "trials, anchors included"),
+        (str(len(front)), "configurations on the front"),
+        (number(front_hypervolume(rows, sweep["objectives"])), "hypervolume"),
+        (str(sweep["protocol"].get("n_people", "–")), "people to be identified"),
+        (str(len(failed)), "failures"),
+    ]
+    tiles = "".join(f"<div><b>{text_cell(value)}</b><span>{text_cell(name)}</span></div>" for value, name in facts)
+    notes = "".join(f"<p class='warn'>{text_cell(note)}</p>" for note in sweep.get("notes", ()))
+    return (
+        f"<h1>{text_cell(sweep['name'])}</h1><p class='lead'>How much identity can be removed from a face while its "
+        f"expression stays readable? Space {text_cell(sweep['space'])}, faces "
+        f"{text_cell(sweep['protocol'].get('name', '–'))}, {text_cell(sweep['created'])}.</p>{notes}"
+        f"<div class='numbers'>{tiles}</div>"
+    )
+
+
+def _reading(objectives: Mapping[str, str]) -> str:
+    """Explain figure and table in one paragraph."""
+    sides = [
+        f"<code>{text_cell(name)}</code> ({text_cell(METRICS[name].description.rstrip('.'))}; "
+        f"{'lower' if way == 'min' else 'higher'} is better)"
+        for name, way in objectives.items()
+    ]
+    return (
+        f"Each point is one configuration of an anonymizer, measured by {' and '.join(sides)}. Large points with bars "
+        "are on the front: no other trial is at least as good in every objective and better in one. Bars and brackets "
+        "are 95 % intervals over people. <code>front_probability</code> is the share of bootstrap draws of people in "
+        "which nothing dominates the configuration; one near 0.5 may owe its place to luck. The front is the best of "
+        "many noisy measurements and therefore optimistic. The anchors, unchanged faces and a black picture, mark the "
+        "two ends; chance is what guessing among the enrolled people reaches."
+    )
+
+
+def _listed(rows: Sequence[Row], objectives: Mapping[str, str]) -> list[Row]:
+    """Return the rows that are complete in the objectives, the anchors at the two ends."""
+    complete = [row for row in rows if row["status"] == "complete" and all(row.get(n) is not None for n in objectives)]
+    return sorted(complete, key=lambda row: {"identity": -1, "blackout": 1}.get(row["method"], 0))
+
+
+def _front_table(front: Sequence[Row], objectives: Mapping[str, str]) -> str:
+    """Write the front, and every metric of it to unfold."""
+    if not front:
+        return "<p>No trial is complete with every objective measured, so there is no front.</p>"
+    further = measured_columns(front, (name for name in KEY_COLUMNS if name not in objectives))
+    every = measured_columns(front, METRICS)
+    tables = []
+    for columns in ([*objectives, "front_probability", *further], ["front_probability", *every]):
+        body = [[name_cell(row), *(with_interval(row, name) for name in columns), str(row["trial"])] for row in front]
+        tables.append(table_block(["configuration", *columns, "trial"], body, 1))
+    return f"{tables[0]}<details><summary>Every metric</summary>{tables[1]}</details>"
+
+
+def _contact(contact: ContactSheet) -> str:
+    """Write the faces as a grid of PNG pictures."""
+    cells = []
+    for label, faces in zip(contact.labels, contact.images, strict=True):
+        cells.append(f"<span>{text_cell(label)}</span>")
+        cells += [
+            f"<img alt='{text_cell(label)}, face {place + 1}' src='{png_uri(face)}'>"
+            for place, face in enumerate(faces)
+        ]
+    return f"<div class='wide'><div class='sheet'>{''.join(cells)}</div></div>"
+
+
+def _demo_sentence(sweep: Mapping[str, Any]) -> str:
+    """Say so plainly if the networks are the demo's."""
+    if "demo" not in str(sweep["models"]).lower():
+        return ""
+    return (
+        "<p class='warn'>These are demo networks, small ones made for rendered faces. The numbers show that the "
+        "program works; they say nothing about real people or real attackers.</p>"
+    )

@@ -1,0 +1,91 @@
+"""The tables that are derived from a ledger."""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from orchestrator.records.files import replace_file
+from orchestrator.records.front import eligible, front_probability, front_rows, objective_values, seba_areas
+from orchestrator.records.ledger import read
+from orchestrator.records.trials import EVENTS, REPLICATES, Row, without_replicates
+
+
+def objective_replicates(table: pa.Table, objectives: Mapping[str, str]) -> NDArray[np.float64]:
+    """Collect the joint bootstrap replicates of the objectives, all rows of the table being `eligible`.
+
+    Args:
+        table: n rows of a ledger.
+        objectives: metric name -> "min" or "max".
+
+    Returns:
+        (n, m, R) float64. An objective without replicates stands at its measured value in every one; R is 1 if none
+        has any.
+
+    Raises:
+        ValueError: if rows or objectives differ in the number of replicates.
+    """
+    values = objective_values(table.select(list(objectives)).to_pylist(), objectives)
+    drawn: dict[int, list[Any]] = {}
+    for m, name in enumerate(objectives):
+        if (column := f"{REPLICATES}{name}") in table.column_names and table.column(column).null_count < len(table):
+            drawn[m] = [cell.values.to_numpy() if cell.is_valid else np.zeros(0) for cell in table.column(column)]
+    counts = {len(cell) for cells in drawn.values() for cell in cells} or {1}
+    if len(counts) > 1:
+        raise ValueError(f"ledger: expected as many replicates of every objective in every row, got {sorted(counts)}")
+    replicates = np.repeat(values[:, :, None], counts.pop(), axis=2)
+    for m, cells in drawn.items():
+        for n, cell in enumerate(cells):
+            replicates[n, m] = cell
+    return replicates
+
+
+def write_tables(ledger: pa.Table | Path | str, sweep: Mapping[str, Any], folder: Path | str) -> list[Row]:
+    """Derive `trials.parquet` and `front.parquet` from a ledger.
+
+    Both are written to a temporary name and synchronized before they get theirs, so that a reader never sees half a
+    table.
+
+    Args:
+        ledger: its table, as `read` returns it, or its file.
+        sweep: facts about the sweep with `objectives`; they become the metadata.
+        folder: where the tables go; made if absent.
+
+    Returns:
+        The flat rows of the front, with `front_probability`, which all trials have, and `seba_area` of their method. In
+        the tables the trials are ordered by their number, the front by the first objective.
+    """
+    table = ledger if isinstance(ledger, pa.Table) else read(ledger)
+    table = table.filter(~pc.field("status").isin(EVENTS)).sort_by("trial")
+    trials = without_replicates(table).replace_schema_metadata({"sweep": json.dumps(sweep, allow_nan=False)})
+    objectives: dict[str, str] = sweep["objectives"]
+    rows: list[Row] = trials.to_pylist()
+    place = {row["trial"]: n for n, row in enumerate(rows)}
+    front = [place[row["trial"]] for row in front_rows(rows, objectives)]
+    candidates = [n for n, row in enumerate(rows) if eligible(row, objectives)]
+    probability: list[float | None] = [None] * len(rows)
+    if candidates:
+        replicates = objective_replicates(table.take(pa.array(candidates)), objectives)
+        for n, share in zip(candidates, front_probability(replicates, list(objectives.values())), strict=True):
+            probability[n] = float(share)
+    trials = trials.append_column(pa.field("front_probability", pa.float64()), pa.array(probability, pa.float64()))
+    front_table = trials.take(pa.array(front, pa.int64()))
+    areas = seba_areas(rows)
+    of_method = [areas.get(rows[n]["method"]) for n in front]
+    front_table = front_table.append_column(pa.field("seba_area", pa.float64()), pa.array(of_method, pa.float64()))
+
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, content in (("trials.parquet", trials), ("front.parquet", front_table)):
+        replace_file(folder / name, functools.partial(pq.write_table, content, compression="zstd"))
+    kept: list[Row] = front_table.to_pylist()
+    return kept

@@ -1,0 +1,220 @@
+"""A trial as a row of columns: the schema that the ledger and the tables share, and the way there and back."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from anonymizers import ANONYMIZERS, Anonymizer
+from anonymizers.base import Choice, Integer, Range
+from evaluators.metrics import METRICS
+from evaluators.scores import Scores
+
+STATUSES = ("complete", "stopped", "failed")
+ASKED = "asked"
+"""Status of a row that says in the ledger that a configuration was proposed, before it is known what comes of it."""
+LOST = "lost"
+"""Status of a row that says in the ledger why a trial came back without an outcome and is proposed again."""
+EVENTS = (ASKED, LOST)
+"""Statuses of rows that stand in the ledger alone: what happened to a trial before it ended."""
+REPLICATES = "replicates."
+"""Prefix of the ledger's columns of bootstrap replicates, which do not go into the tables."""
+COUNTS = ("n_probe", "n_people", "n_gallery", "n_attacker")
+FACTS = (*COUNTS, "chance_rank1")
+
+
+def schema(sweep: Mapping[str, Any]) -> pa.Schema:
+    """Return the schema of `trials.parquet`.
+
+    Args:
+        sweep: facts about the sweep, ready for JSON; they become the metadata under the key `sweep`.
+
+    Raises:
+        ValueError: if the facts hold a NaN or an infinity.
+    """
+    fields = [
+        pa.field("trial", pa.int64(), nullable=False),
+        pa.field("status", pa.string(), nullable=False),
+        pa.field("error", pa.string()),
+        pa.field("method", pa.string(), nullable=False),
+        pa.field("anonymizer", pa.string(), nullable=False),
+    ]
+    for method, anonymizer in ANONYMIZERS.items():
+        fields += [pa.field(f"{method}.{name}", _type(over)) for name, over in anonymizer.ranges().items()]
+    for name, metric in METRICS.items():
+        ends = (name, f"{name}_lo", f"{name}_hi") if metric.interval else (name,)
+        fields += [pa.field(end, pa.float64()) for end in ends]
+    fields += [pa.field(name, pa.int64()) for name in COUNTS]
+    fields += [pa.field(name, pa.float64()) for name in ("chance_rank1", "seconds")]
+    return pa.schema(fields, metadata={"sweep": json.dumps(sweep, allow_nan=False)})
+
+
+def ledger_schema(sweep: Mapping[str, Any]) -> pa.Schema:
+    """Return the schema of the ledger: that of the trials, and the bootstrap replicates of metrics with intervals."""
+    replicates = [
+        pa.field(f"{REPLICATES}{name}", pa.list_(pa.float32())) for name, metric in METRICS.items() if metric.interval
+    ]
+    trials = schema(sweep)
+    return pa.schema([*trials, *replicates], metadata=trials.metadata)
+
+
+def sweep_of(table: pa.Table | pa.Schema) -> dict[str, Any]:
+    """Return the facts about the sweep from the metadata of a table or schema."""
+    facts: dict[str, Any] = json.loads(getattr(table, "schema", table).metadata[b"sweep"])
+    return facts
+
+
+def without_replicates(table: pa.Table) -> pa.Table:
+    """Leave the columns of the trials table."""
+    return table.select([name for name in table.column_names if not name.startswith(REPLICATES)])
+
+
+def flat(row: Mapping[str, Any]) -> Row:
+    """Spread a row as the search has it over columns.
+
+    Args:
+        row: `trial`, `status`, `error`, `method`, `anonymizer` (repr), `hyperparameters` (field -> value), `scores`
+            (Scores or None) and `seconds`.
+
+    Returns:
+        Column -> value; what is None may be absent. Replicates are (R,) float32 arrays.
+
+    Raises:
+        ValueError: if the status is unknown, a failure has no error, a complete trial no scores, or a number is not
+            finite.
+    """
+    status, error, scores = row["status"], row["error"], row["scores"]
+    whose = f"trial {row['trial']} ({row['anonymizer']})"
+    if status not in (*STATUSES, *EVENTS):
+        raise ValueError(f"{whose}: expected a status of {(*STATUSES, *EVENTS)}, got {status!r}")
+    if status in ("failed", LOST) and (not error or scores is not None):
+        raise ValueError(f"{whose}: expected an error and no scores of a {status} trial, got {error!r} and {scores}")
+    if status == "complete" and (error or scores is None):
+        raise ValueError(f"{whose}: expected scores and no error of a complete trial, got {scores} and {error!r}")
+    if status == ASKED and (error or scores is not None):
+        raise ValueError(f"{whose}: expected neither scores nor an error of a question, got {scores} and {error!r}")
+    columns = {name: row[name] for name in ("trial", "status", "error", "method", "anonymizer", "seconds")}
+    columns |= {f"{row['method']}.{name}": value for name, value in row["hyperparameters"].items()}
+    if scores is not None:
+        columns |= dict(scores.values)
+        for name, (low, high) in scores.intervals.items():
+            columns |= {f"{name}_lo": low, f"{name}_hi": high}
+        columns |= {name: getattr(scores, name) for name in FACTS}
+        columns |= {f"{REPLICATES}{name}": np.asarray(draws, np.float32) for name, draws in scores.replicates.items()}
+    for name, value in columns.items():
+        finite = np.isfinite(value).all() if isinstance(value, np.ndarray) else _finite(value)
+        if not finite:
+            raise ValueError(f"{whose}: {name} is not finite; a quantity that cannot be measured is None")
+    return columns
+
+
+def batch_of(columns: Mapping[str, Any], schema: pa.Schema) -> pa.RecordBatch:
+    """Make a batch of one row.
+
+    Raises:
+        ValueError: if there is a column that the schema lacks, or a value does not fit its column.
+    """
+    if unknown := set(columns) - set(schema.names):
+        raise ValueError(
+            f"trial {columns['trial']}: expected columns of ANONYMIZERS and METRICS, got also {sorted(unknown)}; enter "
+            "the method or metric there and start a new sweep"
+        )
+    try:
+        arrays = [pa.array([columns.get(field.name)], type=field.type) for field in schema]
+    except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+        raise ValueError(f"trial {columns['trial']}: a value does not fit its column: {error}") from error
+    for field, array in zip(schema, arrays, strict=True):
+        # Arrow cuts 5.5 down to 5 without a word.
+        value = columns.get(field.name)
+        if not isinstance(value, np.ndarray) and array[0].as_py() != value:
+            raise ValueError(
+                f"trial {columns['trial']}: {field.name} = {value!r} does not fit its column of {field.type}"
+            )
+    return pa.record_batch(arrays, schema=schema)
+
+
+def rows_of(table: pa.Table) -> list[dict[str, Any]]:
+    """Gather the rows of a ledger as the search had them, the way back from `flat`.
+
+    Args:
+        table: with the columns of `ledger_schema`.
+
+    Returns:
+        Dictionaries as `flat` takes them; `scores.seconds` is the time of the trial.
+
+    Raises:
+        ValueError: if the table's metrics are not those of METRICS.
+    """
+    rows = []
+    replicates = [name for name in table.column_names if name.startswith(REPLICATES)]
+    draws = {name: table.column(name) for name in replicates}
+    for place, columns in enumerate(without_replicates(table).to_pylist()):
+        drawn = {
+            name.removeprefix(REPLICATES): cells[place].values.to_numpy()
+            for name, cells in draws.items()
+            if cells[place].is_valid
+        }
+        measured = columns["status"] in ("complete", "stopped") and columns["n_probe"] is not None
+        rows.append(
+            {name: columns[name] for name in ("trial", "status", "error", "method", "anonymizer", "seconds")}
+            | {"hyperparameters": hyperparameters(columns), "scores": _scores(columns, drawn) if measured else None}
+        )
+    return rows
+
+
+def hyperparameters(columns: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the hyperparameters of a flat row, by their fields."""
+    prefix = f"{columns['method']}."
+    return {
+        name.removeprefix(prefix): value
+        for name, value in columns.items()
+        if name.startswith(prefix) and value is not None
+    }
+
+
+def _scores(columns: Row, replicates: Mapping[str, Any]) -> Scores:
+    """Gather the scores of a flat row."""
+    return Scores(
+        values={name: columns[name] for name in METRICS},
+        intervals={
+            name: (columns[f"{name}_lo"], columns[f"{name}_hi"])
+            for name in METRICS
+            if columns.get(f"{name}_lo") is not None
+        },
+        replicates=replicates,
+        seconds=columns["seconds"],
+        **{name: columns[name] for name in FACTS},
+    )
+
+
+def _finite(value: Any) -> bool:
+    """Tell whether a value is no number, or a finite one."""
+    return not isinstance(value, float | np.floating) or math.isfinite(value)
+
+
+def _type(over: Range) -> pa.DataType:
+    """Return the column type of a hyperparameter."""
+    return pa.int64() if isinstance(over, Integer) else pa.string() if isinstance(over, Choice) else pa.float64()
+
+
+Row = dict[str, Any]
+
+
+def trial_rows(table: pa.Table) -> list[Row]:
+    """Return the trials that have ended as flat rows, ordered by number, without replicates.
+
+    Args:
+        table: of a ledger or of `trials.parquet`.
+    """
+    rows: list[Row] = without_replicates(table).to_pylist()
+    return sorted((row for row in rows if row["status"] not in EVENTS), key=lambda row: row["trial"])
+
+
+def anonymizer_of(row: Mapping[str, Any]) -> Anonymizer:
+    """Make the anonymizer of a flat row again from its hyperparameter columns."""
+    return ANONYMIZERS[row["method"]](**hyperparameters(row))

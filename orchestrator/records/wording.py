@@ -1,0 +1,52 @@
+"""How a row is named and its numbers are written, in terminal and report alike."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from anonymizers import ANONYMIZERS
+from orchestrator.records.trials import hyperparameters
+
+KEY_COLUMNS = ("rank1_fixed", "rank1_parrot", "rank1_retrained", "rank1_mapped", "st_lpips")
+"""Metrics shown beside the objectives wherever the front is printed."""
+
+
+def measured_columns(rows: Iterable[Mapping[str, Any]], names: Iterable[str]) -> list[str]:
+    """Return those of the names that at least one flat row has a value for."""
+    rows = list(rows)
+    return [name for name in names if any(row.get(name) is not None for row in rows)]
+
+
+def number(value: float | int | str | None) -> str:
+    """Write a value with three significant digits, or as it is if it is an integer or a word."""
+    if value is None:
+        return "–"
+    if not isinstance(value, float):
+        return str(value)
+    if value == 0 or 0.0005 <= abs(value) < 100:
+        return f"{value:.3f}"
+    return f"{value:.3g}" if abs(value) < 0.0005 else f"{value:.1f}"
+
+
+def with_interval(row: Mapping[str, Any], name: str) -> str:
+    """Write a metric of a flat row with its interval."""
+    if row.get(name) is None:
+        return "–"
+    if row.get(f"{name}_lo") is None:
+        return number(row[name])
+    return f"{number(row[name])} [{number(row[f'{name}_lo'])}, {number(row[f'{name}_hi'])}]"
+
+
+def configuration(row: Mapping[str, Any]) -> str:
+    """Write the hyperparameters of a flat row that differ from their default, as in kernel=31."""
+    method = ANONYMIZERS.get(row["method"])
+    default = {} if method is None else {field.name: field.default for field in dataclasses.fields(method)}
+    values = hyperparameters(row).items()
+    return ", ".join(f"{name}={number(value)}" for name, value in values if value != default.get(name))
+
+
+def name_of(row: Mapping[str, Any]) -> str:
+    """Name the configuration of a flat row: its method and what differs from the defaults."""
+    return f"{row['method']} {configuration(row)}".strip()

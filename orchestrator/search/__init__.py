@@ -1,0 +1,1 @@
+"""The main program: from options to a results folder."""

@@ -1,0 +1,210 @@
+"""One run from settings to results folder: check, load faces, make panels, sweep, write."""
+
+from __future__ import annotations
+
+import contextlib
+import platform
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import optuna
+from numpy.typing import NDArray
+from rich.console import Console
+
+from anonymizers import ANONYMIZERS, Anonymizer
+from evaluators.panel import CannotLearnError
+from evaluators.protocol import Protocol as FaceProtocol
+from orchestrator.cluster.code import code_digest, versions
+from orchestrator.cluster.environment import set_environment
+from orchestrator.records.copies import copied
+from orchestrator.records.event_log import LOG, logged
+from orchestrator.records.ledger import Ledger
+from orchestrator.records.report.searched import ContactSheet, write_report
+from orchestrator.records.tables import write_tables
+from orchestrator.records.trials import anonymizer_of
+from orchestrator.records.wording import name_of
+from orchestrator.search.checks import check
+from orchestrator.search.faces import load_protocol
+from orchestrator.search.folder import open_ledger, results_folder
+from orchestrator.search.make_panel import MakePanel, needs_gradients
+from orchestrator.search.settings import Settings
+from orchestrator.sweep.inprocess import InProcess
+from orchestrator.sweep.progress import front_table, make_progress
+from orchestrator.sweep.sweep import Sweep
+from orchestrator.terminal import INTERRUPTED
+from search_spaces import SearchSpace
+
+CONTACT_FACES = 10
+
+
+class Backend(Protocol):
+    """What runs sweeps: `InProcess` or `OnRay`."""
+
+    def run(self, sweep: Sweep) -> None:
+        """Propose, score and finish until nothing is left."""
+        ...
+
+    def describe(self) -> dict[str, Any]:
+        """Return the facts of a panel: networks, device, teacher's calibration."""
+        ...
+
+    def released(self, anonymizer: Anonymizer, count: int) -> NDArray[np.uint8]:
+        """Return pictures for the contact sheet."""
+        ...
+
+    def close(self) -> None:
+        """Let go of panels."""
+        ...
+
+
+def run(settings: Settings, console: Console) -> int:
+    """Run a sweep and leave its results folder.
+
+    Returns:
+        The exit code: 0, or 130 after an interruption (what was finished is written).
+
+    Raises:
+        ValueError: if the input is bad; one sentence says what was expected, what came, and what to do.
+    """
+    optuna.logging.set_verbosity(optuna.logging.WARNING)  # a new study is no news
+    directions = check(settings)
+    folder = results_folder(settings)
+    protocol = load_protocol(settings, console)
+    backend = _backend(settings, protocol)
+    with contextlib.ExitStack() as stack:
+        stack.callback(backend.close)
+        facts = _facts(settings, folder, directions, protocol, backend.describe())
+        ledger = open_ledger(settings, folder, facts)
+        stack.enter_context(copied(folder, settings.copy_to))
+        stack.enter_context(logged(folder / LOG))
+        with ledger, make_progress(console) as progress:
+            sweep = Sweep(
+                settings.space,
+                directions,
+                ledger,
+                progress,
+                sampler=settings.sampler or _default_sampler(settings.space),
+                trials=settings.trials,
+                seed=settings.seed,
+                time_budget=settings.time_budget,
+                max_faces=settings.max_faces,
+            )
+            if facts["panel"].get("backends"):
+                console.print(networks_line(facts), markup=False)
+            progress.start(facts, sweep.total)
+            interrupted = _interruptible(backend, sweep)
+        _write(folder, ledger, facts, backend, console)
+        if sweep.finished:
+            sweep.check_closed()
+        elif not interrupted:
+            console.print(f"{sweep.spent} is used up after {len(sweep.rows)} of {sweep.total} trials; --resume goes on")
+    return INTERRUPTED if interrupted else 0
+
+
+def networks_line(facts: Mapping[str, Any]) -> str:
+    """Say which back end serves each network, and how fast both were where they raced."""
+    parts = []
+    for role, choice in facts["panel"]["backends"].items():
+        raced = ""
+        if "torch_ms" in choice:
+            raced = f" (ms a face: onnx {choice['onnx_ms']:.2f}, torch {choice['torch_ms']:.2f})"
+        elif choice["backend"] == "onnx" and choice["why"] != "as asked for":
+            raced = f" ({choice['why']})"
+        parts.append(f"{role} {facts['models'][role]['name']} by {choice['backend']}{raced}")
+    return f"networks: {', '.join(parts)}"
+
+
+def _default_sampler(space: SearchSpace) -> str:
+    return "grid" if space.configurations else "tpe"
+
+
+def _backend(settings: Settings, protocol: FaceProtocol) -> Backend:
+    make = MakePanel(
+        protocol,
+        settings.models,
+        settings.objectives,
+        settings.device,
+        settings.networks,
+        settings.backend_nets,
+        settings.precision,
+        settings.attackers,
+        differentiable=needs_gradients(settings.attackers, settings.space.used),
+        signals=settings.space.signals,
+    )
+    if settings.backend == "inprocess":
+        try:
+            return InProcess(make)
+        except CannotLearnError as error:
+            raise ValueError(str(error)) from None
+    set_environment()  # before Ray is imported
+    from orchestrator.cluster.on_ray import OnRay
+
+    share = 0.0 if settings.device == "cpu" else settings.gpus_per_panel
+    files = [str(path.resolve()) for path in (settings.models,) if path]  # the faces travel with the panels
+    return OnRay(
+        make,
+        panels=settings.panels,
+        gpus_per_panel=share,
+        address=settings.address,
+        needs_gpu=settings.device == "cuda",
+        files=files,
+    )
+
+
+def _facts(
+    settings: Settings, folder: Path, directions: Mapping[str, str], protocol: FaceProtocol, panel: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Collect what the tables' metadata says of the sweep."""
+    notes = []
+    if settings.data is None:
+        notes.append(
+            "Demo faces and demo networks: rendered people and small networks of the project's own, no real ones."
+        )
+    return {
+        "name": folder.name,
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "objectives": dict(directions),
+        "space": settings.space_name,
+        "sampler": settings.sampler or _default_sampler(settings.space),
+        "seed": settings.seed,
+        "trials": settings.trials,
+        "attackers": list(settings.attackers),
+        "protocol": protocol.describe(),
+        "models": panel["models"],
+        "panel": {key: value for key, value in panel.items() if key != "models"},
+        "code": code_digest(),
+        "versions": {"python": platform.python_version(), **versions()},
+        "notes": notes,
+    }
+
+
+def _interruptible(backend: Backend, sweep: Sweep) -> bool:
+    """Run until the end or Ctrl-C; tell whether it was interrupted."""
+    try:
+        backend.run(sweep)
+    except KeyboardInterrupt:
+        return True
+    # Tune takes the first Ctrl-C itself and returns early.
+    return not sweep.finished and sweep.spent is None
+
+
+def _write(folder: Path, ledger: Ledger, facts: Mapping[str, Any], backend: Backend, console: Console) -> None:
+    """Write tables and report, and print the front."""
+    front = write_tables(ledger.table(), facts, folder)
+    write_report(folder / "report.html", facts, ledger.trials(), front, _contact_sheet(front, backend))
+    console.print(front_table(front, facts["objectives"]))
+    console.print(f"{folder}/trials.parquet, front.parquet, report.html", markup=False)
+
+
+def _contact_sheet(front: Sequence[Mapping[str, Any]], backend: Backend) -> ContactSheet:
+    """Show the same faces under each configuration of the front, the originals first."""
+    shown: dict[str, Anonymizer] = {"original": ANONYMIZERS["identity"]()}
+    for row in front:
+        anonymizer = anonymizer_of(row)
+        if anonymizer.method != "identity":
+            shown.setdefault(name_of(row), anonymizer)
+    pictures = [backend.released(anonymizer, CONTACT_FACES) for anonymizer in shown.values()]
+    return ContactSheet(tuple(shown), np.stack(pictures))

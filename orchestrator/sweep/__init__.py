@@ -1,0 +1,1 @@
+"""A sweep: what is proposed, measured and taken, with or without Ray."""

@@ -1,0 +1,53 @@
+"""What a back end needs of a panel, and what comes of asking it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anonymizers import Anonymizer
+from evaluators.scores import Scores
+
+
+class PanelLike(Protocol):
+    """What a back end needs of a panel; `evaluators.panel.Panel` is one."""
+
+    notes: list[str]
+    """What was done to get a score, such as smaller batches; whoever reads it empties it."""
+
+    def score(self, anonymizer: Anonymizer) -> Scores:
+        """Measure one configuration."""
+        ...
+
+    def released(self, anonymizer: Anonymizer, count: int) -> NDArray[np.uint8]:
+        """Return (count, H, W, 3) uint8 RGB: what the method makes of the first probes of different people."""
+        ...
+
+    def describe(self) -> dict[str, Any]:
+        """Return the facts of the panel: networks, device, the teacher's calibration."""
+        ...
+
+
+PanelFactory = Callable[[], PanelLike]
+"""Makes a panel where it will live; must be picklable for Ray."""
+
+
+def outcome_of(panel: PanelLike, anonymizer: Anonymizer) -> Outcome:
+    """Score a configuration; what goes wrong with it becomes the sentence of a failed row, never a score."""
+    try:
+        return panel.score(anonymizer)
+    except Exception as error:  # every failure of a configuration is a counted row; the type and text are kept
+        return f"{type(error).__name__}: {error}"
+
+
+def notes_of(panel: PanelLike) -> list[str]:
+    """Take what a panel noted since it was asked last."""
+    taken, panel.notes = panel.notes, []
+    return taken
+
+
+Outcome = Scores | str
+"""What a panel answers: scores, or the sentence that says why there are none."""

@@ -1,0 +1,302 @@
+"""Sweep: what has been asked, what came back, and the front so far. The same for both back ends."""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import optuna
+
+from anonymizers import ANONYMIZERS, Anonymizer
+from evaluators.scores import Scores
+from orchestrator.records.front import front_mask, hypervolume, worst_and_best
+from orchestrator.records.ledger import Ledger
+from orchestrator.records.trials import ASKED, LOST
+from orchestrator.sweep.outcome import Outcome
+from orchestrator.sweep.progress import Progress
+from orchestrator.sweep.study import make_study
+from search_spaces import SearchSpace
+
+log = logging.getLogger(__name__)
+
+LEAST_DEATHS, MOST_DEATHS = 3, 10
+CHANCE = 1e-3
+"""A configuration is broken itself once its panels died so often that machines which let panels die at the rate seen
+with all the others would explain it with less than this probability."""
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """Name a configuration to be scored: its trial number and the anonymizer."""
+
+    trial: int
+    anonymizer: Anonymizer
+
+
+@dataclass(eq=False)
+class _Asked:
+    """Remember a trial that was asked for and is not finished."""
+
+    anonymizer: Anonymizer
+    optuna_trial: optuna.Trial | None
+    started: float = field(default_factory=time.perf_counter)
+    repeats: list[int] = field(default_factory=list)
+    deaths: int = 0
+
+
+class Sweep:
+    """Ask Optuna for configurations, take their outcomes, and keep ledger, front and progress.
+
+    Trials are numbered in the order in which they are asked for. The anchors come first and are not Optuna's. A point
+    that repeats an earlier one is answered from what is known, without a panel.
+    """
+
+    def __init__(
+        self,
+        space: SearchSpace,
+        objectives: Mapping[str, str],
+        ledger: Ledger,
+        progress: Progress,
+        *,
+        sampler: str,
+        trials: int,
+        seed: int,
+        time_budget: float | None = None,
+        max_faces: int | None = None,
+    ) -> None:
+        """Prepare the study, and replay what the ledger already holds.
+
+        Args:
+            space: what may be tried.
+            objectives: metric name -> "min" or "max".
+            ledger: open; if it has rows, they are replayed so that sampler and sweep stand where they stood.
+            progress: told of every finished trial.
+            sampler: of `make_study`.
+            trials: number of configurations besides the anchors.
+            seed: of the sampler.
+            time_budget: s from now after which nothing more is proposed; None for no end.
+            max_faces: anonymized and measured faces after which nothing more is proposed, those of the ledger counted.
+
+        Raises:
+            ValueError: if the ledger's rows are not what this space, sampler and seed propose.
+        """
+        self.space = space
+        self.objectives = dict(objectives)
+        self.ledger = ledger
+        self.progress = progress
+        self.study = make_study(sampler, list(objectives.values()), seed=seed, trials=trials)
+        self.rows: list[dict[str, Any]] = []
+        self.failures = 0
+        self.started = time.perf_counter()
+        self.deadline = None if time_budget is None else self.started + time_budget
+        self.max_faces = max_faces
+        self.faces = 0
+        self.front_size, self.hypervolume = 0, 0.0
+        self._deaths = 0
+        self._new_faces = 0
+        self._outcomes: dict[str, Outcome] = {}
+        self._running: dict[int, _Asked] = {}
+        self._unfinished: list[Proposal] = []
+        self._next = 0
+        fixed = {repr(a) for a in space.configurations}
+        anchors = [ANONYMIZERS["identity"](), ANONYMIZERS["blackout"]()]
+        self._anchors: list[Anonymizer] = [a for a in anchors if repr(a) not in fixed]
+        if sampler == "grid":
+            points = space.points(trials)[:trials]
+            for point in points:
+                self.study.enqueue_trial(point)
+            trials = len(points)
+        self.total = len(self._anchors) + trials
+        self._replay(ledger.rows())
+
+    @property
+    def running(self) -> int:
+        """Return the number of trials that panels work on."""
+        return len(self._running)
+
+    @property
+    def finished(self) -> bool:
+        """Tell whether every trial has ended."""
+        return len(self.rows) == self.total
+
+    @property
+    def spent(self) -> str | None:
+        """Name the budget that is used up, as its option; None while there is some."""
+        if self.deadline is not None and time.perf_counter() >= self.deadline:
+            return "--time-budget"
+        return "--max-faces" if self.max_faces is not None and self.faces >= self.max_faces else None
+
+    @property
+    def faces_per_second(self) -> float:
+        """Return the faces that were anonymized and measured per second since the start."""
+        return self._new_faces / (time.perf_counter() - self.started)
+
+    def propose(self) -> Proposal | None:
+        """Return the next configuration that needs a panel, or None if there is none (now, or any more)."""
+        while (self._unfinished or self._next < self.total) and not self.spent:
+            proposal = self._unfinished.pop(0) if self._unfinished else self._ask()
+            key = repr(proposal.anonymizer)
+            if key in self._outcomes:
+                self.finish(proposal.trial, self._outcomes[key])
+                continue
+            first = next(
+                (a for n, a in self._running.items() if n != proposal.trial and repr(a.anonymizer) == key), None
+            )
+            if first is not None:
+                first.repeats.append(proposal.trial)
+                continue
+            return proposal
+        return None
+
+    def finish(self, trial: int, outcome: Outcome) -> None:
+        """Take the outcome of a trial: tell Optuna, write the row, count."""
+        asked = self._running.pop(trial)
+        key = repr(asked.anonymizer)
+        fresh = key not in self._outcomes
+        self._outcomes[key] = outcome = self._checked(outcome)
+        self._tell(asked, outcome)
+        seconds = time.perf_counter() - asked.started if fresh else 0.0
+        row = _row(trial, asked.anonymizer, outcome, seconds)
+        self.ledger.append(row)
+        ended = {"trial": trial, "status": row["status"], "seconds": round(seconds, 3)}
+        log.info("trial ended", extra=ended if row["error"] is None else ended | {"reason": row["error"]})
+        self._count(row)
+        if fresh and isinstance(outcome, Scores):
+            self.faces += outcome.n_probe
+            self._new_faces += outcome.n_probe
+        self.progress.trial_done(
+            row,
+            done=len(self.rows),
+            total=self.total,
+            running=len(self._running),
+            failures=self.failures,
+            front_size=self.front_size,
+            hypervolume=self.hypervolume,
+            faces_per_second=self.faces_per_second,
+        )
+        for repeat in asked.repeats:
+            self.finish(repeat, outcome)
+
+    def lose(self, trial: int, why: str, *, blamed: bool) -> None:
+        """Take a trial back that ended without an outcome: it is proposed again, before anything new.
+
+        Args:
+            trial: its number.
+            why: what happened, for the ledger.
+            blamed: whether the configuration may be the cause, as it may of the death of a panel that worked on it; a
+                machine or a messenger that went away says nothing about it. A configuration that is blamed too often
+                has failed.
+        """
+        asked = self._running[trial]
+        asked.deaths += blamed
+        self._deaths += blamed
+        if asked.deaths >= self._deaths_allowed(asked.deaths):
+            self.finish(trial, f"panels died {asked.deaths} times while they worked on it; the last time: {why}")
+            return
+        self.ledger.append(_row(trial, asked.anonymizer, why, 0.0) | {"status": LOST})
+        self._unfinished.insert(0, Proposal(trial, asked.anonymizer))
+
+    def _deaths_allowed(self, own: int) -> int:
+        """Return how many deaths prove a configuration broken: the more, the more often panels die anyway."""
+        others = self._deaths - own
+        rate = (others + 0.1) / (len(self.rows) + others + 1)
+        return max(LEAST_DEATHS, min(MOST_DEATHS, math.ceil(math.log(CHANCE) / math.log(rate))))
+
+    def check_closed(self) -> None:
+        """Assert that no trial of the study was left running.
+
+        Raises:
+            RuntimeError: if one was; its sampler would wait for it for ever.
+        """
+        left = self.study.get_trials(deepcopy=False, states=[optuna.trial.TrialState.RUNNING])
+        if left or self._running:
+            raise RuntimeError(f"{len(left)} trials of the study were left running: {[t.number for t in left][:10]}")
+
+    def _ask(self, *, replayed: bool = False) -> Proposal:
+        trial = self._next
+        self._next += 1
+        optuna_trial = None
+        if self._anchors:
+            anonymizer = self._anchors.pop(0)
+        else:
+            optuna_trial = self.study.ask()
+            anonymizer = self.space.decode(self.space.suggest(optuna_trial))
+        self._running[trial] = _Asked(anonymizer, optuna_trial)
+        if not replayed:
+            self.ledger.append(_row(trial, anonymizer, None, 0.0))
+        return Proposal(trial, anonymizer)
+
+    def _checked(self, outcome: Outcome) -> Outcome:
+        """Turn scores that lack an objective into a failure that says so."""
+        if isinstance(outcome, str):
+            return outcome
+        missing = [name for name in self.objectives if outcome.values[name] is None]
+        return f"{', '.join(missing)} could not be measured for this configuration" if missing else outcome
+
+    def _tell(self, asked: _Asked, outcome: Outcome) -> None:
+        if asked.optuna_trial is None:
+            return
+        if isinstance(outcome, str):
+            self.study.tell(asked.optuna_trial, state=optuna.trial.TrialState.FAIL)
+        else:
+            values = [outcome[name] for name in self.objectives]
+            assert all(map(math.isfinite, values)), "Scores refuses numbers that are not finite"
+            self.study.tell(asked.optuna_trial, values)
+
+    def _count(self, row: dict[str, Any]) -> None:
+        """Add a finished row to what the front is computed from."""
+        self.rows.append(row)
+        self.failures += row["status"] == "failed"
+        complete = [r["scores"] for r in self.rows if r["scores"] is not None]
+        points = np.array([[s[name] for name in self.objectives] for s in complete]).reshape(-1, len(self.objectives))
+        directions = list(self.objectives.values())
+        self.front_size = int(front_mask(points, directions).sum())
+        self.hypervolume = hypervolume(points, directions, *worst_and_best(self.objectives))
+
+    def _replay(self, events: Sequence[Mapping[str, Any]]) -> None:
+        """Ask and tell again what the ledger tells, in its order, so that the sampler knows what it knew.
+
+        The ledger holds questions and answers in the order in which they happened, so a seeded sampler proposes the
+        same points again. What was asked for and not answered is proposed again first.
+        """
+        for event in events:
+            trial = event["trial"]
+            if event["status"] == LOST:
+                continue
+            if event["status"] == ASKED:
+                proposal = self._ask(replayed=True)
+                if (proposal.trial, repr(proposal.anonymizer)) != (trial, event["anonymizer"]):
+                    raise ValueError(
+                        f"--resume: with this space, sampler and seed trial {proposal.trial} is "
+                        f"{proposal.anonymizer!r}, the ledger says {trial}: {event['anonymizer']}; give the options "
+                        "and versions of the first run"
+                    )
+                continue
+            asked = self._running.pop(trial)
+            outcome: Outcome = event["scores"] if event["scores"] is not None else event["error"]
+            fresh = event["anonymizer"] not in self._outcomes  # a repeated point is no new measurement
+            self._outcomes[event["anonymizer"]] = outcome
+            self._tell(asked, outcome)
+            self._count(dict(event))
+            self.faces += outcome.n_probe if isinstance(outcome, Scores) and fresh else 0
+        self._unfinished = [Proposal(trial, asked.anonymizer) for trial, asked in sorted(self._running.items())]
+
+
+def _row(trial: int, anonymizer: Anonymizer, outcome: Outcome | None, seconds: float) -> dict[str, Any]:
+    """Make a ledger row: a question (`asked`, no outcome yet) or an answer (`complete` or `failed`)."""
+    scores = outcome if isinstance(outcome, Scores) else None
+    return {
+        "trial": trial,
+        "status": "asked" if outcome is None else "complete" if scores else "failed",
+        "error": outcome if isinstance(outcome, str) else None,
+        "method": anonymizer.method,
+        "anonymizer": repr(anonymizer),
+        "hyperparameters": anonymizer.hyperparameters(),
+        "scores": scores,
+        "seconds": seconds,
+    }

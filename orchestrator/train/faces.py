@@ -1,0 +1,58 @@
+"""The faces to train on: people whom no evaluation sees."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from rich.console import Console
+
+from anonymizers import Faces
+from anonymizers.conditioning import mirrored
+from evaluators.datasets.demo import people
+from evaluators.datasets.demo_protocol import FIRST_PERSON, faces_of
+from evaluators.signals import load_signals, with_measured
+from orchestrator.train.task import Task
+
+DEMO_SEED = 7
+
+
+DEMO_PEOPLE = (6_000, 1_200, 7)
+"""First person, people, and pictures of each that the demo generators are trained on; protocols begin at 10,000."""
+
+
+def training_faces(task: Task, signals: Sequence[str], console: Console) -> Faces:
+    """Load the faces to train on, with their signals: people whom an evaluation does not see.
+
+    Raises:
+        ValueError: if too few are left.
+    """
+    if task.data is None:
+        first, count, pictures = task.demo
+        assert first + count <= FIRST_PERSON
+        return faces_of(people(first, count, pictures, seed=DEMO_SEED))
+    from evaluators.datasets.prepared import protocol_of
+    from orchestrator.prepare.faces_file import read_prepared
+
+    assert task.models is not None
+    protocol = protocol_of(
+        read_prepared(task.data), seed=task.seed, min_pictures=task.min_pictures, background_faces=task.limit
+    )
+    faces = protocol.background
+    console.print(f"{len(faces)} faces of {faces.people} people, the background of a search with the same seed")
+    return with_mirrored(with_measured(faces, load_signals(task.models, signals)))
+
+
+def with_mirrored(faces: Faces) -> Faces:
+    """Return faces and their mirror images, in turn."""
+    other = mirrored(faces)
+    signals = {
+        name: torch.stack((signal, other.signals[name]), 1).flatten(0, 1) for name, signal in faces.signals.items()
+    }
+    return Faces(
+        torch.stack((faces.images, other.images), 1).flatten(0, 1),
+        faces.identity.repeat_interleave(2),
+        faces.expression.repeat_interleave(2),
+        tuple(name for key in faces.key for name in (key, f"{key} mirrored")),
+        signals,
+    )

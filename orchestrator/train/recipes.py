@@ -1,0 +1,70 @@
+"""The recipes of a space's variants, and the prelude that they share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from anonymizers import Generator
+from anonymizers.conditioning import CONDITIONINGS
+from anonymizers.training.loop import Recipe
+from search_spaces import SearchSpace
+
+PRELUDE_PRICE = 0.002
+"""Of a nat, where faces are only drawn as they are: what the identity tells anyway is then not sent again."""
+
+
+FOR_DEMO = Recipe(batch=48, steps=900, prelude=1_800)
+
+
+FOR_PHOTOGRAPHS = Recipe(batch=32, steps=1_600, prelude=1_200, width=24, means=True)
+
+
+def recipes_of(
+    space: SearchSpace, variants: Sequence[str], photographs: bool, steps: int | None, batch: int | None, seed: int
+) -> tuple[Recipe, ...]:
+    """Return the recipe of each variant of the generator in a space.
+
+    Raises:
+        ValueError: if there is none, or a variant that was asked for is not among them.
+    """
+    found = dict.fromkeys(example.variant for example in space.examples() if isinstance(example, Generator))
+    if not found:
+        raise ValueError(f"--space {space.name}: expected a space with the method generator, it has none")
+    if unknown := [name for name in variants if name not in found]:
+        raise ValueError(f"--variant: expected some of {', '.join(found)}, got {', '.join(unknown)}")
+    base = FOR_PHOTOGRAPHS if photographs else FOR_DEMO
+    recipes = []
+    for name in variants or found:
+        told, loss = name.split("-")
+        recipe = replace(base, conditioning=told, expression_loss=loss, seed=seed)
+        recipes.append(replace(recipe, steps=steps or recipe.steps, batch=batch or recipe.batch))
+    return tuple(recipes)
+
+
+def preludes_of(recipes: Sequence[Recipe]) -> tuple[Recipe, ...]:
+    """Return the run that the variants share, if they do: it learns to draw faces, from all signals."""
+    if not any(recipe.prelude for recipe in recipes):
+        return ()
+    first = recipes[0]
+    signals = {name for recipe in recipes for name in signals_needed(recipe)}
+    told = min((c for c, needs in CONDITIONINGS.items() if signals <= set(needs)), key=lambda c: len(CONDITIONINGS[c]))
+    return (
+        replace(
+            first,
+            conditioning=told,
+            expression_loss="none",
+            steps=first.prelude,
+            prelude=0,
+            attraction=0.0,
+            repulsion=0.0,
+            expression=0.0,
+            leak=0.0,
+            price=PRELUDE_PRICE,
+        ),
+    )
+
+
+def signals_needed(recipe: Recipe) -> tuple[str, ...]:
+    """Return the signals that a recipe's conditioning draws from."""
+    return CONDITIONINGS[recipe.conditioning]

@@ -1,0 +1,155 @@
+"""The work of one process: every variant, one after the other."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from rich.console import Console
+from torch import Tensor, nn
+
+from anonymizers.resident import person_digest, read_tensors, recipe_of
+from anonymizers.training.bands import learn_gains
+from anonymizers.training.loop import Embed, Read, Run, export, recipe_in, train
+from evaluators.downloads import digest_of
+from evaluators.nets import Nets
+from evaluators.torch_nets import without_strides
+from evaluators.zoo import load_nets
+from orchestrator.records.files import replace_file
+from orchestrator.train.faces import training_faces
+from orchestrator.train.recipes import preludes_of, signals_needed
+from orchestrator.train.task import Task
+
+WEIGHTS_OF_IDENTITY = (0.3, 1.0, 3.0, 10.0, 30.0)
+"""Of the cosine to the clear face, beside the loss on the expression, where gains of bands are learned."""
+
+
+def work(
+    task: Task,
+    console: Console,
+    *,
+    wrap: Callable[[nn.Module], nn.Module] = lambda net: net,
+    shard: tuple[int, int] = (0, 1),
+    told: Callable[[dict[str, float]], None] = lambda losses: None,
+) -> None:
+    """Train every variant of a task in this process, one after the other.
+
+    Args:
+        task: what to train.
+        console: is told of each epoch.
+        wrap: see `Run`.
+        shard: which part of the faces is this worker's, of how many; the first one writes.
+        told: the losses of each epoch, by every worker.
+
+    Raises:
+        ValueError: if faces or networks are missing.
+        RuntimeError: if a gradient is not finite.
+    """
+    nets, embed, read = _asked(task)
+    begin = _begun(task.begin) if task.begin is not None else None
+    recipes = (*preludes_of(task.recipes), *task.recipes)
+    signals = tuple(dict.fromkeys(name for recipe in recipes for name in signals_needed(recipe)))
+    faces = training_faces(task, signals, console)
+    faces = faces.take(torch.arange(shard[0], len(faces), shard[1]))
+    facts = {
+        "embedder": nets.embedder.name,
+        "teacher": nets.teacher.name,
+        "faces": f"{len(faces)} of {'demo faces' if task.data is None else task.data.name}",
+    }
+    if task.data is not None:  # the demo's evaluation has other people by construction
+        facts["terms"] = f"those of {task.data.name}, {nets.embedder.name} and {nets.teacher.name}"
+        facts["people"] = json.dumps(sorted({person_digest(key) for key in faces.key}))
+    if task.begin is not None:
+        facts["begun_with"] = f"{task.begin.name}, SHA-256 {digest_of(task.begin)}"
+    for recipe in recipes:
+        run = Run(
+            recipe,
+            faces,
+            embed,
+            read,
+            device=task.device,
+            perceptual=None if task.models is None else _perceptual(nets),  # the demo's faces are learned without
+            wrap=wrap,
+            rank=shard[0],
+            begin=begin,
+        )
+        shared = recipe not in task.recipes
+        name = ("demo_" if task.models is None else "") + ("prelude" if shared else recipe.name)
+        start = time.perf_counter()
+
+        def each_epoch(
+            run: Run, losses: dict[str, float], folder: Path = task.out / name, start: float = start
+        ) -> None:
+            if run.rank == 0:
+                _tell(console, folder, time.perf_counter() - start, run, losses)
+            told(losses)
+
+        checkpoint = task.out / f"{name}.ckpt"
+        # What variants share is trained once, whoever asked for it.
+        resume = task.resume or (shared and recipe_in(checkpoint) == dataclasses.asdict(recipe))
+        train(run, checkpoint, resume=resume, each_epoch=each_epoch)
+        if shared:
+            begin = (recipe.conditioning, run.average.state_dict())
+        elif shard[0] == 0:
+            path = task.out / f"{name}.safetensors"
+            digest = export(run, path, facts)
+            console.print(
+                f"{path}: {path.stat().st_size / 2**20:.1f} MiB, SHA-256 {digest}", markup=False, soft_wrap=True
+            )
+
+
+def learn_bands(task: Task, console: Console) -> None:
+    """Learn the gains of the band blur for each of WEIGHTS_OF_IDENTITY, and print the configurations."""
+    _, embed, read = _asked(task)
+    faces = training_faces(replace(task, demo=(task.demo[0], 200, 7)), (), console).to(task.device)
+    for weight in WEIGHTS_OF_IDENTITY:
+        found = learn_gains(faces, embed, read, weight=weight, seed=task.seed)
+        console.print(f"weight {weight:g}: {found!r}", markup=False, soft_wrap=True)
+
+
+def write_sheet(path: Path, rows: Tensor) -> None:
+    """Write (R, N, 3, H, W) float pictures in [0, 1] as one PNG file."""
+    pixels = (rows * 255).round().clamp(0, 255).to(torch.uint8).permute(0, 3, 1, 4, 2).numpy()
+    r, h, n, w, c = pixels.shape
+    replace_file(
+        path, lambda new: Image.fromarray(np.ascontiguousarray(pixels).reshape(r * h, n * w, c)).save(new, "PNG")
+    )
+
+
+def _asked(task: Task) -> tuple[Nets, Embed, Read]:
+    """Load the networks that training asks, and return their embedder and teacher with gradients."""
+    nets = load_nets(task.models, device=task.device, backend="torch", differentiable=True, **task.networks)  # type: ignore[arg-type]
+    assert nets.differentiable is not None
+    if task.models is not None and task.device == "cpu":
+        without_strides(nets.teacher.module)  # type: ignore[attr-defined]
+    return nets, nets.differentiable.embed, nets.teacher.read  # type: ignore[attr-defined]
+
+
+def _begun(path: Path) -> tuple[str, dict[str, Tensor]]:
+    """Read the conditioning and the weights of a generator's file."""
+    if not path.is_file():
+        raise ValueError(f"--begin: expected a generator's file, {path} is missing")
+    return recipe_of(path)["conditioning"], read_tensors(path)
+
+
+def _perceptual(nets: Nets) -> Callable[[Tensor, Tensor], Tensor]:
+    """Return LPIPS where it was pulled, its shift-tolerant kin else, of pictures in [0, 255] and with gradients."""
+    net = next((net for net in nets.perceptual if net.name == "lpips"), nets.perceptual[0])
+    assert isinstance(net, nn.Module)
+    return lambda a, b: net(a / 127.5 - 1, b / 127.5 - 1)
+
+
+def _tell(console: Console, folder: Path, seconds: float, run: Run, losses: dict[str, float]) -> None:
+    """Print the losses of an epoch, and write samples."""
+    folder.mkdir(exist_ok=True)
+    write_sheet(folder / f"step_{run.step_number:06d}.png", run.samples())
+    told = ", ".join(f"{name} {value:.3f}" for name, value in losses.items())
+    line = f"{folder.name}: step {run.step_number} of {run.recipe.steps}, {seconds:.0f} s, {told}"
+    console.print(line, markup=False, soft_wrap=True)
