@@ -17,8 +17,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from evaluators import statistics
-from evaluators.tally import Tally
+from evaluators.measuring.tally import Tally
+from evaluators.metrics import statistics
 
 PEOPLE = (20, 60, 158, 500)
 PICTURES = (1, 2, 5, 10)

@@ -23,9 +23,9 @@ from anonymizers.nets.ciagan_net import IDENTITIES, CiaganGenerator
 from anonymizers.nets.deep_privacy2_net import STYLE, DeepPrivacy2Generator
 from anonymizers.nets.noisy_unet import CODES, INPUT, NoisyUNet, sample
 from anonymizers.nets.pix2pix import Pix2PixUNet
-from evaluators.datasets.demo import people
-from evaluators.datasets.demo_protocol import faces_of
-from evaluators.demo_nets import load_demo_embedder
+from evaluators.demo.faces import people
+from evaluators.demo.nets import load_demo_embedder
+from evaluators.demo.protocol import faces_of
 
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 

@@ -19,13 +19,13 @@ from torch.nn import functional
 
 from anonymizers import Anonymizer, Blur, Identity, Pixelate
 from evaluators.attackers import mapped
-from evaluators.attackers.descent import descend, draw
 from evaluators.attackers.evidence import Evidence
-from evaluators.datasets.demo_protocol import demo_protocol
-from evaluators.identity import person_scores, rank_credit
+from evaluators.attackers.learning.descent import descend, draw
+from evaluators.demo.protocol import demo_protocol
+from evaluators.measuring.reader import fit
+from evaluators.measuring.tally import Tally
+from evaluators.metrics.identification import person_scores, rank_credit
 from evaluators.panel import Panel
-from evaluators.reader import fit
-from evaluators.tally import Tally
 from evaluators.zoo import load_nets
 
 CONFIGURATIONS: tuple[Anonymizer, ...] = (Identity(), Blur(kernel=31), Blur(kernel=71), Pixelate(block=8))

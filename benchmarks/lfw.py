@@ -22,14 +22,14 @@ import torch
 from torch import Tensor
 
 from anonymizers import Faces
-from evaluators import expression
-from evaluators.classes import counterparts
 from evaluators.datasets.folder import load_faces
-from evaluators.identity import person_scores, rank_credit
-from evaluators.nets import Embedder, Teacher
-from evaluators.onnx_nets import OnnxTeacher
-from evaluators.pairs import auc, fold_accuracies, tar_at_far
-from evaluators.zoo import load_detector, load_embedder
+from evaluators.metrics import expression
+from evaluators.metrics.identification import person_scores, rank_credit
+from evaluators.metrics.pairs import auc, fold_accuracies, tar_at_far
+from evaluators.networks.backends.onnx_nets import OnnxTeacher
+from evaluators.networks.catalog.classes import counterparts
+from evaluators.networks.loaders import load_detector, load_embedder
+from evaluators.networks.roles import Embedder, Teacher
 from orchestrator.prepare.faces_file import FACES, read_prepared
 
 EMBEDDERS = ("edgeface_xs", "edgeface_xxs", "mobilefacenet_192")

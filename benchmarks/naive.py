@@ -31,7 +31,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import cohen_kappa_score
 from sklearn.neural_network import MLPClassifier
 
-from evaluators.datasets.demo_protocol import demo_protocol
+from evaluators.demo.protocol import demo_protocol
 from evaluators.metrics import objectives_of
 from evaluators.protocol import Protocol
 from evaluators.zoo import load_nets

@@ -22,7 +22,7 @@ from rich.console import Console
 from anonymizers import Anonymizer
 from benchmarks.throughput import panel_ratio
 from evaluators.metrics import METRICS, objectives_of
-from evaluators.scores import Scores
+from evaluators.metrics.scores import Scores
 from orchestrator.cluster.on_ray import OnRay
 from orchestrator.records.ledger import Ledger
 from orchestrator.search.settings import DEFAULT_OBJECTIVES

@@ -27,12 +27,12 @@ from torch import Tensor
 
 from anonymizers import Blur, Context, Faces
 from benchmarks.lfw import View2, read_lfw, read_pairs
-from evaluators.alignment import align
-from evaluators.datasets.pictures import read_picture
-from evaluators.detection import Scrfd, main_face
-from evaluators.nets import Embedder
-from evaluators.pairs import fold_accuracies
-from evaluators.zoo import load_detector, load_embedder
+from evaluators.datasets.alignment import align
+from evaluators.datasets.sources.pictures import read_picture
+from evaluators.metrics.pairs import fold_accuracies
+from evaluators.networks.detection import Scrfd, main_face
+from evaluators.networks.loaders import load_detector, load_embedder
+from evaluators.networks.roles import Embedder
 
 
 def verify(first: Tensor, second: Tensor, blur: Blur, embedder: Embedder) -> float:

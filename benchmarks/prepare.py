@@ -25,8 +25,8 @@ import numpy as np
 import torch
 
 from anonymizers import TEMPLATE_SIZE
-from evaluators.datasets.listing import Source, decode, read_bytes
-from evaluators.datasets.sources import open_source
+from evaluators.datasets.sources.listing import Source, decode, read_bytes
+from evaluators.datasets.sources.opening import open_source
 from orchestrator.prepare.crop_workers import Cutter, Task, cut
 from orchestrator.prepare.faces_file import write_shard
 

@@ -23,7 +23,7 @@ from torch import Tensor
 from anonymizers import ANONYMIZERS, Anonymizer, Choice, Context, Faces, Real
 from anonymizers.base import ranged
 from benchmarks.overhead import FreePanel, quiet_sweep
-from evaluators.datasets.demo_protocol import demo_protocol
+from evaluators.demo.protocol import demo_protocol
 from orchestrator.search.settings import DEFAULT_OBJECTIVES
 from search_spaces import SPACES, SearchSpace
 

@@ -170,7 +170,7 @@ def row(name: str, backend: str, precision: str, batch: int, rate: float, work: 
 @torch.inference_mode()
 def architectures(device: str, precisions: list[str], batches: list[int]) -> None:
     """Time the architectures with random weights; on a GPU as one graph."""
-    from evaluators.captured import Captured
+    from evaluators.networks.backends.captured import Captured
 
     for name, depths in DEPTHS.items():
         for precision in precisions:
@@ -214,9 +214,9 @@ def demo(device: str, batches: list[int]) -> None:
 
 def zoo(models: Path, device: str, batches: list[int]) -> None:
     """Time every real network that is there, by both back ends."""
-    from evaluators.conventions import EMBEDDERS, TEACHERS
-    from evaluators.onnx_nets import OnnxEmbedder, OnnxTeacher
-    from evaluators.torch_nets import TorchEmbedder, TorchTeacher
+    from evaluators.networks.backends.onnx_nets import OnnxEmbedder, OnnxTeacher
+    from evaluators.networks.backends.torch_nets import TorchEmbedder, TorchTeacher
+    from evaluators.networks.catalog.conventions import EMBEDDERS, TEACHERS
 
     for table, by_onnx, by_torch in ((EMBEDDERS, OnnxEmbedder, TorchEmbedder), (TEACHERS, OnnxTeacher, TorchTeacher)):
         for name, convention in table.items():
@@ -228,7 +228,7 @@ def zoo(models: Path, device: str, batches: list[int]) -> None:
 def panel_ratio(faces: int, device: str = "cpu") -> tuple[float, float, float]:
     """Return s of `panel.score`, s of the bare forward passes it needs, and the median of their paired ratios."""
     from anonymizers import Blur
-    from evaluators.datasets.demo_protocol import demo_protocol
+    from evaluators.demo.protocol import demo_protocol
     from evaluators.panel import Panel
     from evaluators.zoo import load_nets
 

@@ -19,7 +19,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from evaluators.statistics import percentile_interval
+from evaluators.metrics.statistics import percentile_interval
 from orchestrator.records.front import eligible, front_rows
 from orchestrator.records.ledger import LEDGER, read
 from orchestrator.records.tables import objective_replicates

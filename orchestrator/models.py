@@ -9,10 +9,10 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from evaluators.published import ZOO, Model
-from evaluators.pulling import VARIABLE, cache_folder
-from evaluators.pulling import pull as pull_model
-from evaluators.trained import Trained, trained
+from evaluators.networks.catalog.published import ZOO, Model
+from evaluators.networks.catalog.pulling import VARIABLE, cache_folder
+from evaluators.networks.catalog.pulling import pull as pull_model
+from evaluators.networks.catalog.trained import Trained, trained
 from orchestrator.terminal import errors, make_console, sentences
 
 MIB = 1 << 20
@@ -77,7 +77,7 @@ def check(models_dir: Folder = None) -> None:
         present: list[Model | Trained] = [model for model in ZOO.values() if (folder / model.path).is_file()]
         if not present:
             raise ValueError(f"--models-dir: expected networks in {folder}, there are none; pull some")
-    from evaluators.inspection import inspect, inspect_trained  # torch, which the list does without
+    from evaluators.networks.inspection import inspect, inspect_trained  # torch, which the list does without
 
     failures = 0
     present = [*present, *(own for own in trained(folder) if own.path.is_relative_to(folder))]

@@ -14,8 +14,8 @@ import torch
 from torch.nn import functional
 
 from anonymizers import Faces
-from evaluators.datasets.demo import people
-from evaluators.datasets.demo_protocol import faces_of
+from evaluators.demo.faces import people
+from evaluators.demo.protocol import faces_of
 from orchestrator.cluster.environment import set_environment
 from tests.helpers import random_weights
 from tests.places import SHARED
@@ -84,10 +84,10 @@ def published() -> Iterator[Any]:
 @pytest.fixture(scope="session")
 def london(shared: Path) -> torch.Tensor:
     """Return (8, 3, 112, 112) uint8 aligned faces of eight people, neutral."""
-    from evaluators.alignment import align
-    from evaluators.datasets.pictures import read_picture
-    from evaluators.detection import main_face
-    from evaluators.zoo import load_detector
+    from evaluators.datasets.alignment import align
+    from evaluators.datasets.sources.pictures import read_picture
+    from evaluators.networks.detection import main_face
+    from evaluators.networks.loaders import load_detector
 
     detector = load_detector(shared / "models", threads=1)
     crops = []

@@ -7,7 +7,7 @@ import torch
 from insightface.utils import face_align
 from skimage.transform import SimilarityTransform
 
-from evaluators.alignment import TEMPLATE, align, similarity
+from evaluators.datasets.alignment import TEMPLATE, align, similarity
 
 
 def some_landmarks(seed: int) -> np.ndarray:

@@ -18,7 +18,7 @@ from torch.nn import functional
 
 from anonymizers import ANONYMIZERS, Anonymizer, Blackout, Blur, Context, Faces, Identity, Pixelate
 from anonymizers.regions import mask
-from evaluators.demo_nets import load_demo_embedder
+from evaluators.demo.nets import load_demo_embedder
 from tests.conftest import smooth_faces
 
 CORNERS: list[Anonymizer] = [

@@ -9,7 +9,7 @@ import torch
 from torch.nn import functional
 
 from evaluators.attackers import mapped, retrained
-from evaluators.identity import person_scores, rank_credit
+from evaluators.metrics.identification import person_scores, rank_credit
 
 PEOPLE, PICTURES, DIMENSION = 40, 6, 64
 

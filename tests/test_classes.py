@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from evaluators.classes import CANONICAL, canonical, counterparts
-from evaluators.conventions import TEACHERS
+from evaluators.networks.catalog.classes import CANONICAL, canonical, counterparts
+from evaluators.networks.catalog.conventions import TEACHERS
 from evaluators.panel import _labels
 from tests.conftest import smooth_faces
 

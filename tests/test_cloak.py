@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from anonymizers import Cloak, Context
-from evaluators.datasets.demo_protocol import demo_protocol
-from evaluators.demo_nets import load_demo_embedder, load_demo_held_out
+from evaluators.demo.nets import load_demo_embedder, load_demo_held_out
+from evaluators.demo.protocol import demo_protocol
 from evaluators.protocol import Protocol
 
 

@@ -30,12 +30,13 @@ from anonymizers.conditioning import (
     parsing_map,
     words,
 )
-from evaluators.classes import canonical
-from evaluators.conventions import TEACHERS, Convention
-from evaluators.datasets import demo, demo_geometry
-from evaluators.onnx_nets import OnnxTeacher
-from evaluators.published import ZOO
-from evaluators.signals import (
+from evaluators.demo import faces as demo
+from evaluators.demo import geometry
+from evaluators.networks.backends.onnx_nets import OnnxTeacher
+from evaluators.networks.catalog.classes import canonical
+from evaluators.networks.catalog.conventions import TEACHERS, Convention
+from evaluators.networks.catalog.published import ZOO
+from evaluators.networks.signals import (
     CELEBAMASK,
     READERS,
     Landmarks3d68,
@@ -123,7 +124,7 @@ def test_dots_are_pixels() -> None:
 
 
 def test_five_are_the_demos(told: Faces) -> None:
-    torch.testing.assert_close(five(told.signals["landmarks68"]), demo_geometry.five(told.signals["landmarks68"]))
+    torch.testing.assert_close(five(told.signals["landmarks68"]), geometry.five(told.signals["landmarks68"]))
 
 
 def test_a_mirrored_mirror_is_the_face_itself(told: Faces) -> None:
@@ -212,7 +213,7 @@ def test_landmarks_in_three_dimensions_are_px_of_the_crop(tmp_path: Path) -> Non
 def test_the_mesh_agrees_with_the_detector_on_real_faces(shared: Path, london: torch.Tensor) -> None:
     points = Mesh(shared / "models" / "detection" / "face_landmarker.task", MESH68)(london)
     assert points.shape == (8, 68, 2) and points.isfinite().all()
-    template = torch.tensor(demo_geometry.TEMPLATE)
+    template = torch.tensor(geometry.TEMPLATE)
     error = (five(points) - template).norm(dim=2).mean() / 35.2
     assert error < 0.1  # of the inter-ocular distance
     outline = points[:, :17, 0]

@@ -8,7 +8,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from evaluators.datasets.demo import EXPRESSIONS, PARSING, DemoFaces, people, render
+from evaluators.demo.faces import DemoFaces, people, render
+from evaluators.demo.geometry import EXPRESSIONS
+from evaluators.demo.render import PARSING
 
 TEMPLATE = torch.tensor(
     [[38.2946, 51.6963], [73.5318, 51.5014], [56.0252, 71.7366], [41.5493, 92.3655], [70.7299, 92.2041]]

@@ -10,10 +10,11 @@ import torch
 from safetensors import safe_open
 from torch.nn import functional
 
-from evaluators.datasets.demo import EXPRESSIONS, DemoFaces, people
-from evaluators.demo_nets import WEIGHTS, build, fold, load_demo_embedder, load_demo_held_out, load_demo_teacher
-from evaluators.demo_training import arcface, renderer_digest, supervised_contrastive
-from evaluators.nets import Embedder, Teacher
+from evaluators.demo.faces import DemoFaces, people
+from evaluators.demo.geometry import EXPRESSIONS
+from evaluators.demo.nets import WEIGHTS, build, fold, load_demo_embedder, load_demo_held_out, load_demo_teacher
+from evaluators.demo.training import arcface, renderer_digest, supervised_contrastive
+from evaluators.networks.roles import Embedder, Teacher
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +46,7 @@ def test_weights_belong_to_the_renderer_and_are_small(net: str) -> None:
     path = WEIGHTS / f"demo_{net}.safetensors"
     with safe_open(path, "pt") as file:
         assert file.metadata()["renderer"] == renderer_digest(), (
-            "the renderer changed: run python -m evaluators.demo_training"
+            "the renderer changed: run python -m evaluators.demo.training"
         )
     assert sum(file.stat().st_size for file in WEIGHTS.iterdir()) <= 8 * 2**20
 

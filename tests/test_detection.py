@@ -5,9 +5,9 @@ import pytest
 import torch
 from PIL import Image
 
-from evaluators.conventions import DETECTOR
-from evaluators.detection import Detection, Scrfd, main_face
-from evaluators.zoo import load_detector
+from evaluators.networks.catalog.conventions import DETECTOR
+from evaluators.networks.detection import Detection, Scrfd, main_face
+from evaluators.networks.loaders import load_detector
 from tests.places import SHARED
 
 LFW = SHARED / "data" / "lfw"
@@ -75,7 +75,7 @@ def test_landmarks_agree_with_another_detector(detector: Scrfd) -> None:
 @pytest.mark.real
 @needs_data
 def test_aligned_crops_hold_a_face_and_flat_or_noisy_ones_none(detector: Scrfd) -> None:
-    from evaluators.alignment import align, similarity
+    from evaluators.datasets.alignment import align, similarity
 
     faces = [main_face(detector.detect(p), p.shape[1], p.shape[0]).landmarks for p in pictures()]
     crops = [align(p, landmarks) for p, landmarks in zip(pictures(), faces, strict=True)]

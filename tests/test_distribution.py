@@ -8,7 +8,7 @@ from torch import nn
 from torchmetrics.image.fid import FrechetInceptionDistance
 from torchmetrics.image.kid import KernelInceptionDistance
 
-from evaluators.distribution import frechet, kid
+from evaluators.metrics.distribution import frechet, kid
 
 
 class Pixels(nn.Module):

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from evaluators import downloads
-from evaluators.downloads import digest_of, download
+from evaluators.networks.catalog import downloads
+from evaluators.networks.catalog.downloads import digest_of, download
 from tests.helpers.loopback import Served, loopback
 
 BODY = bytes(range(256)) * 4096

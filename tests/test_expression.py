@@ -13,8 +13,8 @@ from sklearn.metrics import cohen_kappa_score, f1_score
 from torch import Tensor
 from torchmetrics.functional.classification import multiclass_calibration_error
 
-from evaluators import expression
-from evaluators.statistics import person_draws
+from evaluators.metrics import expression
+from evaluators.metrics.statistics import person_draws
 
 CLASSES = 6
 

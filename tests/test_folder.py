@@ -7,10 +7,11 @@ import pytest
 import torch
 from PIL import Image
 
-from evaluators.alignment import TEMPLATE
+from evaluators.datasets.alignment import TEMPLATE
 from evaluators.datasets.duplicates import near_duplicates
-from evaluators.datasets.folder import folder_protocol, load_faces, read_people, split_people
-from evaluators.detection import Detection
+from evaluators.datasets.folder import folder_protocol, load_faces, read_people
+from evaluators.datasets.split import split_people
+from evaluators.networks.detection import Detection
 from tests.places import SHARED
 
 
@@ -124,7 +125,7 @@ def test_load_faces_counts_what_it_cannot_use_and_applies_the_cameras_orientatio
     faces, rejected = load_faces(tree, paths, [7] * len(paths), Whole(), progress=lambda *at: seen.append(at))
     assert faces.key == tuple(f"p0/{n}.png" for n in ("0", "1", "2", "3", "gray", "turned"))
     assert {r.key: r.reason for r in rejected} == {
-        "p0/black.png": "no face found",
+        "p0/black.png": "no face",
         "p0/broken.jpg": "unreadable: UnidentifiedImageError",
         "p0/gone.png": "unreadable: FileNotFoundError",
     }
@@ -176,13 +177,13 @@ def test_who_loses_the_last_gallery_picture_leaves_and_is_counted(tree: Path) ->
     protocol = folder_protocol(tree, Whole(), seed=1)
     assert protocol.facts["left_evaluation"] == [person]
     assert protocol.facts["rejected_reasons"] == {
-        "no face found": 2,
+        "no face": 2,
         "the person's last gallery picture was rejected": 2,
     }
     assert protocol.enrolled.numel() == 3
     for key in before.gallery.key + before.probe.key:
         draw(tree / key, 0, black=True)
-    with pytest.raises(ValueError, match=r"got 0 and 2 in .* after \{'no face found': 16\}"):
+    with pytest.raises(ValueError, match=r"got 0 and 2 in .* after \{'no face': 16\}"):
         folder_protocol(tree, Whole(), seed=1)
 
 

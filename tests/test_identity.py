@@ -5,7 +5,7 @@ import torch
 from sklearn.metrics import top_k_accuracy_score
 from torch import Tensor
 
-from evaluators.identity import cmc, permuted_rank1, person_scores, rank_credit
+from evaluators.metrics.identification import cmc, permuted_rank1, person_scores, rank_credit
 
 
 def unit(count: int, dim: int, seed: int) -> Tensor:

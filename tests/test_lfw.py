@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from benchmarks.lfw import INDEPENDENT, calibrated, most_pictured, rank1, read_lfw, read_pairs, verify
-from evaluators.expression import ece
-from evaluators.pairs import fold_accuracies
-from evaluators.zoo import load_embedder
+from evaluators.metrics.expression import ece
+from evaluators.metrics.pairs import fold_accuracies
+from evaluators.networks.loaders import load_embedder
 from tests.places import SHARED
 
 LFW, PAIRS = SHARED / "data" / "lfw", SHARED / "data" / "lfw_pairs.txt"

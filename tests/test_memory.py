@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from anonymizers import Blur
-from evaluators.datasets.demo_protocol import demo_protocol
-from evaluators.memory import LEAST, halve_batches, held_bytes, out_of_memory, with_smaller_batches
+from evaluators.demo.protocol import demo_protocol
+from evaluators.networks.backends.memory import LEAST, halve_batches, held_bytes, out_of_memory, with_smaller_batches
 from evaluators.panel import Panel
 from evaluators.zoo import load_nets
 

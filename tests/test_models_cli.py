@@ -16,10 +16,10 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from anonymizers.generator import WEIGHTS
-from evaluators.conventions import EMBEDDERS, INSIGHTFACE, TEACHERS
-from evaluators.published import ZOO
-from evaluators.pulling import cache_folder, pulled_folder, unpack
-from evaluators.trained import OWN
+from evaluators.networks.catalog.conventions import EMBEDDERS, INSIGHTFACE, TEACHERS
+from evaluators.networks.catalog.published import ZOO
+from evaluators.networks.catalog.pulling import cache_folder, pulled_folder, unpack
+from evaluators.networks.catalog.trained import OWN
 from orchestrator.models import app
 from tests.helpers import tiny_nets
 from tests.helpers.loopback import Served, loopback

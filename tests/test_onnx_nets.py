@@ -9,11 +9,11 @@ import onnxruntime
 import pytest
 import torch
 
-from evaluators import conventions
-from evaluators.conventions import EMBEDDERS, TEACHERS, Convention
-from evaluators.feeding import feed
-from evaluators.nets import Embedder, Teacher
-from evaluators.onnx_nets import OnnxEmbedder, OnnxTeacher
+from evaluators.networks.backends.feeding import feed
+from evaluators.networks.backends.onnx_nets import OnnxEmbedder, OnnxTeacher
+from evaluators.networks.catalog import conventions
+from evaluators.networks.catalog.conventions import EMBEDDERS, TEACHERS, Convention
+from evaluators.networks.roles import Embedder, Teacher
 from evaluators.zoo import load_models
 from tests.places import SHARED
 

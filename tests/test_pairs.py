@@ -9,8 +9,8 @@ import pytest
 import torch
 from sklearn.metrics import roc_auc_score, roc_curve
 
-from evaluators import pairs
-from evaluators.curves import curves_of
+from evaluators.metrics import pairs
+from evaluators.metrics.curves import curves_of
 
 
 def scores(seed: int, ties: bool) -> tuple[torch.Tensor, torch.Tensor]:

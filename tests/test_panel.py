@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from anonymizers import Blackout, Blur, Context, Faces, Generator, Identity, KSame, Pixelate
-from evaluators.attackers import Evidence
-from evaluators.datasets.demo_protocol import demo_protocol
+from evaluators.attackers.evidence import Evidence
+from evaluators.demo.protocol import demo_protocol
 from evaluators.metrics import METRICS
 from evaluators.panel import CannotLearnError, Panel
 from evaluators.protocol import Protocol
@@ -129,7 +129,7 @@ def test_an_attacker_that_cannot_learn_is_an_error(protocol: Protocol, monkeypat
         **attackers.ATTACKERS,
         "retrained": lambda evidence: torch.rand(len(evidence.clear.probe), evidence.clear.people),
     }
-    monkeypatch.setattr("evaluators.panel.ATTACKERS", broken)
+    monkeypatch.setattr("evaluators.measuring.identification.ATTACKERS", broken)
     with pytest.raises(CannotLearnError, match="attacker retrained: expected rank-1 of at least"):
         Panel(protocol, load_nets(None))
 
@@ -171,9 +171,9 @@ def test_the_digest_knows_every_pixel_and_the_seed(protocol: Protocol) -> None:
 def test_what_does_not_fit_into_memory_is_streamed_to_the_same_value(
     panel: Panel, protocol: Protocol, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("evaluators.panel.KEPT_BYTES", 0)
-    monkeypatch.setattr("evaluators.panel.STREAMED", 7)
+    monkeypatch.setattr("evaluators.measuring.realism.KEPT_BYTES", 0)
+    monkeypatch.setattr("evaluators.measuring.realism.STREAMED", 7)
     streamed = Panel(protocol, load_nets(None))
-    assert streamed.probe_perceptual == {"st_lpips": None}
+    assert streamed.originals.perceptual == {"st_lpips": None}
     blur = Blur(kernel=41)
     assert streamed.score(blur)["st_lpips"] == pytest.approx(panel.score(blur)["st_lpips"], abs=1e-6)

@@ -9,8 +9,8 @@ import torch
 import torchvision  # type: ignore[import-untyped]
 from torch import Tensor
 
-from evaluators.nets import Perceptual
-from evaluators.perceptual import BATCH, LPIPS, STAGES, STLPIPS
+from evaluators.networks.perceptual import BATCH, LPIPS, STAGES, STLPIPS
+from evaluators.networks.roles import Perceptual
 from tests.places import SHARED
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from evaluators.datasets.pictures import LONGEST, UNREADABLE, Upright, read_picture, reason_of
+from evaluators.datasets.sources.pictures import LONGEST, UNREADABLE, Upright, read_picture, reason_of
 from tests.places import ROOT
 
 

@@ -7,7 +7,7 @@ import torch
 from scipy.stats import multivariate_normal
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
-from evaluators.plda import fit
+from evaluators.attackers.learning.plda import fit
 
 PEOPLE, DIMENSION = 60, 12
 

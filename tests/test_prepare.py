@@ -24,12 +24,13 @@ from PIL import Image
 from rich.console import Console
 from typer.testing import CliRunner
 
-from evaluators.alignment import TEMPLATE, align
+from evaluators.datasets.alignment import TEMPLATE, align
+from evaluators.datasets.cropping import align_context, context_margin, crop_face, find_faces
 from evaluators.datasets.duplicates import fingerprints, repeats
 from evaluators.datasets.folder import folder_protocol
-from evaluators.datasets.pictures import Upright
-from evaluators.datasets.prepared import align_context, context_margin, crop_face, find_faces, protocol_of
-from evaluators.detection import Detection, FaceFinder
+from evaluators.datasets.prepared import protocol_of
+from evaluators.datasets.sources.pictures import Upright
+from evaluators.networks.detection import Detection, FaceFinder
 from orchestrator.prepare import preparation
 from orchestrator.prepare.__main__ import app
 from orchestrator.prepare.crop_workers import Cutter, Task, cut, cut_all
@@ -553,7 +554,7 @@ def test_bad_folders_get_a_sentence(tree: Path, tmp_path: Path) -> None:
 
 
 def tasks_of(tree: Path, folder: Path, size: int) -> tuple[Cutter, list[Task]]:
-    from evaluators.datasets.sources import open_source
+    from evaluators.datasets.sources.opening import open_source
 
     folder.mkdir()
     source = open_source(tree)

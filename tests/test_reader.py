@@ -7,10 +7,10 @@ import torch
 from sklearn.linear_model import LogisticRegression
 
 from anonymizers import Blur, Context, Faces
-from evaluators import expression
-from evaluators.datasets.demo_protocol import demo_protocol
-from evaluators.reader import fit
-from evaluators.statistics import person_draws
+from evaluators.demo.protocol import demo_protocol
+from evaluators.measuring.reader import fit
+from evaluators.metrics import expression
+from evaluators.metrics.statistics import person_draws
 from evaluators.zoo import load_nets
 
 

@@ -25,15 +25,15 @@ from torchmetrics.functional.image import (
 )
 
 from anonymizers import Anonymizer, Blur, Context, Faces, KSame, Pixelate
-from evaluators import distribution, expression, identity, pairs, realism
-from evaluators.alignment import align
-from evaluators.conventions import EMBEDDERS
+from evaluators.datasets.alignment import align
 from evaluators.datasets.folder import load_faces
-from evaluators.datasets.pictures import read_picture
-from evaluators.insightface_files import arcface
-from evaluators.onnx_nets import OnnxEmbedder, OnnxTeacher
-from evaluators.perceptual import STLPIPS
-from evaluators.zoo import load_detector
+from evaluators.datasets.sources.pictures import read_picture
+from evaluators.metrics import distribution, expression, identification, pairs, realism
+from evaluators.networks.backends.insightface_files import arcface
+from evaluators.networks.backends.onnx_nets import OnnxEmbedder, OnnxTeacher
+from evaluators.networks.catalog.conventions import EMBEDDERS
+from evaluators.networks.loaders import load_detector
+from evaluators.networks.perceptual import STLPIPS
 from tests.places import SHARED
 
 LFW, MODELS = SHARED / "data" / "lfw", SHARED / "models"
@@ -175,7 +175,7 @@ def test_expression_figures_are_sklearns_scipys_and_torchmetrics(case: Case) -> 
 def test_verification_figures_are_sklearns(case: Case) -> None:
     clear, hidden = case.embedding
     person = case.clear.identity
-    scores = identity.person_scores(hidden, clear, person, len(PEOPLE))
+    scores = identification.person_scores(hidden, clear, person, len(PEOPLE))
     genuine, impostor = pairs.split_pairs(scores, person)
     truth = np.r_[np.ones(len(genuine)), np.zeros(len(impostor))]
     value = np.r_[genuine, impostor]
@@ -209,8 +209,8 @@ def test_rank1_is_that_of_sklearns_nearest_neighbor(case: Case) -> None:
     nearest = KNeighborsClassifier(1, metric="cosine").fit(clear[gallery], person[gallery])
     expected = nearest.score(hidden[~gallery], person[~gallery])
     probe, enrolled = (torch.from_numpy(x).float() for x in (hidden[~gallery], clear[gallery]))
-    scores = identity.person_scores(probe, enrolled, person[gallery], len(PEOPLE))
-    assert float(identity.rank_credit(scores, person[~gallery], 1).mean()) == pytest.approx(expected, abs=1e-9)
+    scores = identification.person_scores(probe, enrolled, person[gallery], len(PEOPLE))
+    assert float(identification.rank_credit(scores, person[~gallery], 1).mean()) == pytest.approx(expected, abs=1e-9)
 
 
 def test_frechet_and_kernel_distance_of_embeddings_are_scipys_and_a_plain_ones(case: Case) -> None:

@@ -9,8 +9,8 @@ import torch
 from skimage.metrics import mean_squared_error, peak_signal_noise_ratio, structural_similarity
 from torchmetrics.functional.image import structural_similarity_index_measure
 
-from evaluators import realism
-from evaluators.nets import Found
+from evaluators.metrics import realism
+from evaluators.networks.roles import Found
 
 
 def pictures() -> tuple[torch.Tensor, torch.Tensor]:

@@ -11,12 +11,12 @@ import torch
 from torch import Tensor
 
 from anonymizers import Blur
-from evaluators.alignment import TEMPLATE
-from evaluators.datasets.demo_protocol import demo_protocol
+from evaluators.datasets.alignment import TEMPLATE
+from evaluators.demo.protocol import demo_protocol
+from evaluators.measuring.redetected import realigned
 from evaluators.metrics import METRICS
-from evaluators.nets import Found
+from evaluators.networks.roles import Found
 from evaluators.panel import Panel
-from evaluators.redetected import realigned
 from evaluators.zoo import load_nets
 from tests.conftest import smooth_faces
 
@@ -51,7 +51,7 @@ def with_detector(bare: Panel, detector: Planted) -> Panel:
     panel = copy.copy(bare)
     panel._cache = {}
     panel.nets = replace(bare.nets, detector=detector)
-    panel.probe_found = detector(bare.clear.probe.images)
+    panel.originals.found = detector(bare.clear.probe.images)
     return panel
 
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 from sklearn.linear_model import Ridge as Independent
 
-from evaluators import ridge
+from evaluators.attackers.learning import ridge
 
 COUNT, PIXELS, TARGETS = 30, 50, 7
 

@@ -16,11 +16,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from evaluators.datasets import archives
-from evaluators.datasets.archives import ARCHIVES, Archive, fetch
-from evaluators.datasets.listing import Picture, Source, decode, read_bytes
-from evaluators.datasets.sources import open_source
-from evaluators.downloads import download
+from evaluators.datasets.sources import archives
+from evaluators.datasets.sources.archives import ARCHIVES, Archive, fetch
+from evaluators.datasets.sources.listing import Picture, Source, decode, read_bytes
+from evaluators.datasets.sources.opening import open_source
+from evaluators.networks.catalog.downloads import download
 
 
 def put(root: Path, *names: str) -> Path:

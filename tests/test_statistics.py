@@ -10,7 +10,7 @@ from scipy.stats import t as student
 from torch import Tensor
 
 from benchmarks import coverage
-from evaluators import statistics
+from evaluators.metrics import statistics
 
 
 def clustered(rate: float, people: int, pictures: int, correlation: float, generator: torch.Generator) -> Tensor:

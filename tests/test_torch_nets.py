@@ -8,12 +8,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from evaluators import backends
-from evaluators.backends import AGREEMENT, agreement, choose, smooth_pictures
-from evaluators.conventions import EMBEDDERS, TEACHERS, Convention
-from evaluators.nets import Embedder, Teacher
-from evaluators.onnx_nets import OnnxEmbedder, OnnxTeacher
-from evaluators.torch_nets import REBUILT, TorchEmbedder, TorchTeacher, Unstrided, without_strides
+from evaluators.networks.backends import race
+from evaluators.networks.backends.onnx_nets import OnnxEmbedder, OnnxTeacher
+from evaluators.networks.backends.race import AGREEMENT, agreement, choose, smooth_pictures
+from evaluators.networks.backends.torch_nets import REBUILT, TorchEmbedder, TorchTeacher, Unstrided, without_strides
+from evaluators.networks.catalog.conventions import EMBEDDERS, TEACHERS, Convention
+from evaluators.networks.roles import Embedder, Teacher
 from evaluators.zoo import load_models
 from tests.helpers import tiny_nets
 
@@ -109,7 +109,7 @@ def test_a_network_that_disagrees_does_not_serve() -> None:
 @pytest.mark.parametrize(("times", "backend"), [((2.0, 1.0), "torch"), ((1.0, 0.99), "onnx"), ((1.0, 2.0), "onnx")])
 def test_the_faster_one_serves(monkeypatch: pytest.MonkeyPatch, times: tuple[float, float], backend: str) -> None:
     one, other = Says(torch.eye(32)), Says(torch.eye(32))
-    monkeypatch.setattr(backends, "race", lambda nets, pictures, device: list(times))
+    monkeypatch.setattr(race, "race", lambda nets, pictures, device: list(times))
     net, choice = choose(lambda: one, lambda: other, wanted="auto", device="cpu")
     assert net is (other if backend == "torch" else one)
     assert choice.describe() == {

@@ -24,11 +24,13 @@ from anonymizers.resident import person_digest, recipe_of
 from anonymizers.training import losses
 from anonymizers.training.critic import build_critic, build_spy, shake
 from anonymizers.training.loop import Recipe, Run, adopted, export, spread, train
-from evaluators.demo_nets import load_demo_embedder, load_demo_teacher
-from evaluators.onnx_nets import OnnxEmbedder
-from evaluators.signals import load_signals, with_measured
-from evaluators.zoo import load_detector, load_nets
-from orchestrator.train import work
+from evaluators.demo.nets import load_demo_embedder, load_demo_teacher
+from evaluators.networks.backends.onnx_nets import OnnxEmbedder
+from evaluators.networks.loaders import load_detector
+from evaluators.networks.signals import load_signals, with_measured
+from evaluators.zoo import load_nets
+from orchestrator.train import __main__ as program
+from orchestrator.train import recipes, work
 from orchestrator.train.__main__ import app
 from orchestrator.train.faces import with_mirrored
 from orchestrator.train.on_ray import train_together
@@ -329,7 +331,7 @@ def test_the_program_trains_resumes_and_leaves_what_a_search_takes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(program, "DEMO_PEOPLE", (6_000, 12, 7))
-    monkeypatch.setattr(program, "FOR_DEMO", Recipe(steps=4, batch=6, prelude=3))
+    monkeypatch.setattr(recipes, "FOR_DEMO", Recipe(steps=4, batch=6, prelude=3))
     asked = ["--space", "expression_loss_ablation", "--variant", "both-none", "--variant", "both-feature"]
     runner = CliRunner()
     done = runner.invoke(app, [*asked, "--out", str(tmp_path)])

@@ -12,7 +12,7 @@ import pytest
 from rich.console import Console
 
 from anonymizers import Anonymizer, Blackout, Blur, Identity, Pixelate
-from evaluators.scores import Scores
+from evaluators.metrics.scores import Scores
 from orchestrator.records.trials import flat
 from orchestrator.verify import fresh_protocol, read_front, side_by_side, verify
 from tests.helpers.fake_panel import OBJECTIVES, FakePanel

@@ -14,20 +14,24 @@ from torch import Tensor
 from torch.nn import functional
 from typer.testing import CliRunner
 
-from evaluators import conventions, inception, zoo
-from evaluators.alignment import align
-from evaluators.conventions import EMBEDDERS, INSIGHTFACE, TEACHERS, Convention, convention_of
-from evaluators.datasets.pictures import read_picture
-from evaluators.detection import main_face
-from evaluators.feeding import feed, normalized
-from evaluators.inception import FidInception
-from evaluators.insightface_files import arcface, confirm
-from evaluators.last_layer import last_layer
-from evaluators.onnx_nets import OnnxEmbedder, OnnxTeacher
-from evaluators.published import TASKS, ZOO
-from evaluators.zoo import check_files, check_networks, load_embedder, load_lpips, load_models, networks_of
+from evaluators import zoo
+from evaluators.datasets.alignment import align
+from evaluators.datasets.sources.pictures import read_picture
+from evaluators.networks import inception
+from evaluators.networks.backends.feeding import feed, normalized
+from evaluators.networks.backends.insightface_files import arcface, confirm
+from evaluators.networks.backends.last_layer import last_layer
+from evaluators.networks.backends.onnx_nets import OnnxEmbedder, OnnxTeacher
+from evaluators.networks.catalog import conventions
+from evaluators.networks.catalog.choice import check_files, check_networks, networks_of
+from evaluators.networks.catalog.conventions import EMBEDDERS, INSIGHTFACE, TEACHERS, Convention, convention_of
+from evaluators.networks.catalog.published import TASKS, ZOO
+from evaluators.networks.detection import main_face
+from evaluators.networks.inception import FidInception
+from evaluators.networks.loaders import load_embedder, load_lpips
+from evaluators.zoo import load_models
 from orchestrator.search import __main__ as search
-from orchestrator.search import run
+from orchestrator.search import make_panel
 from orchestrator.search.checks import check_attackers, unmeasured
 from orchestrator.search.settings import Settings
 from search_spaces import SPACES
@@ -260,12 +264,12 @@ def test_the_networks_that_were_chosen_reach_the_panel(tmp_path: Path, monkeypat
         asked.update(options, models=models)
         raise InterruptedError
 
-    monkeypatch.setattr(run, "load_nets", load)
+    monkeypatch.setattr(make_panel, "load_nets", load)
     monkeypatch.chdir(tmp_path)
     settings = Settings(
         next(iter(SPACES.values())), "", data=tmp_path, models=tmp_path, embedder="own.onnx", teacher="ferplus"
     )
-    make = run.MakePanel(None, tmp_path, ("ssim", "mse"), "cpu", settings.networks)  # type: ignore[arg-type]
+    make = make_panel.MakePanel(None, tmp_path, ("ssim", "mse"), "cpu", settings.networks)  # type: ignore[arg-type]
     with pytest.raises(InterruptedError):
         make()
     expected = CHOICE | {"embedder": str(tmp_path / "own.onnx"), "teacher": "ferplus"}

@@ -5,11 +5,14 @@ from __future__ import annotations
 import functools
 from dataclasses import dataclass, replace
 
+import torch
 from torch import Tensor
 
 from anonymizers import Anonymizer, Context, Faces
 from anonymizers.conditioning import mirrored
-from evaluators.nets import Differentiable, Found, Nets, TeacherOutput
+from evaluators.networks.roles import Differentiable, Found, Nets, TeacherOutput
+from evaluators.networks.signals import with_measured
+from evaluators.protocol import Protocol
 
 ATTACKER_SEED_OFFSET = 1_000_003
 """The attacker knows the method but not the secret seed of the one who anonymizes: his own seed differs."""
@@ -141,3 +144,32 @@ class Evidence:
     def attacker_reading(self) -> TeacherOutput:
         """Return the teacher's logits and features on those."""
         return self.nets.teacher(self.attacker)
+
+
+@torch.no_grad()
+def clear_faces(protocol: Protocol, nets: Nets, device: torch.device) -> Clear:
+    """Compute once what never changes about the clear faces."""
+
+    def resident(faces: Faces) -> tuple[Faces, Tensor]:
+        faces = with_measured(faces.to(device), nets.signals)
+        answer = nets.teacher(faces.images).logits.argmax(1)
+        return replace(faces, expression=answer), answer
+
+    probe = with_measured(protocol.probe.to(device), nets.signals)
+    reading = nets.teacher(probe.images)
+    gallery, _ = resident(protocol.gallery)
+    attacker, attacker_answer = resident(protocol.attacker)
+    return Clear(
+        probe=replace(probe, expression=reading.logits.argmax(1)),
+        gallery=gallery,
+        attacker=attacker,
+        background=protocol.background.to(device),
+        probe_person=protocol.person(protocol.probe).to(device),
+        gallery_person=protocol.person(protocol.gallery).to(device),
+        people=int(protocol.enrolled.numel()),
+        probe_embedding=nets.embedder(probe.images),
+        gallery_embedding=nets.embedder(gallery.images),
+        probe_reading=reading,
+        attacker_embedding=nets.embedder(attacker.images),
+        attacker_answer=attacker_answer,
+    )

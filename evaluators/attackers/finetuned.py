@@ -9,10 +9,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from evaluators.attackers.descent import descend, draw, which_of_all
 from evaluators.attackers.evidence import Evidence
-from evaluators.identity import person_scores
-from evaluators.nets import Differentiable
+from evaluators.attackers.learning.descent import descend, draw, which_of_all
+from evaluators.metrics.identification import person_scores
+from evaluators.networks.roles import Differentiable
 
 STEPS = 250
 BATCH = 24

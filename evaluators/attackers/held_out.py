@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from evaluators.attackers.evidence import Evidence
-from evaluators.identity import person_scores
+from evaluators.metrics.identification import person_scores
 
 
 def identify(evidence: Evidence) -> Tensor:

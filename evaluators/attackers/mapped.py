@@ -13,9 +13,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from evaluators.attackers.descent import TEMPERATURE, descend, draw
 from evaluators.attackers.evidence import Evidence
-from evaluators.identity import person_scores
+from evaluators.attackers.learning.descent import TEMPERATURE, descend, draw
+from evaluators.metrics.identification import person_scores
 
 HIDDEN = 512
 STEPS = 100

@@ -14,13 +14,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from evaluators import ridge
-from evaluators.attackers.descent import descend, draw, which_of_all
 from evaluators.attackers.evidence import Evidence
-from evaluators.attackers.unet import UNet
-from evaluators.feeding import resized
-from evaluators.identity import person_scores
-from evaluators.nets import Differentiable
+from evaluators.attackers.learning import ridge
+from evaluators.attackers.learning.descent import descend, draw, which_of_all
+from evaluators.attackers.learning.unet import UNet
+from evaluators.metrics.identification import person_scores
+from evaluators.networks.backends.feeding import resized
+from evaluators.networks.roles import Differentiable
 
 SIDE = 112
 """Side in px of what is restored: what the embedders see."""

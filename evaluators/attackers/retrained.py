@@ -13,9 +13,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from evaluators.attackers.descent import descend, draw
 from evaluators.attackers.evidence import Evidence
-from evaluators.plda import Plda, fit
+from evaluators.attackers.learning.descent import descend, draw
+from evaluators.attackers.learning.plda import Plda, fit
 
 SEEDS = 3
 HIDDEN = 256

@@ -6,16 +6,14 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from anonymizers import TEMPLATE_SIZE, Faces
-from evaluators.alignment import align
-from evaluators.datasets.pictures import SUFFIXES, UNREADABLE, read_picture
-from evaluators.datasets.sources import pictures_below
+from evaluators.datasets.cropping import Cropped, crop_face
+from evaluators.datasets.sources.opening import pictures_below
+from evaluators.datasets.sources.pictures import SUFFIXES, UNREADABLE, read_picture
 from evaluators.datasets.split import Rejected, draw, split_people, split_protocol
-from evaluators.detection import FaceFinder, main_face
+from evaluators.networks.detection import FaceFinder
 from evaluators.protocol import ROLES, Protocol
 
 
@@ -75,13 +73,13 @@ def load_faces(
     crops, numbers, keys = [], [], []
     rejected = []
     with ThreadPoolExecutor(workers) as pool:
-        found = pool.map(lambda path: _crop(path, detector, size), pictures)
+        found = pool.map(lambda path: _face_in(path, detector, size), pictures)
         for done, (path, identity, crop) in enumerate(zip(pictures, identities, found, strict=True), start=1):
             key = path.relative_to(root).as_posix()
             if isinstance(crop, str):
                 rejected.append(Rejected(key, crop))
             else:
-                crops.append(torch.from_numpy(crop).permute(2, 0, 1))
+                crops.append(torch.from_numpy(crop.image).permute(2, 0, 1))
                 numbers.append(identity)
                 keys.append(key)
             if progress is not None:
@@ -91,16 +89,12 @@ def load_faces(
     return Faces(images.contiguous(), torch.tensor(numbers, dtype=torch.int64), unlabelled, tuple(keys)), rejected
 
 
-def _crop(path: Path, detector: FaceFinder, size: int) -> NDArray[np.uint8] | str:
-    """Return the aligned face of a picture, or why there is none."""
+def _face_in(path: Path, detector: FaceFinder, size: int) -> Cropped | str:
+    """Read a picture and cut its face out, or say why not."""
     try:
-        picture = read_picture(path).pixels
+        return crop_face(read_picture(path), detector, size=size)
     except UNREADABLE as error:
         return f"unreadable: {type(error).__name__}"
-    found = detector.detect(picture)
-    if not found:
-        return "no face found"
-    return align(picture, main_face(found, picture.shape[1], picture.shape[0]).landmarks, size)
 
 
 def folder_protocol(

@@ -9,8 +9,8 @@ from typing import Annotated
 import typer
 
 from anonymizers import TEMPLATE_SIZE
-from evaluators.datasets.archives import ARCHIVES
-from evaluators.pulling import cache_folder
+from evaluators.datasets.sources.archives import ARCHIVES
+from evaluators.networks.catalog.pulling import cache_folder
 from orchestrator.prepare.preparation import Settings, prepare
 from orchestrator.terminal import make_console, sentences
 

@@ -19,12 +19,12 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
+from evaluators.datasets.cropping import Cropped, context_margin, crop_face
 from evaluators.datasets.duplicates import fingerprints
-from evaluators.datasets.listing import Picture, decode, read_bytes
-from evaluators.datasets.pictures import UNREADABLE, reason_of
-from evaluators.datasets.prepared import Cropped, context_margin, crop_face
-from evaluators.detection import FaceFinder
-from evaluators.zoo import load_detector
+from evaluators.datasets.sources.listing import Picture, decode, read_bytes
+from evaluators.datasets.sources.pictures import UNREADABLE, reason_of
+from evaluators.networks.detection import FaceFinder
+from evaluators.networks.loaders import load_detector
 from orchestrator.prepare.faces_file import Shard, write_shard
 
 INTERVAL = 0.25

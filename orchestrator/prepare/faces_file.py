@@ -18,8 +18,9 @@ import torch
 from numpy.typing import NDArray
 
 from anonymizers import Faces
+from evaluators.datasets.cropping import context_margin
 from evaluators.datasets.duplicates import GRID
-from evaluators.datasets.prepared import Prepared, context_margin
+from evaluators.datasets.prepared import Prepared
 from orchestrator.records.files import replace_file
 
 FACES = "faces.arrow"

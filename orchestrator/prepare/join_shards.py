@@ -11,9 +11,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from evaluators.datasets.cropping import context_margin
 from evaluators.datasets.duplicates import repeats
-from evaluators.datasets.listing import Source
-from evaluators.datasets.prepared import context_margin
+from evaluators.datasets.sources.listing import Source
 from evaluators.datasets.split import split_people
 from orchestrator.prepare.faces_file import FACES, REJECTED, Shard, read_shard, write_faces, write_rejected
 

@@ -17,11 +17,11 @@ import pyarrow as pa
 from rich.console import Console
 
 from anonymizers import TEMPLATE_SIZE
-from evaluators.conventions import DETECTOR, DETECTOR_SHA256
-from evaluators.datasets.archives import ARCHIVES, fetch
-from evaluators.datasets.listing import Source
-from evaluators.datasets.sources import open_source
-from evaluators.zoo import load_detector
+from evaluators.datasets.sources.archives import ARCHIVES, fetch
+from evaluators.datasets.sources.listing import Source
+from evaluators.datasets.sources.opening import open_source
+from evaluators.networks.catalog.conventions import DETECTOR, DETECTOR_SHA256
+from evaluators.networks.loaders import load_detector
 from orchestrator.prepare.crop_workers import Cutter, Task, cut_all
 from orchestrator.prepare.faces_file import FACES, REJECTED, read_facts, read_shard
 from orchestrator.prepare.join_shards import join_shards

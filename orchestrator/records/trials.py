@@ -13,7 +13,7 @@ import pyarrow as pa
 from anonymizers import ANONYMIZERS, Anonymizer
 from anonymizers.base import Choice, Integer, Range
 from evaluators.metrics import METRICS
-from evaluators.scores import Scores
+from evaluators.metrics.scores import Scores
 
 STATUSES = ("complete", "stopped", "failed")
 ASKED = "asked"

@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from evaluators.attackers import ATTACKERS, SEARCHING
-from evaluators.conventions import EMBEDDERS, TEACHERS
-from evaluators.pulling import pulled_folder
+from evaluators.networks.catalog.conventions import EMBEDDERS, TEACHERS
+from evaluators.networks.catalog.pulling import pulled_folder
 from orchestrator.search.run import run
 from orchestrator.search.settings import DEFAULT_OBJECTIVES, Settings
 from orchestrator.sweep.study import SAMPLERS

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import torch
 
 from evaluators.attackers import ATTACKERS
-from evaluators.backends import AGREEMENT, CHOICES
 from evaluators.metrics import METRICS, objectives_of
-from evaluators.signals import check_signals
-from evaluators.zoo import BACKBONES, DEFAULT_NETWORKS, INCEPTION, check_networks, is_pulled
+from evaluators.networks.backends.race import AGREEMENT, CHOICES
+from evaluators.networks.catalog.choice import BACKBONES, DEFAULT_NETWORKS, INCEPTION, check_networks, is_pulled
+from evaluators.networks.signals import check_signals
 from orchestrator.records.copies import place_of
 from orchestrator.search.settings import BACKENDS, DEVICES, Settings
 from orchestrator.sweep.study import SAMPLERS

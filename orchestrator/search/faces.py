@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from rich.console import Console
 
-from evaluators.datasets.demo_protocol import demo_protocol
+from evaluators.demo.protocol import demo_protocol
+from evaluators.networks.catalog.choice import check_files
 from evaluators.protocol import Protocol as FaceProtocol
-from evaluators.zoo import check_files
 from orchestrator.search.settings import Settings
 
 
@@ -29,7 +29,7 @@ def load_protocol(settings: Settings, console: Console) -> FaceProtocol:
             attacker_faces=settings.attacker_faces,
         )
     from evaluators.datasets.folder import folder_protocol, read_people
-    from evaluators.zoo import load_detector
+    from evaluators.networks.loaders import load_detector
 
     read_people(settings.data)  # a folder that cannot serve is refused before any network is loaded
     assert settings.models is not None

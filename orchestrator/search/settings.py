@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from evaluators.attackers import SEARCHING
-from evaluators.zoo import DEFAULT_NETWORKS, is_path
+from evaluators.networks.catalog.choice import DEFAULT_NETWORKS, is_path
 from search_spaces import SearchSpace
 
 DEFAULT_OBJECTIVES = ("rank1_worst", "expression_kappa_adapted")

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anonymizers import Anonymizer
-from evaluators.scores import Scores
+from evaluators.metrics.scores import Scores
 
 
 class PanelLike(Protocol):

@@ -13,7 +13,7 @@ import numpy as np
 import optuna
 
 from anonymizers import ANONYMIZERS, Anonymizer
-from evaluators.scores import Scores
+from evaluators.metrics.scores import Scores
 from orchestrator.records.front import front_mask, hypervolume, worst_and_best
 from orchestrator.records.ledger import Ledger
 from orchestrator.records.trials import ASKED, LOST

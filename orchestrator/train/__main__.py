@@ -10,8 +10,8 @@ import torch
 import typer
 
 from anonymizers.generator import WEIGHTS
-from evaluators.pulling import pulled_folder
-from evaluators.zoo import check_files, check_networks
+from evaluators.networks.catalog.choice import check_files, check_networks
+from evaluators.networks.catalog.pulling import pulled_folder
 from orchestrator.terminal import make_console, sentences
 from orchestrator.train.faces import DEMO_PEOPLE
 from orchestrator.train.recipes import recipes_of

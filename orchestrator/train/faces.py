@@ -9,9 +9,9 @@ from rich.console import Console
 
 from anonymizers import Faces
 from anonymizers.conditioning import mirrored
-from evaluators.datasets.demo import people
-from evaluators.datasets.demo_protocol import FIRST_PERSON, faces_of
-from evaluators.signals import load_signals, with_measured
+from evaluators.demo.faces import people
+from evaluators.demo.protocol import FIRST_PERSON, faces_of
+from evaluators.networks.signals import load_signals, with_measured
 from orchestrator.train.task import Task
 
 DEMO_SEED = 7

@@ -18,9 +18,9 @@ from torch import Tensor, nn
 from anonymizers.resident import person_digest, read_tensors, recipe_of
 from anonymizers.training.bands import learn_gains
 from anonymizers.training.loop import Embed, Read, Run, export, recipe_in, train
-from evaluators.downloads import digest_of
-from evaluators.nets import Nets
-from evaluators.torch_nets import without_strides
+from evaluators.networks.backends.torch_nets import without_strides
+from evaluators.networks.catalog.downloads import digest_of
+from evaluators.networks.roles import Nets
 from evaluators.zoo import load_nets
 from orchestrator.records.files import replace_file
 from orchestrator.train.faces import training_faces

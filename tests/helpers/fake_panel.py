@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from anonymizers import Anonymizer
 from evaluators.metrics import METRICS
-from evaluators.scores import Scores
+from evaluators.metrics.scores import Scores
 
 OBJECTIVES = {"rank1_worst": "min", "expression_kappa_adapted": "max"}
 

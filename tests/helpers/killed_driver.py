@@ -15,7 +15,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from evaluators.datasets.demo_protocol import demo_protocol
+from evaluators.demo.protocol import demo_protocol
 from orchestrator.search import run as program
 from orchestrator.search.settings import Settings
 from orchestrator.sweep.inprocess import InProcess

@@ -9,7 +9,7 @@ import numpy as np
 
 from anonymizers import ANONYMIZERS
 from evaluators.metrics import METRICS
-from evaluators.scores import Scores
+from evaluators.metrics.scores import Scores
 
 OBJECTIVES = {"rank1_worst": "min", "expression_kappa_adapted": "max"}
 SWEEP: dict[str, Any] = {

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from anonymizers import Anonymizer, Pixelate
-from evaluators.scores import Scores
+from evaluators.metrics.scores import Scores
 from tests.helpers.fake_panel import FakePanel
 
 

@@ -1,0 +1,1 @@
+"""What attackers learn with: regression, discriminants, descent, an image-to-image network."""

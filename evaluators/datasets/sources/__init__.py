@@ -1,0 +1,1 @@
+"""Sources of pictures: folders, tables, archives, opened and listed."""

@@ -1,0 +1,1 @@
+"""What a panel measures of one configuration."""

@@ -1,0 +1,1 @@
+"""Networks: their roles, how they are loaded, asked and inspected."""

@@ -1,0 +1,1 @@
+"""Back ends: ONNX Runtime and PyTorch, how they are fed, which is faster."""

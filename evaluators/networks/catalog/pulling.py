@@ -1,0 +1,113 @@
+"""Pulling: networks of the zoo into the user's folder, each verified; from then on everything works offline."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+from evaluators.networks.catalog.downloads import digest_of, download
+from evaluators.networks.catalog.published import Model
+
+VARIABLE = "FACE_MODELS"
+
+
+def cache_folder() -> Path:
+    """Return the folder of models where none is given: that of FACE_MODELS, or in the user's cache."""
+    if given := os.environ.get(VARIABLE):
+        return Path(given)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "face-anonymization-search" / "models"
+
+
+def pulled_folder() -> Path | None:
+    """Return that folder if anything was pulled into it, or its user made it."""
+    folder = cache_folder()
+    return folder if folder.is_dir() else None
+
+
+def pull(
+    model: Model,
+    folder: Path,
+    *,
+    sha256: str | None = None,
+    progress: Callable[[int, int | None], None] | None = None,
+) -> Path:
+    """Download a network into a folder of models, unless it is there.
+
+    Args:
+        model: of the zoo.
+        folder: of models.
+        sha256: of what is downloaded, hexadecimal, where the zoo does not know it.
+        progress: called with bytes (done, total).
+
+    Returns:
+        The path of the network's file.
+
+    Raises:
+        ValueError: if no address or no checksum is known, if every address fails, or if the file is another one.
+    """
+    path = folder / model.path
+    if not model.urls:
+        raise ValueError(f"{model.name}: expected a network with an address; {model.source}, as {path}")
+    known = model.archive_sha256 or model.sha256
+    if sha256 is not None and known is not None and sha256.lower() != known:
+        raise ValueError(f"--sha256: expected {known}, which the zoo knows of {model.name}, got {sha256}; leave it out")
+    wanted = known or (sha256 or "").lower()
+    if len(wanted) != 64 or set(wanted) - set("0123456789abcdef"):
+        raise ValueError(
+            f"{model.name}: expected its SHA-256, which is not known here, as --sha256 with 64 hexadecimal digits"
+        )
+    if path.is_file() and model.sha256 is not None and digest_of(path) == model.sha256:
+        return path
+    if model.archive_sha256 is None:
+        _first(model.urls, path, wanted, progress)
+        return path
+    archive = path.parent.with_suffix(".zip")
+    _first(model.urls, archive, wanted, progress)
+    unpack(archive, path.parent)
+    archive.unlink()
+    if model.sha256 is not None and (not path.is_file() or digest_of(path) != model.sha256):
+        raise ValueError(f"{model.name}: expected {path.name} with SHA-256 {model.sha256} in the archive, it has none")
+    return path
+
+
+def unpack(archive: Path, folder: Path) -> None:
+    """Unpack the ONNX files of a zip archive, whatever folders they are in there, into one folder that it replaces.
+
+    Args:
+        archive: the zip file.
+        folder: appears only when it is whole.
+
+    Raises:
+        ValueError: if it is no zip file, or has no ONNX file or two of one name.
+    """
+    new = folder.with_name(f".{folder.name}.{os.getpid()}.new")
+    try:
+        with zipfile.ZipFile(archive) as file:
+            members = [member for member in file.infolist() if member.filename.endswith(".onnx")]
+            names = [Path(member.filename).name for member in members]
+            if not names or len(set(names)) < len(names):
+                raise ValueError(f"{archive}: expected ONNX files of different names, got {names}")
+            new.mkdir(parents=True)
+            for member, name in zip(members, names, strict=True):
+                with file.open(member) as source, (new / name).open("wb") as target:
+                    shutil.copyfileobj(source, target)
+        shutil.rmtree(folder, ignore_errors=True)
+        new.replace(folder)
+    except zipfile.BadZipFile as error:
+        raise ValueError(f"{archive}: expected a zip archive: {error}") from error
+    finally:
+        shutil.rmtree(new, ignore_errors=True)
+
+
+def _first(urls: tuple[str, ...], path: Path, sha256: str, progress: Callable[[int, int | None], None] | None) -> None:
+    """Download from the first address that works."""
+    failures = []
+    for url in urls:
+        try:
+            return download(url, path, sha256, progress)
+        except ValueError as error:
+            failures.append(str(error))
+    raise ValueError("; ".join(failures))

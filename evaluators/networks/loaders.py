@@ -1,0 +1,95 @@
+"""Loaders: one function for each kind of network."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from evaluators.networks.catalog.choice import INCEPTION, is_path
+from evaluators.networks.catalog.conventions import DETECTOR, DETECTOR_SHA256, INSIGHTFACE, checked, convention_of
+from evaluators.networks.catalog.published import ZOO
+
+if TYPE_CHECKING:
+    import torch
+
+    from evaluators.networks.backends.onnx_nets import OnnxEmbedder
+    from evaluators.networks.backends.torch_nets import TorchEmbedder
+    from evaluators.networks.detection import Scrfd
+    from evaluators.networks.inception import FidInception
+    from evaluators.networks.perceptual import LPIPS
+
+
+def load_lpips(folder: Path, name: str) -> LPIPS:
+    """Load LPIPS on a backbone of BACKBONES.
+
+    Raises:
+        ValueError: if the backbone is missing or another file than declared.
+    """
+    from evaluators.networks.perceptual import LPIPS
+
+    return LPIPS(name.removeprefix("lpips_"), state_of(folder, name))
+
+
+def load_inception(folder: Path) -> FidInception:
+    """Load the Inception network that FID and KID are defined on.
+
+    Raises:
+        ValueError: if it is missing or another file than declared.
+    """
+    from evaluators.networks.inception import FidInception
+
+    return FidInception(state_of(folder, INCEPTION))
+
+
+def load_detector(folder: Path, *, threads: int | None = None) -> Scrfd:
+    """Load the SCRFD detector of a folder of models."""
+    from evaluators.networks.detection import Scrfd  # insightface and ONNX Runtime: a second that the demo does without
+
+    return Scrfd(checked(folder / DETECTOR, DETECTOR_SHA256), threads=threads)
+
+
+def load_embedder(
+    folder: Path, name: str, embedder_input: str = "", *, threads: int | None = None, device: str = "cpu"
+) -> OnnxEmbedder:
+    """Load an embedder by its name, or an ArcFace-style ONNX file by its path.
+
+    Raises:
+        ValueError: if a file is missing or another one than declared, or if insightface feeds a network of its packs
+            otherwise than declared.
+    """
+    from evaluators.networks.backends.onnx_nets import OnnxEmbedder
+
+    if is_path(name):
+        convention = convention_of("--embedder", Path(name), embedder_input)
+        return OnnxEmbedder(folder, Path(name).stem, convention, threads=threads, device=device)
+    if name in INSIGHTFACE:
+        from evaluators.networks.backends.insightface_files import confirm
+
+        confirm(folder, INSIGHTFACE[name])
+    return OnnxEmbedder(folder, name, threads=threads, device=device)
+
+
+def load_torch_embedder(
+    folder: Path, option: str, name: str, described: str, device: str, precision: str
+) -> TorchEmbedder:
+    """Load by PyTorch what `load_embedder` loads by ONNX Runtime."""
+    from evaluators.networks.backends.torch_nets import TorchEmbedder
+
+    named = convention_of(option, Path(name), described) if is_path(name) else None
+    return TorchEmbedder(folder, Path(name).stem if named else name, named, device=device, precision=precision)
+
+
+def state_of(folder: Path, name: str) -> dict[str, torch.Tensor]:
+    """Read the tensors of a PyTorch file; nothing else is unpickled."""
+    import torch
+
+    model = ZOO[name]
+    assert model.sha256 is not None
+    path = checked(folder / model.path, model.sha256)
+    state: dict[str, torch.Tensor] = torch.load(path, map_location="cpu", weights_only=True)
+    return state
+
+
+def published_facts(name: str) -> dict[str, Any]:
+    """Return the facts of a network of the zoo, as they go into tables and report."""
+    return {"name": name, "sha256": ZOO[name].sha256, "terms": ZOO[name].terms}

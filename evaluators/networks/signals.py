@@ -1,0 +1,232 @@
+"""Signals: what conditions a generative method, measured on clear faces by real networks."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from anonymizers import TEMPLATE_SIZE, Faces
+from anonymizers.base import UNMEASURED
+from anonymizers.conditioning import EXPRESSIONS, MESH68, PARSING
+from evaluators.networks.catalog.classes import counterparts
+from evaluators.networks.catalog.published import ZOO
+
+LANDMARKER, INSIGHTFACE68, PARSER = "face_landmarker", "insightface_3d68", "face_parsing"
+READERS = ("facex", "mini_xception")
+"""Teachers with exactly the classes of EXPRESSIONS, in whatever order."""
+SOURCES: dict[str, tuple[str, ...]] = {
+    "landmarks68": (INSIGHTFACE68, LANDMARKER),
+    "landmarks478": (LANDMARKER,),
+    "parsing": (PARSER,),
+    "expression": READERS,
+}
+"""Signal -> networks of the zoo that measure it; the first that is there does."""
+ENLARGED = 256
+"""Side at which the landmarker sees a crop, px: it looks for a face in the picture, and finds small ones worse."""
+CELEBAMASK = {
+    "background": (0, 18), "skin": (1, 6, 14), "brow": (2, 3), "eye": (4, 5), "nose": (10,), "mouth": (11, 12, 13),
+    "hair": (17,), "ear": (7, 8, 9), "cloth": (15, 16),
+}  # fmt: skip
+"""Our parts -> the classes of CelebAMask-HQ (Lee et al., CVPR 2020, https://arxiv.org/abs/1907.11922): glasses and neck
+count as skin, earrings as ears, a hat as background, as the demo has none of them."""
+Measure = Callable[[Tensor], Tensor]
+
+
+def available(folder: Path, name: str) -> str | None:
+    """Return the network in a folder of models that measures a signal; None where there is none."""
+    return next((net for net in SOURCES[name] if (folder / ZOO[net].path).is_file()), None)
+
+
+def check_signals(folder: Path, names: Sequence[str]) -> None:
+    """Check that signals can be measured, before anything is loaded.
+
+    Raises:
+        ValueError: if one cannot; the sentence names the files.
+    """
+    for name in names:
+        if name not in SOURCES:
+            raise ValueError(f"signals: expected some of {', '.join(SOURCES)}, got {name!r}")
+        if available(folder, name) is None:
+            files = " or ".join(str(folder / ZOO[net].path) for net in SOURCES[name])
+            raise ValueError(
+                f"signal {name}: expected a network that measures it, {files}, which is missing; python -m "
+                f"orchestrator.models pull {SOURCES[name][0]} gets one where the list knows its address"
+            )
+
+
+def load_signals(folder: Path, names: Sequence[str], *, threads: int | None = None) -> dict[str, Measure]:
+    """Load what measures signals.
+
+    Args:
+        folder: of models.
+        names: of SOURCES.
+        threads: of ONNX Runtime.
+
+    Returns:
+        signal -> map of (N, 3, S, S) uint8 crops to what `anonymizers/signals.py` says of the signal.
+
+    Raises:
+        ValueError: if one cannot be measured.
+    """
+    check_signals(folder, names)
+    loaded: dict[str, Measure] = {}
+    for name in names:
+        net = str(available(folder, name))
+        loaded[name] = open_source(net, folder, reduced=name == "landmarks68", threads=threads)
+    return loaded
+
+
+def open_source(net: str, folder: Path, *, reduced: bool = False, threads: int | None = None) -> Measure:
+    """Open a network in a folder of models; `reduced` takes the mesh's vertices that lie on iBUG's landmarks."""
+    path = folder / ZOO[net].path
+    if net == LANDMARKER:
+        return Mesh(path, MESH68 if reduced else None)
+    if net in READERS:
+        return Reader(folder, net, threads=threads)
+    return Landmarks3d68(path, threads=threads) if net == INSIGHTFACE68 else Parser(path, threads=threads)
+
+
+def with_measured(faces: Faces, measures: Mapping[str, Measure]) -> Faces:
+    """Return faces with the signals that they did not bring."""
+    missing = {name: measure for name, measure in measures.items() if name not in faces.signals}
+    if not missing:
+        return faces
+    measured = {name: measure(faces.images).to(faces.images.device) for name, measure in missing.items()}
+    return replace(faces, signals={**faces.signals, **measured})
+
+
+class Mesh:
+    """Measure MediaPipe's face mesh (Kartynnik et al., 2019, https://arxiv.org/abs/1907.06724)."""
+
+    def __init__(self, path: Path, vertices: Sequence[int] | None = None) -> None:
+        """Open the task file; `vertices` are those that are returned, None for all 478."""
+        self.path, self.vertices = path, vertices
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """Map (N, 3, S, S) uint8 crops to (N, V, 2) float32 px of the 112 px crop; NaN where no face was found."""
+        landmarker = _landmarker(self.path)
+        import mediapipe
+
+        out = torch.full((len(images), 478, 2), torch.nan)
+        with landmarker:
+            for place, image in enumerate(images):
+                large = functional.interpolate(image[None].float(), size=(ENLARGED, ENLARGED), mode="bilinear")[0]
+                pixels = large.round().to(torch.uint8).permute(1, 2, 0).contiguous().cpu().numpy()
+                # A face that fills the picture is found more often with a margin around it.
+                margin = ENLARGED // 4
+                pixels = np.pad(pixels, ((margin, margin), (margin, margin), (0, 0)), mode="edge")
+                found = landmarker.detect(mediapipe.Image(image_format=mediapipe.ImageFormat.SRGB, data=pixels))
+                if found.face_landmarks:
+                    side, shift = pixels.shape[0] / ENLARGED, margin / ENLARGED
+                    points = torch.tensor([(point.x, point.y) for point in found.face_landmarks[0]])
+                    out[place] = (points * side - shift) * TEMPLATE_SIZE
+        return out if self.vertices is None else out[:, list(self.vertices)]
+
+
+def _landmarker(path: Path) -> Any:
+    """Open MediaPipe's landmarker for single pictures with one face."""
+    os.environ.setdefault("GLOG_minloglevel", "2")  # it tells how it was built, on stderr
+    from mediapipe.tasks.python import BaseOptions  # matplotlib and two seconds
+    from mediapipe.tasks.python.vision import FaceLandmarker, FaceLandmarkerOptions
+
+    options = FaceLandmarkerOptions(base_options=BaseOptions(model_asset_path=str(path)), num_faces=1)
+    try:
+        return FaceLandmarker.create_from_options(options)
+    except OSError as error:
+        raise ValueError(
+            f"signals by MediaPipe: expected the libraries that it links, {error}; install libegl1 and libgles2"
+        ) from error
+
+
+class Landmarks3d68:
+    """Measure 68 landmarks in three dimensions by InsightFace's 1k3d68 (Deng et al., CVPR Workshops 2018), two of them.
+
+    insightface's own class would unpickle a file for the pose, which nobody here asks for.
+    """
+
+    SIDE = 192
+    WIDER = 1.5
+    """Side of what the network sees, in sides of the face's box, which is the crop."""
+
+    def __init__(self, path: Path, *, threads: int | None = None) -> None:
+        self.session = _session(path, threads)
+        self.input = self.session.get_inputs()[0].name
+        if (numbers := self.session.get_outputs()[0].shape[1]) != 3309:
+            raise ValueError(f"{path}: expected the 3309 numbers of 1k3d68, got {numbers}; bring that file")
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """Map (N, 3, S, S) uint8 crops to (N, 68, 2) float32 px of the 112 px crop."""
+        side = images.shape[-1]
+        margin = round(side * (self.WIDER - 1) / 2)
+        out = torch.empty(len(images), 68, 2)
+        for place, image in enumerate(images.cpu()):
+            wide = functional.pad(image[None].float(), (margin,) * 4)
+            fed = functional.interpolate(wide, size=(self.SIDE, self.SIDE), mode="bilinear", antialias=True)
+            (numbers,) = self.session.run(None, {self.input: fed.numpy()})
+            points = torch.from_numpy(numbers[0]).view(-1, 3)[-68:, :2]  # in [-1, 1] of what it sees
+            out[place] = (points + 1) / 2 * (side + 2 * margin) - margin
+        return out * (TEMPLATE_SIZE / side)
+
+
+def _session(path: Path, threads: int | None) -> Any:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads or torch.get_num_threads()
+    return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+
+
+class Parser:
+    """Measure a parsing map by a BiSeNet of CelebAMask-HQ's 19 classes (Yu et al., ECCV 2018), an ONNX file."""
+
+    SIDE = 512
+    MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+    def __init__(self, path: Path, *, threads: int | None = None) -> None:
+        self.session = _session(path, threads)
+        self.input = self.session.get_inputs()[0].name
+        classes = self.session.get_outputs()[0].shape[1]
+        if classes != 19:
+            raise ValueError(f"{path}: expected a parsing network of CelebAMask-HQ's 19 classes, got {classes}")
+        table = torch.full((19,), UNMEASURED, dtype=torch.uint8)
+        for part, numbers in CELEBAMASK.items():
+            table[list(numbers)] = PARSING.index(part)
+        self.table = table
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """Map (N, 3, S, S) uint8 crops to (N, S, S) uint8 indices into PARSING; 255 where it sees no skin at all."""
+        mean, std = (torch.tensor(value).view(1, 3, 1, 1) for value in (self.MEAN, self.STD))
+        out = torch.empty(len(images), *images.shape[2:], dtype=torch.uint8)
+        for place, image in enumerate(images.cpu()):
+            large = functional.interpolate(image[None].float() / 255, size=(self.SIDE, self.SIDE), mode="bilinear")
+            (scores, *_) = self.session.run(None, {self.input: ((large - mean) / std).numpy()})
+            classes = torch.from_numpy(scores).argmax(1)[:, None].float()
+            small = functional.interpolate(classes, size=tuple(images.shape[2:]), mode="nearest")[0, 0].long()
+            parts = self.table[small]
+            out[place] = parts if bool((parts == PARSING.index("skin")).any()) else UNMEASURED
+        return out
+
+
+class Reader:
+    """Read the expression by a teacher of the zoo, whichever teacher judges the result."""
+
+    def __init__(self, folder: Path, name: str, *, threads: int | None = None) -> None:
+        from evaluators.networks.backends.onnx_nets import OnnxTeacher
+
+        self.teacher = OnnxTeacher(folder, name, threads=threads)
+        found = counterparts(self.teacher.classes, EXPRESSIONS)
+        if found.without or found.unused:
+            raise ValueError(f"{name}: expected the classes {', '.join(EXPRESSIONS)}, got {self.teacher.classes}")
+        self.table = torch.tensor(found.index, dtype=torch.uint8)
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """Map (N, 3, S, S) uint8 crops to (N, 1) uint8 indices into EXPRESSIONS."""
+        return self.table[self.teacher(images).logits.argmax(1).cpu()][:, None]
