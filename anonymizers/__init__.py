@@ -5,20 +5,21 @@ To add a method: a frozen dataclass in a file of its own, and a row in `ANONYMIZ
 
 from __future__ import annotations
 
-from anonymizers.band_blur import BandBlur
-from anonymizers.base import Anonymizer, Choice, Context, Integer, Real
-from anonymizers.blackout import Blackout
-from anonymizers.blur import Blur
-from anonymizers.ciagan import Ciagan
-from anonymizers.cloak import Cloak
-from anonymizers.deep_privacy2 import DeepPrivacy2
+from anonymizers.base import Anonymizer, Context
+from anonymizers.classical.band_blur import BandBlur
+from anonymizers.classical.blackout import Blackout
+from anonymizers.classical.blur import Blur
+from anonymizers.classical.cloak import Cloak
+from anonymizers.classical.identity import Identity
+from anonymizers.classical.k_same import KSame
+from anonymizers.classical.pixelate import Pixelate
 from anonymizers.faces import TEMPLATE_SIZE, UNLABELLED, Faces
-from anonymizers.ganonymization import Ganonymization
-from anonymizers.generator import Generator
-from anonymizers.identity import Identity
-from anonymizers.inswapper import Inswapper
-from anonymizers.k_same import KSame
-from anonymizers.pixelate import Pixelate
+from anonymizers.generative.ciagan import Ciagan
+from anonymizers.generative.deep_privacy2 import DeepPrivacy2
+from anonymizers.generative.ganonymization import Ganonymization
+from anonymizers.generative.generator import Generator
+from anonymizers.generative.inswapper import Inswapper
+from anonymizers.ranges import Choice, Integer, Real
 
 ANONYMIZERS: dict[str, type[Anonymizer]] = {
     "identity": Identity,

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -13,74 +14,8 @@ import torch
 from torch import Tensor
 
 from anonymizers.faces import Faces
-
-
-@dataclass(frozen=True)
-class Integer:
-    """Range of an integer hyperparameter, both ends included; `step` apart, counted from `low`."""
-
-    low: int
-    high: int
-    step: int = 1
-    unit: str = ""
-    log: bool = False
-
-    def holds(self, value: Any) -> bool:
-        """Tell whether a value lies in the range and on its steps."""
-        return (
-            isinstance(value, int)
-            and not isinstance(value, bool)
-            and self.low <= value <= self.high
-            and (value - self.low) % self.step == 0
-        )
-
-    def corners(self) -> tuple[int, ...]:
-        """Return the smallest and the largest value."""
-        return (self.low, self.high)
-
-
-@dataclass(frozen=True)
-class Real:
-    """Range of a real hyperparameter, both ends included."""
-
-    low: float
-    high: float
-    unit: str = ""
-    log: bool = False
-
-    def holds(self, value: Any) -> bool:
-        """Tell whether a value is a number in the range."""
-        return isinstance(value, int | float) and not isinstance(value, bool) and self.low <= value <= self.high
-
-    def corners(self) -> tuple[float, ...]:
-        """Return the smallest and the largest value."""
-        return (self.low, self.high)
-
-
-@dataclass(frozen=True)
-class Choice:
-    """Set of named values of a hyperparameter."""
-
-    values: tuple[str, ...]
-    unit: str = ""
-
-    def holds(self, value: Any) -> bool:
-        """Tell whether a value is one of the set."""
-        return value in self.values
-
-    def corners(self) -> tuple[str, ...]:
-        """Return every value."""
-        return self.values
-
-
-Range = Integer | Real | Choice
-UNMEASURED = 255
-"""Class throughout a map of classes that could not be measured."""
-
-
-def ranged(over: Range, **keywords: Any) -> Any:
-    """Declare a hyperparameter: a dataclass field that carries its range."""
-    return field(metadata={"range": over}, **keywords)
+from anonymizers.ranges import Range
+from anonymizers.signals import with_signals
 
 
 @dataclass(frozen=True)
@@ -220,32 +155,7 @@ def padded(x: Tensor, size: int) -> Tensor:
     return torch.cat([x, x[-1:].expand(max(0, size - len(x)), *x.shape[1:])])
 
 
-def with_signals(faces: Faces, needs: tuple[str, ...], method: str = "signals") -> Tensor:
-    """Tell which faces have all of some signals.
-
-    Args:
-        faces: N faces.
-        needs: names in `Faces.signals`.
-        method: who asks, for the sentence.
-
-    Returns:
-        (N,) bool on the CPU.
-
-    Raises:
-        ValueError: if a signal was not measured at all.
-    """
-    if missing := [name for name in needs if name not in faces.signals]:
-        raise ValueError(
-            f"{method}: expected faces with the signals {', '.join(needs)}, {', '.join(missing)} were not measured; "
-            "prepare the faces with the network that measures them"
-        )
-    seen = torch.ones(len(faces), dtype=torch.bool)
-    for name in needs:
-        seen &= present(faces.signals[name]).cpu()
-    return seen
-
-
-def present(signal: Tensor) -> Tensor:
-    """Tell of which faces an (N, ...) signal was measured: no NaN in it; of classes, not UNMEASURED throughout."""
-    signal = signal.flatten(1)
-    return signal.isfinite().all(1) if signal.is_floating_point() else (signal != UNMEASURED).any(1)
+def of_face(key: str, seed: int, purpose: str) -> torch.Generator:
+    """Return the generator of one face for one purpose, on the CPU."""
+    digest = hashlib.sha256(f"{purpose}/{seed}/{key}".encode(errors="surrogateescape")).digest()
+    return torch.Generator().manual_seed(int.from_bytes(digest[:7], "big"))

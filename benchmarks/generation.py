@@ -18,11 +18,11 @@ import torch
 from torch import Tensor
 
 from anonymizers import Context, Generator
-from anonymizers.given import inputs
-from anonymizers.nets.ciagan_net import IDENTITIES, CiaganGenerator
-from anonymizers.nets.deep_privacy2_net import STYLE, DeepPrivacy2Generator
-from anonymizers.nets.noisy_unet import CODES, INPUT, NoisyUNet, sample
-from anonymizers.nets.pix2pix import Pix2PixUNet
+from anonymizers.generative.conditioning import inputs
+from anonymizers.generative.nets.ciagan_net import IDENTITIES, CiaganGenerator
+from anonymizers.generative.nets.deep_privacy2_net import STYLE, DeepPrivacy2Generator
+from anonymizers.generative.nets.noisy_unet import CODES, INPUT, NoisyUNet, sample
+from anonymizers.generative.nets.pix2pix import Pix2PixUNet
 from evaluators.demo.faces import people
 from evaluators.demo.nets import load_demo_embedder
 from evaluators.demo.protocol import faces_of

@@ -21,7 +21,7 @@ from typing import ClassVar
 from torch import Tensor
 
 from anonymizers import ANONYMIZERS, Anonymizer, Choice, Context, Faces, Real
-from anonymizers.base import ranged
+from anonymizers.ranges import ranged
 from benchmarks.overhead import FreePanel, quiet_sweep
 from evaluators.demo.protocol import demo_protocol
 from orchestrator.search.settings import DEFAULT_OBJECTIVES

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from anonymizers import ANONYMIZERS, Anonymizer, Choice, Integer, Real
-from anonymizers.base import Range
+from anonymizers.ranges import Range
 
 if TYPE_CHECKING:
     import optuna

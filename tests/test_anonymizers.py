@@ -17,7 +17,7 @@ from skimage.measure import block_reduce
 from torch.nn import functional
 
 from anonymizers import ANONYMIZERS, Anonymizer, Blackout, Blur, Context, Faces, Identity, Pixelate
-from anonymizers.regions import mask
+from anonymizers.classical.regions import mask
 from evaluators.demo.nets import load_demo_embedder
 from tests.conftest import smooth_faces
 

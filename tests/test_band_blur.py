@@ -11,7 +11,7 @@ import torch
 from torch.nn import functional
 
 from anonymizers import BandBlur, Blackout, Context, Faces
-from anonymizers.band_blur import EDGES, recombine
+from anonymizers.classical.band_blur import EDGES, recombine
 from evaluators.demo.nets import load_demo_teacher
 
 GAINS = (0.0, 0.3, 1.0, 0.5)

@@ -12,24 +12,19 @@ import pytest
 import torch
 from onnx import TensorProto, helper, numpy_helper
 
-from anonymizers import Faces, conditioning
-from anonymizers.base import UNMEASURED, present
-from anonymizers.conditioning import (
+from anonymizers import Faces
+from anonymizers.generative import conditioning
+from anonymizers.generative.conditioning import (
     CONDITIONINGS,
-    EXPRESSIONS,
-    MESH68,
-    MIRRORED68,
-    PARSING,
     PARTS,
     channels,
     dots,
     drawn,
-    five,
     landmark_map,
-    mirrored,
     parsing_map,
     words,
 )
+from anonymizers.signals import EXPRESSIONS, MESH68, MIRRORED68, PARSING, UNMEASURED, five, mirrored, present
 from evaluators.demo import faces as demo
 from evaluators.demo import geometry
 from evaluators.networks.backends.onnx_nets import OnnxTeacher

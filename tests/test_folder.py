@@ -19,9 +19,9 @@ class Whole:
     """Finds one face in each picture, as large as the picture; none in a black one."""
 
     def detect(self, picture: np.ndarray) -> list[Detection]:
-        if not picture.any():
-            return []
         height, width = picture.shape[:2]
+        if not picture[height // 4 : height - height // 4, width // 4 : width - width // 4].any():
+            return []  # a gray frame around a black picture shows no face either
         landmarks = (TEMPLATE * [width / 112, height / 112]).astype(np.float32)
         return [Detection(np.array([0, 0, width, height], np.float32), 1.0, landmarks)]
 

@@ -10,10 +10,10 @@ import pytest
 import torch
 from torch import nn
 
-from anonymizers.nets.ciagan_net import CiaganGenerator
-from anonymizers.nets.deep_privacy2_net import DeepPrivacy2Generator
-from anonymizers.nets.pix2pix import Pix2PixUNet
-from anonymizers.resident import load_strictly, read_tensors, resident
+from anonymizers.generative.nets.ciagan_net import CiaganGenerator
+from anonymizers.generative.nets.deep_privacy2_net import DeepPrivacy2Generator
+from anonymizers.generative.nets.pix2pix import Pix2PixUNet
+from anonymizers.generative.resident import load_strictly, read_tensors, resident
 
 # Of the authors' own definitions, built once: the digest of "name shape" lines in sorted order, and the parameters.
 PUBLISHED: list[tuple[Callable[[], nn.Module], str, int]] = [

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from anonymizers import Context, Faces, KSame
-from anonymizers.k_same import squared_distances
-from anonymizers.regions import mask
+from anonymizers.classical.k_same import squared_distances
+from anonymizers.classical.regions import mask
 from tests.conftest import smooth_faces
 
 

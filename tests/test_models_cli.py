@@ -15,7 +15,7 @@ import torch
 from click.testing import Result
 from typer.testing import CliRunner
 
-from anonymizers.generator import WEIGHTS
+from anonymizers.generative.generator import WEIGHTS
 from evaluators.networks.catalog.conventions import EMBEDDERS, INSIGHTFACE, TEACHERS
 from evaluators.networks.catalog.published import ZOO
 from evaluators.networks.catalog.pulling import cache_folder, pulled_folder, unpack

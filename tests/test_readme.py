@@ -39,7 +39,7 @@ def test_the_anonymizer_of_the_readme_is_one() -> None:
     from torch import Tensor
 
     from anonymizers import Anonymizer, Context, Faces, Integer
-    from anonymizers.base import ranged
+    from anonymizers.ranges import ranged
     from tests.conftest import smooth_faces
 
     program = re.findall(r"```python\n(.*?)```", README, re.DOTALL)[1]

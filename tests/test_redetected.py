@@ -51,7 +51,7 @@ def with_detector(bare: Panel, detector: Planted) -> Panel:
     panel = copy.copy(bare)
     panel._cache = {}
     panel.nets = replace(bare.nets, detector=detector)
-    panel.originals.found = detector(bare.clear.probe.images)
+    panel.originals = replace(bare.originals, found=detector(bare.clear.probe.images))
     return panel
 
 

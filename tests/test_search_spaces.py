@@ -14,7 +14,7 @@ import pytest
 from torch import Tensor
 
 from anonymizers import ANONYMIZERS, Anonymizer, Blackout, Blur, Choice, Context, Faces, Integer, KSame, Pixelate, Real
-from anonymizers.base import ranged
+from anonymizers.ranges import ranged
 from search_spaces import SPACES, SearchSpace, load_space
 
 NARROWED = SearchSpace(

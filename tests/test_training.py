@@ -15,15 +15,19 @@ from torch import Tensor
 from torch.nn import functional
 from typer.testing import CliRunner
 
-from anonymizers import Context, Faces, Generator, conditioning, generator
-from anonymizers.band_blur import recombine
-from anonymizers.given import given, inputs
-from anonymizers.nets.noisy_unet import CODES, NoisyUNet, nats, sample
-from anonymizers.regions import mask
-from anonymizers.resident import person_digest, recipe_of
+from anonymizers import Context, Faces, Generator
+from anonymizers.classical.band_blur import recombine
+from anonymizers.classical.regions import mask
+from anonymizers.generative import conditioning, generator
+from anonymizers.generative.conditioning import given, inputs
+from anonymizers.generative.nets.noisy_unet import CODES, NoisyUNet, nats, sample
+from anonymizers.generative.resident import person_digest, recipe_of
 from anonymizers.training import losses
 from anonymizers.training.critic import build_critic, build_spy, shake
-from anonymizers.training.loop import Recipe, Run, adopted, export, spread, train
+from anonymizers.training.loop import export, train
+from anonymizers.training.recipe import Recipe
+from anonymizers.training.run import Run, adopted
+from anonymizers.training.truth import spread
 from evaluators.demo.nets import load_demo_embedder, load_demo_teacher
 from evaluators.networks.backends.onnx_nets import OnnxEmbedder
 from evaluators.networks.loaders import load_detector

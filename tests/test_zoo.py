@@ -14,15 +14,14 @@ from torch import Tensor
 from torch.nn import functional
 from typer.testing import CliRunner
 
-from evaluators import zoo
 from evaluators.datasets.alignment import align
 from evaluators.datasets.sources.pictures import read_picture
-from evaluators.networks import inception
+from evaluators.networks import inception, loaders
 from evaluators.networks.backends.feeding import feed, normalized
 from evaluators.networks.backends.insightface_files import arcface, confirm
 from evaluators.networks.backends.last_layer import last_layer
 from evaluators.networks.backends.onnx_nets import OnnxEmbedder, OnnxTeacher
-from evaluators.networks.catalog import conventions
+from evaluators.networks.catalog import choice, conventions
 from evaluators.networks.catalog.choice import check_files, check_networks, networks_of
 from evaluators.networks.catalog.conventions import EMBEDDERS, INSIGHTFACE, TEACHERS, Convention, convention_of
 from evaluators.networks.catalog.published import TASKS, ZOO
@@ -44,7 +43,7 @@ CHOICE = {"embedder": "edgeface_xs", "held_out": "mobilefacenet_192", "teacher":
 @pytest.fixture(scope="session")
 def crops(shared: Path) -> Tensor:
     """Aligned faces of LFW, (N, 3, 112, 112) uint8 RGB."""
-    detector = zoo.load_detector(shared / "models", threads=1)
+    detector = loaders.load_detector(shared / "models", threads=1)
     out = []
     for who in ("Abdullah_Gul", "Serena_Williams", "Tony_Blair"):
         for number in (1, 2, 3):
@@ -85,12 +84,12 @@ def test_torchvision_names_the_same_addresses() -> None:
         models.SqueezeNet1_1_Weights.IMAGENET1K_V1,
         models.VGG16_Weights.IMAGENET1K_V1,
     ]
-    assert [ZOO[name].urls for name in zoo.BACKBONES] == [(weight.url,) for weight in weights]
+    assert [ZOO[name].urls for name in choice.BACKBONES] == [(weight.url,) for weight in weights]
 
 
 def test_the_default_embedders_are_of_two_families() -> None:
     assert ZOO[CHOICE["embedder"]].family != ZOO[CHOICE["held_out"]].family
-    assert zoo.DEFAULT_NETWORKS == CHOICE
+    assert choice.DEFAULT_NETWORKS == CHOICE
 
 
 def test_a_description_of_the_input_is_read(tmp_path: Path) -> None:
@@ -325,7 +324,7 @@ def test_what_is_pickled_beside_tensors_is_refused(tmp_path: Path, monkeypatch: 
     torch.save({"weight": Path("anything")}, path)
     monkeypatch.setitem(ZOO, model.name, replace(model, sha256=hashlib.sha256(path.read_bytes()).hexdigest()))
     with pytest.raises(Exception, match=r"[Ww]eights.only"):
-        zoo.load_inception(tmp_path)
+        loaders.load_inception(tmp_path)
 
 
 def test_inceptions_pools_do_not_count_the_padding() -> None:

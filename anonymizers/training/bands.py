@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from anonymizers.band_blur import BandBlur, recombine
+from anonymizers.classical.band_blur import BandBlur, recombine
 from anonymizers.faces import Faces
 from anonymizers.training import losses
 

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.parametrizations import spectral_norm
 
-from anonymizers.nets.noisy_unet import CODES
+from anonymizers.generative.nets.noisy_unet import CODES
 
 
 def build_critic(width: int = 16) -> nn.Sequential:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from anonymizers import Anonymizer, Context, Faces
-from anonymizers.conditioning import mirrored
+from anonymizers.signals import mirrored
 from evaluators.networks.roles import Differentiable, Found, Nets, TeacherOutput
 from evaluators.networks.signals import with_measured
 from evaluators.protocol import Protocol

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from anonymizers.base import with_signals
-from anonymizers.conditioning import five
+from anonymizers.signals import five, with_signals
 from evaluators.attackers.evidence import Evidence
 from evaluators.measuring.tally import Tally
 from evaluators.metrics import realism

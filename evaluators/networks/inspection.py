@@ -12,10 +12,10 @@ from torch import Tensor
 from torch.nn import functional
 
 from anonymizers import ANONYMIZERS, Context, Faces
-from anonymizers.base import present
-from anonymizers.conditioning import words
-from anonymizers.generator import load_generator
-from anonymizers.nets.noisy_unet import CODES
+from anonymizers.generative.conditioning import words
+from anonymizers.generative.generator import load_generator
+from anonymizers.generative.nets.noisy_unet import CODES
+from anonymizers.signals import present
 from evaluators.networks.catalog.conventions import checked
 from evaluators.networks.catalog.published import Model
 from evaluators.networks.catalog.trained import Trained

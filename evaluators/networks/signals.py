@@ -14,8 +14,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from anonymizers import TEMPLATE_SIZE, Faces
-from anonymizers.base import UNMEASURED
-from anonymizers.conditioning import EXPRESSIONS, MESH68, PARSING
+from anonymizers.signals import EXPRESSIONS, MESH68, PARSING, UNMEASURED
 from evaluators.networks.catalog.classes import counterparts
 from evaluators.networks.catalog.published import ZOO
 

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from anonymizers import ANONYMIZERS, Anonymizer
-from anonymizers.base import Choice, Integer, Range
+from anonymizers.ranges import Choice, Integer, Range
 from evaluators.metrics import METRICS
 from evaluators.metrics.scores import Scores
 

@@ -9,7 +9,7 @@ from typing import Annotated
 import torch
 import typer
 
-from anonymizers.generator import WEIGHTS
+from anonymizers.generative.generator import WEIGHTS
 from evaluators.networks.catalog.choice import check_files, check_networks
 from evaluators.networks.catalog.pulling import pulled_folder
 from orchestrator.terminal import make_console, sentences

@@ -8,7 +8,7 @@ import torch
 from rich.console import Console
 
 from anonymizers import Faces
-from anonymizers.conditioning import mirrored
+from anonymizers.signals import mirrored
 from evaluators.demo.faces import people
 from evaluators.demo.protocol import FIRST_PERSON, faces_of
 from evaluators.networks.signals import load_signals, with_measured

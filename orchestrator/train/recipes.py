@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from anonymizers import Generator
-from anonymizers.conditioning import CONDITIONINGS
-from anonymizers.training.loop import Recipe
+from anonymizers.generative.conditioning import CONDITIONINGS
+from anonymizers.training.recipe import Recipe
 from search_spaces import SearchSpace
 
 PRELUDE_PRICE = 0.002

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from anonymizers.training.loop import Recipe
+from anonymizers.training.recipe import Recipe
 
 
 @dataclass(frozen=True)

@@ -15,9 +15,11 @@ from PIL import Image
 from rich.console import Console
 from torch import Tensor, nn
 
-from anonymizers.resident import person_digest, read_tensors, recipe_of
+from anonymizers.generative.resident import person_digest, read_tensors, recipe_of
 from anonymizers.training.bands import learn_gains
-from anonymizers.training.loop import Embed, Read, Run, export, recipe_in, train
+from anonymizers.training.loop import export, recipe_in, train
+from anonymizers.training.run import Run
+from anonymizers.training.truth import Embed, Read
 from evaluators.networks.backends.torch_nets import without_strides
 from evaluators.networks.catalog.downloads import digest_of
 from evaluators.networks.roles import Nets

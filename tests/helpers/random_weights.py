@@ -9,9 +9,9 @@ import onnx
 import torch
 from onnx import TensorProto, helper, numpy_helper
 
-from anonymizers.nets.ciagan_net import CiaganGenerator
-from anonymizers.nets.deep_privacy2_net import DeepPrivacy2Generator
-from anonymizers.nets.pix2pix import Pix2PixUNet
+from anonymizers.generative.nets.ciagan_net import CiaganGenerator
+from anonymizers.generative.nets.deep_privacy2_net import DeepPrivacy2Generator
+from anonymizers.generative.nets.pix2pix import Pix2PixUNet
 
 
 def write(folder: Path) -> Path:

@@ -13,9 +13,10 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from anonymizers.base import Anonymizer, Choice, Context, Integer, batches, ranged
+from anonymizers.base import Anonymizer, Context, batches
+from anonymizers.classical.regions import REGION, mask, within
 from anonymizers.faces import UNLABELLED, Faces
-from anonymizers.regions import REGION, mask, within
+from anonymizers.ranges import Choice, Integer, ranged
 
 
 @dataclass(frozen=True)

@@ -1,31 +1,16 @@
-"""Conditioning: what a generator is told of a face, drawn as it wants it.
-
-Signals are measured once on the clear pictures and lie in `Faces.signals`, in px of the 112 px crop:
-
-    landmarks68   (N, 68, 2) float32, (x, y) in iBUG's order
-    landmarks478  (N, 478, 2) float32, (x, y) of MediaPipe's face mesh
-    parsing       (N, S, S) uint8, index into PARSING
-    expression    (N, 1) uint8, index into EXPRESSIONS: what a network of the zoo reads
-
-A face of which a signal could not be measured has NaN in it, or 255 throughout, and is released black.
-"""
+"""Conditioning: what a generator is told of a face, drawn as it wants it."""
 
 from __future__ import annotations
 
 import itertools
-from dataclasses import replace
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from anonymizers.faces import TEMPLATE_SIZE, Faces
-
-PARSING: tuple[str, ...] = ("background", "skin", "brow", "eye", "nose", "mouth", "hair", "ear", "cloth")
-"""Names of the parts in a parsing map; "skin" has the neck, "mouth" lips and all between them."""
-
-EXPRESSIONS: tuple[str, ...] = ("anger", "disgust", "fear", "happy", "neutral", "sad", "surprise")
-"""Names of the expressions that a generator can be told: one of seven says 2.8 bits of a picture at most."""
+from anonymizers.generative.nets.noisy_unet import INPUT
+from anonymizers.signals import EXPRESSIONS, PARSING
 
 CONDITIONINGS: dict[str, tuple[str, ...]] = {
     "none": (),
@@ -51,17 +36,6 @@ PARTS: tuple[tuple[tuple[int, ...], ...], ...] = (
 """Lines through iBUG's landmarks, by the channel that they are drawn into."""
 MAPS: dict[str, int] = {"landmarks68": len(PARTS), "parsing": len(PARSING)}
 """Signals that are drawn as maps -> channels; the expression is told as a word, see `told`."""
-MIRRORED68 = (
-    *range(16, -1, -1), *range(26, 16, -1), *range(27, 31), *range(35, 30, -1), 45, 44, 43, 42, 47, 46, 39, 38, 37, 36,
-    41, 40, *range(54, 47, -1), *range(59, 54, -1), *range(64, 59, -1), 67, 66, 65,
-)  # fmt: skip
-"""Which landmark of iBUG a landmark becomes in the mirror."""
-MESH68 = (
-    127, 234, 93, 132, 58, 172, 136, 150, 152, 379, 365, 397, 288, 361, 323, 454, 356, 70, 63, 105, 66, 107, 336, 296,
-    334, 293, 300, 168, 197, 5, 4, 75, 97, 2, 326, 305, 33, 160, 158, 133, 153, 144, 362, 385, 387, 263, 373, 380, 61,
-    39, 37, 0, 267, 269, 291, 405, 314, 17, 84, 181, 78, 82, 13, 312, 308, 317, 14, 87,
-)  # fmt: skip
-"""Vertices of MediaPipe's face mesh that lie where iBUG's landmarks do, nearly."""
 
 
 def channels(conditioning: str) -> int:
@@ -163,34 +137,22 @@ def parsing_map(parsing: Tensor, size: int) -> Tensor:
     return functional.interpolate(shares, size=(size, size), mode="area")
 
 
-def five(points: Tensor) -> Tensor:
-    """Return the (N, 5, 2) eye centers, nose tip and mouth corners of (N, 68, 2) landmarks."""
-    eyes = [points[:, first : first + 6].mean(1) for first in (36, 42)]
-    return torch.stack([*eyes, points[:, 30], points[:, 48], points[:, 54]], 1)
+def inputs(conditioning: str) -> int:
+    """Return the number of channels that `given` has."""
+    return 3 + channels(conditioning)
 
 
-def mirrored(faces: Faces) -> Faces:
-    """Mirror pictures and signals, left to right.
+def given(faces: Faces, conditioning: str, context: int) -> Tensor:
+    """Draw what the encoder sees.
 
-    Raises:
-        ValueError: if there is a signal whose mirror image is not known.
+    Args:
+        faces: N faces with the signals of the conditioning.
+        conditioning: of CONDITIONINGS.
+        context: side of the low-frequency picture, px.
+
+    Returns:
+        (N, C, 56, 56) float32 in [0, 1]: RGB of the low-frequency picture, then the maps.
     """
-    signals = {}
-    for name, signal in faces.signals.items():
-        if name == "parsing":
-            signals[name] = signal.flip(2)
-        elif name == "landmarks68":
-            signals[name] = _across(signal[:, list(MIRRORED68)])
-        elif name == "expression":  # a face in the mirror smiles as much
-            signals[name] = signal
-        elif name == "landmarks478":  # drawn as dots alone, whose order does not matter
-            signals[name] = _across(signal)
-        else:
-            raise ValueError(
-                f"signal {name}: expected one of landmarks68, landmarks478, parsing, expression, whose mirror is known"
-            )
-    return replace(faces, images=faces.images.flip(3), signals=signals)
-
-
-def _across(points: Tensor) -> Tensor:
-    return torch.stack((TEMPLATE_SIZE - points[..., 0], points[..., 1]), -1)
+    low = functional.interpolate(faces.images.float() / 255, size=(context, context), mode="area")
+    low = functional.interpolate(low, size=(INPUT, INPUT), mode="nearest")
+    return torch.cat((low, drawn(faces, conditioning, INPUT)), 1)

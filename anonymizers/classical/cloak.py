@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from anonymizers.base import Anonymizer, Context, Integer, batches, padded, ranged
-from anonymizers.draws import of_face
+from anonymizers.base import Anonymizer, Context, batches, of_face, padded
 from anonymizers.faces import TEMPLATE_SIZE, Faces
+from anonymizers.ranges import Integer, ranged
 
 BATCH = 16
 """Faces at a time, filled up where fewer are left: a network's rounding depends on the shape, and signs on rounding."""

@@ -8,10 +8,10 @@ from torch import Tensor
 from torch.nn import functional
 
 from anonymizers.base import Anonymizer, Context, batches, padded
-from anonymizers.conditioning import dots
 from anonymizers.faces import Faces
-from anonymizers.nets.pix2pix import Pix2PixUNet
-from anonymizers.resident import resident
+from anonymizers.generative.conditioning import dots
+from anonymizers.generative.nets.pix2pix import Pix2PixUNet
+from anonymizers.generative.resident import resident
 
 SIDE = 512
 BATCH = 2

@@ -6,9 +6,10 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from anonymizers.base import Anonymizer, Context, Integer, batches, ranged
+from anonymizers.base import Anonymizer, Context, batches
+from anonymizers.classical.regions import REGION, within
 from anonymizers.faces import Faces
-from anonymizers.regions import REGION, within
+from anonymizers.ranges import Integer, ranged
 
 
 @dataclass(frozen=True)

@@ -10,11 +10,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from anonymizers.base import Anonymizer, Context, Integer, ranged
-from anonymizers.draws import of_face
+from anonymizers.base import Anonymizer, Context, of_face
+from anonymizers.classical.regions import mask
 from anonymizers.faces import TEMPLATE_SIZE, Faces
-from anonymizers.regions import mask
-from anonymizers.resident import opened
+from anonymizers.generative.resident import opened
+from anonymizers.ranges import Integer, ranged
 
 SIDE = 128
 LEFT, BELOW = 8, 16

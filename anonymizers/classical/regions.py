@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from anonymizers.base import Choice
 from anonymizers.faces import TEMPLATE_SIZE
+from anonymizers.ranges import Choice
 
 REGION = Choice(("crop", "face"))
 """The whole crop, or an ellipse around the face."""

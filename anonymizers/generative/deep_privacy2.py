@@ -8,12 +8,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from anonymizers.base import Anonymizer, Choice, Context, Integer, Real, batches, padded, ranged
-from anonymizers.draws import of_face
+from anonymizers.base import Anonymizer, Context, batches, of_face, padded
+from anonymizers.classical.regions import mask
 from anonymizers.faces import Faces
-from anonymizers.nets.deep_privacy2_net import STYLE, DeepPrivacy2Generator
-from anonymizers.regions import mask
-from anonymizers.resident import CENTERS, opened, read_tensors, resident
+from anonymizers.generative.nets.deep_privacy2_net import STYLE, DeepPrivacy2Generator
+from anonymizers.generative.resident import CENTERS, opened, read_tensors, resident
+from anonymizers.ranges import Choice, Integer, Real, ranged
 
 SIDE = 128
 BATCH = 2

@@ -8,15 +8,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from anonymizers.base import Anonymizer, Choice, Context, Integer, Real, batches, padded, ranged
-from anonymizers.conditioning import CONDITIONINGS, told, words
-from anonymizers.draws import of_face
+from anonymizers.base import Anonymizer, Context, batches, of_face, padded
 from anonymizers.faces import Faces
-from anonymizers.given import given, inputs
-from anonymizers.nets.noisy_unet import CODES, SIDE, NoisyUNet, sample
-from anonymizers.resident import recipe_of, refuse_trained_on, resident
+from anonymizers.generative.conditioning import CONDITIONINGS, given, inputs, told, words
+from anonymizers.generative.nets.noisy_unet import CODES, SIDE, NoisyUNet, sample
+from anonymizers.generative.resident import recipe_of, refuse_trained_on, resident
+from anonymizers.ranges import Choice, Integer, Real, ranged
 
-WEIGHTS = Path(__file__).resolve().parent / "weights"
+WEIGHTS = Path(__file__).resolve().parents[1] / "weights"
 """Generators that were trained by `python -m orchestrator.train`, on demo faces and on photographs."""
 VARIANTS = (
     "none-both",

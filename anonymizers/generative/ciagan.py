@@ -9,11 +9,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from anonymizers.base import Anonymizer, Context, Integer, batches, padded, ranged
-from anonymizers.conditioning import BRIDGE, INNER_MOUTH, JAW
+from anonymizers.base import Anonymizer, Context, batches, padded
 from anonymizers.faces import TEMPLATE_SIZE, Faces
-from anonymizers.nets.ciagan_net import IDENTITIES, CiaganGenerator
-from anonymizers.resident import resident
+from anonymizers.generative.conditioning import BRIDGE, INNER_MOUTH, JAW
+from anonymizers.generative.nets.ciagan_net import IDENTITIES, CiaganGenerator
+from anonymizers.generative.resident import resident
+from anonymizers.ranges import Integer, ranged
 
 SIDE = 128
 DRAWN = 158

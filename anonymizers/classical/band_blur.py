@@ -6,9 +6,10 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from anonymizers.base import Anonymizer, Context, Real, batches, ranged
-from anonymizers.blur import gaussian
+from anonymizers.base import Anonymizer, Context, batches
+from anonymizers.classical.blur import gaussian
 from anonymizers.faces import Faces
+from anonymizers.ranges import Real, ranged
 
 EDGES = (1.5, 4.0, 10.0)
 """Deviations of the Gaussians between the bands, px of the 112 px crop."""
