@@ -11,6 +11,7 @@ import pytest
 from tests.places import ROOT
 
 README = (ROOT / "README.md").read_text()
+PACKAGES = ("anonymizers", "evaluators", "search_spaces", "orchestrator")
 
 
 @pytest.mark.slow
@@ -21,14 +22,32 @@ def test_the_first_program_runs_as_it_stands() -> None:
     assert len(re.findall(r"'rank1_worst': [01]\.\d", done.stdout)) == 5
 
 
+def tree() -> list[str]:
+    """Read the paths of the tree in docs/STRUCTURE.md: what a line is indented under is its folder."""
+    named: list[str] = []
+    above: list[str] = []
+    for indent, name in re.findall(r"^    ((?:  )*)([\w.]+/?)  ", (ROOT / "docs" / "STRUCTURE.md").read_text(), re.M):
+        above[len(indent) // 2 :] = [name.rstrip("/")]
+        named.append("/".join(above) + ("/" if name.endswith("/") else ""))
+    return named
+
+
 def test_every_file_that_the_tree_names_is_there() -> None:
-    tree = README.partition("## Where things are")[2].partition("\n## ")[0]
-    named = re.findall(r"^    ([a-z_]+/[\w./]*)", tree, re.MULTILINE) + re.findall(
-        r"^    (docs/\S+)", tree, re.MULTILINE
-    )
-    assert len(named) > 20
-    for name in named:
-        assert (ROOT / name).exists(), name
+    assert len(tree()) > 20
+    for name in tree():
+        path = ROOT / name
+        assert path.is_dir() if name.endswith("/") else path.is_file(), name
+
+
+def test_the_tree_names_every_file_once() -> None:
+    named = tree()
+    assert len(set(named)) == len(named)
+    there = {path.relative_to(ROOT).as_posix() for package in PACKAGES for path in (ROOT / package).rglob("*.py")}
+    # A folder's line is that of its __init__.py.
+    as_listed = {name.removesuffix("__init__.py") for name in there}
+    assert as_listed <= set(named), as_listed - set(named)
+    folders = {path.name + "/" for path in (ROOT / "clusters", ROOT / "benchmarks", ROOT / "tests", ROOT / "docs")}
+    assert folders | {"cluster.yaml"} <= set(named)
 
 
 def test_the_anonymizer_of_the_readme_is_one() -> None:
