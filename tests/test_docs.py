@@ -16,6 +16,10 @@ import pytest
 import typer
 
 from docs import generate
+from evaluators.attackers import ATTACKERS
+from evaluators.networks.catalog.conventions import EMBEDDERS
+from evaluators.networks.catalog.published import ZOO
+from search_spaces import SPACES
 from tests.helpers import tiny_nets
 from tests.places import ROOT
 
@@ -90,6 +94,14 @@ def test_every_command_is_one_and_knows_its_options(page: Path) -> None:
         known |= {"--note"}  # which its recipe adds
     for option in re.findall(r"`(--[a-z][a-z-]*)", text):
         assert option in known, f"{page.name}: {option}"
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page.name != "ADDING.md"], ids=lambda page: page.name)
+def test_every_name_that_a_command_is_given_is_known(page: Path) -> None:
+    text = page.read_text()
+    for words, table in (("--space", SPACES), ("--attacker", ATTACKERS), ("--embedder", EMBEDDERS), ("pull", ZOO)):
+        for name in re.findall(rf"(?<![\w-]){words} ([a-z][\w.]+)", text):
+            assert name in table, f"{page.name}: {words} {name}"
 
 
 def commands() -> Iterator[str]:
