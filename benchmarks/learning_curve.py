@@ -25,6 +25,7 @@ from evaluators.demo.protocol import demo_protocol
 from evaluators.measuring.reader import fit
 from evaluators.measuring.tally import Tally
 from evaluators.metrics.identification import person_scores, rank_credit
+from evaluators.networks.catalog.choice import Networks
 from evaluators.panel import Panel
 from evaluators.zoo import load_nets
 
@@ -100,23 +101,16 @@ def main() -> None:
     parser.add_argument("--max-pictures", type=int, default=10)
     chosen = parser.parse_args()
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False).stdout
+    networks = None
     if chosen.data is None:
         protocol = demo_protocol(attacker=300, pictures=8)
     else:
-        from orchestrator.search.faces import load_protocol
-        from orchestrator.search.settings import Settings
-        from search_spaces import SPACES
+        from orchestrator.search.faces import FaceChoice, load_protocol
 
-        settings = Settings(
-            space=SPACES["classical_grid"],
-            space_name="classical_grid",
-            data=chosen.data,
-            models=chosen.models,
-            min_pictures=chosen.min_pictures,
-            max_pictures=chosen.max_pictures,
-        )
-        protocol = load_protocol(settings, Console(stderr=True))
-    panel = Panel(protocol, load_nets(chosen.models if chosen.data else None))
+        networks = Networks(models=chosen.models, backend_nets="onnx")
+        faces = FaceChoice(data=chosen.data, min_pictures=chosen.min_pictures, max_pictures=chosen.max_pictures)
+        protocol = load_protocol(faces, networks, Console(stderr=True))
+    panel = Panel(protocol, load_nets(networks))
     print(f"{protocol.name}, {len(protocol.probe)} probes of {len(protocol.enrolled)} people, commit {commit.strip()}")
     print("| configuration | faces learnt from | linear head, kappa | MLP, kappa | mapped, rank-1 |")
     print("|---|---|---|---|---|")

@@ -158,7 +158,7 @@ def ours(faces: int) -> float:
     start = time.perf_counter()
     objectives = objectives_of(DEFAULT_OBJECTIVES)
     backend = OnRay(
-        MakePanel(protocol_of(faces), None, DEFAULT_OBJECTIVES, "cpu"), panels=1, gpus_per_panel=0, address=None
+        MakePanel(protocol_of(faces), None, DEFAULT_OBJECTIVES, device="cpu"), panels=1, gpus_per_panel=0, address=None
     )
     with tempfile.TemporaryDirectory() as folder:
         facts = {"name": "naive", "objectives": objectives}

@@ -90,7 +90,7 @@ def faces_per_second(panels: int) -> float:
     from orchestrator.cluster.on_ray import OnRay
     from orchestrator.search.make_panel import MakePanel
 
-    make = MakePanel(demo_protocol(seed=0), None, DEFAULT_OBJECTIVES, "cpu")
+    make = MakePanel(demo_protocol(seed=0), None, DEFAULT_OBJECTIVES, device="cpu")
     backend = OnRay(make, panels=panels, gpus_per_panel=0, address=None)
     assert backend.pool is not None
     while len(backend.pool.standing) < panels:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from evaluators.networks.catalog.choice import BACKBONES, INCEPTION, is_path, is_pulled
+from evaluators.networks.catalog.choice import BACKBONES, INCEPTION, Networks, is_path, is_pulled
 from evaluators.networks.catalog.conventions import DETECTOR_SHA256, RESEARCH
 from evaluators.networks.catalog.published import ZOO
 from evaluators.networks.loaders import (
@@ -25,16 +25,10 @@ if TYPE_CHECKING:
 
 
 def load_nets(
-    models: Path | None,
+    networks: Networks | None,
     *,
     device: torch.device | str = "cpu",
     threads: int | None = None,
-    embedder: str = "edgeface_xs",
-    held_out: str = "mobilefacenet_192",
-    teacher: str = "facex",
-    embedder_input: str = "",
-    backend: str = "onnx",
-    precision: str = "float32",
     differentiable: bool = False,
     signals: Sequence[str] = (),
 ) -> Nets:
@@ -43,11 +37,9 @@ def load_nets(
     LPIPS and the Inception network of FID and KID join where their weights were pulled into the folder.
 
     Args:
-        models: folder with real networks; None for the demo networks that the project brings.
+        networks: choice of real networks; None for the demo networks that the project brings.
         device: where they live.
         threads: of ONNX Runtime, per network; None for as many as torch uses.
-        embedder, held_out, teacher, embedder_input: of the real networks, see `check_networks`.
-        backend, precision: of the real networks, see `load_models`.
         differentiable: whether the embedder is wanted with gradients too; the demo's has them.
         signals: what generative methods are conditioned on, of SOURCES; the demo's faces bring theirs.
 
@@ -65,24 +57,15 @@ def load_nets(
             "terms": "BSD-2, from the package stlpips-pytorch",
         }
     }
-    if models is None:
+    if networks is None:
         from evaluators.demo.nets import load_demo_embedder, load_demo_held_out, load_demo_teacher
 
         demo, other, reader = load_demo_embedder(device), load_demo_held_out(device), load_demo_teacher(device)
         for role, net in (("embedder", demo), ("held_out", other), ("teacher", reader)):
             facts[role] = {"name": net.name, "sha256": net.digest, "terms": "the project's own, trained on demo faces"}
         return Nets(demo, reader, (st_lpips,), None, other, facts, differentiable=demo)
-    real = load_models(
-        models,
-        threads=threads,
-        device=str(device),
-        embedder=embedder,
-        held_out=held_out,
-        teacher=teacher,
-        embedder_input=embedder_input,
-        backend=backend,
-        precision=precision,
-    )
+    models = networks.folder
+    real = load_models(networks, threads=threads, device=str(device))
     facts |= real["facts"]
     perceptual: list[Perceptual] = [st_lpips]
     backbone = next((name for name in BACKBONES if is_pulled(models, name)), None)
@@ -102,34 +85,19 @@ def load_nets(
         facts,
         inception,
         real["backends"],
-        _with_gradients(models, real["embedder"], embedder, embedder_input, str(device)) if differentiable else None,
+        _with_gradients(networks, real["embedder"], str(device)) if differentiable else None,
         models,
         _signals(models, signals, threads, facts),
     )
 
 
-def load_models(
-    folder: Path,
-    *,
-    threads: int | None = None,
-    device: str = "cpu",
-    embedder: str = "edgeface_xs",
-    held_out: str = "mobilefacenet_192",
-    teacher: str = "facex",
-    embedder_input: str = "",
-    backend: str = "onnx",
-    precision: str = "float32",
-) -> dict[str, Any]:
-    """Load the real networks of a panel.
+def load_models(networks: Networks, *, threads: int | None = None, device: str = "cpu") -> dict[str, Any]:
+    """Load the real networks of a panel; the held-out embedder, which a search never asks, does not race.
 
     Args:
-        folder: of models.
+        networks: the choice.
         threads: of ONNX Runtime, per network.
         device: where they live.
-        embedder, held_out, teacher, embedder_input: see `check_networks`.
-        backend: onnx, torch, or auto for the faster one; the held-out embedder, which a search never asks, does not
-            race.
-        precision: of PyTorch's.
 
     Returns:
         embedder, held_out, teacher, detector; `facts` about each, and `backends`, ready for JSON.
@@ -141,6 +109,9 @@ def load_models(
     from evaluators.networks.backends.onnx_nets import OnnxTeacher
     from evaluators.networks.backends.race import choose
 
+    folder, embedder, held_out, teacher = networks.folder, networks.embedder, networks.held_out, networks.teacher
+    described, precision = networks.embedder_input, networks.precision
+
     def torch_teacher() -> Any:
         from evaluators.networks.backends.torch_nets import TorchTeacher
 
@@ -148,8 +119,8 @@ def load_models(
 
     openers: dict[str, tuple[Callable[[], Any], Callable[[], Any]]] = {
         "embedder": (
-            lambda: load_embedder(folder, embedder, embedder_input, threads=threads, device=device),
-            lambda: load_torch_embedder(folder, "--embedder", embedder, embedder_input, device, precision),
+            lambda: load_embedder(folder, embedder, described, threads=threads, device=device),
+            lambda: load_torch_embedder(folder, "--embedder", embedder, described, device, precision),
         ),
         "held_out": (
             lambda: load_embedder(folder, held_out, threads=threads, device=device),
@@ -163,7 +134,7 @@ def load_models(
     loaded: dict[str, Any] = {}
     backends: dict[str, Any] = {}
     for role, (by_onnx, of_torch) in openers.items():
-        wanted = "onnx" if backend == "auto" and role == "held_out" else backend
+        wanted = "onnx" if networks.backend_nets == "auto" and role == "held_out" else networks.backend_nets
         loaded[role], choice = choose(by_onnx, of_torch, wanted=wanted, device=device, precision=precision)
         backends[role] = choice.describe()
     loaded["detector"] = load_detector(folder, threads=threads)
@@ -202,7 +173,7 @@ def _signals(
     return loaded
 
 
-def _with_gradients(folder: Path, loaded: Any, name: str, described: str, device: str) -> Differentiable:
+def _with_gradients(networks: Networks, loaded: Any, device: str) -> Differentiable:
     """Load an embedder once more by PyTorch, in single precision, after it was seen to say the same."""
     from evaluators.networks.backends.race import choose
     from evaluators.networks.backends.torch_nets import PRECISIONS, TorchEmbedder
@@ -212,7 +183,9 @@ def _with_gradients(folder: Path, loaded: Any, name: str, described: str, device
     net: Differentiable
     net, _ = choose(
         lambda: loaded,
-        lambda: load_torch_embedder(folder, "--embedder", name, described, device, "float32"),
+        lambda: load_torch_embedder(
+            networks.folder, "--embedder", networks.embedder, networks.embedder_input, device, "float32"
+        ),
         wanted="torch",
         device=device,
     )

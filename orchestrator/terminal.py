@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import dataclasses
+import functools
+import inspect
 import sys
 import time
+import types
+import typing
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from evaluators.options import check_values, flag_of, options_in
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as shells have it."""
@@ -99,3 +107,68 @@ class _Lines:
             rate = (done - self._first) / self._unit / max(time.monotonic() - self._started, 1e-9)
             text = f"{self._name}: {done // self._unit}{of}, {rate:.0f} per second"
             self._console.print(text, markup=False, soft_wrap=True)
+
+
+def options_of(**groups: type | tuple[Any, ...]) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command the options that frozen groups carry in their fields, and call it with the groups.
+
+    Args:
+        groups: parameter of the command -> its group, see `evaluators.options`; or (group, names) where the command
+            takes some of its options alone. Other parameters stay the command's own.
+    """
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        taken: dict[str, tuple[Any, tuple[str, ...]]] = {}
+        for place, given in groups.items():
+            group, *names = given if isinstance(given, tuple) else (given,)
+            taken[place] = (group, tuple(names) or tuple(options_in(group)))
+
+        @functools.wraps(command)
+        def called(**values: Any) -> None:
+            with sentences():
+                made = {}
+                for place, (group, names) in taken.items():
+                    made[place] = group(**{name: _read(group, name, values.pop(name)) for name in names})
+                    check_values(made[place])
+            command(**values, **made)
+
+        own = [p for p in inspect.signature(command, eval_str=True).parameters.values() if p.name not in groups]
+        fields = [_parameter(group, name) for group, names in taken.values() for name in names]
+        parameters = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in (*own, *fields)]
+        called.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        called.__annotations__ = {p.name: p.annotation for p in parameters}
+        return called
+
+    return decorate
+
+
+def _parameter(group: Any, name: str) -> inspect.Parameter:
+    """Say of a field what Typer reads: its type, its help, its default."""
+    found, kind = options_in(group)[name], typing.get_type_hints(group)[name]
+    default = next(f.default for f in dataclasses.fields(group) if f.name == name)
+    words: dict[str, Any] = {"help": found.help, "envvar": found.variable}
+    if typing.get_origin(kind) is tuple:
+        kind = types.GenericAlias(list, typing.get_args(kind)[:1])
+    if found.parse is not None:
+        kind, default = str, str(default)
+    if found.argument:
+        about = typer.Argument(**words, show_default=found.shown or False)
+    else:
+        flag = flag_of(group, name)
+        shown: Any = found.shown or not (default is None or default is False or default == "")
+        about = typer.Option(flag, **words, show_default=shown, rich_help_panel=found.section)
+    empty = inspect.Parameter.empty
+    return inspect.Parameter(
+        name,
+        inspect.Parameter.KEYWORD_ONLY,
+        default=empty if default is dataclasses.MISSING else list(default) if isinstance(default, tuple) else default,
+        annotation=Annotated[kind, about],
+    )
+
+
+def _read(group: Any, name: str, value: Any) -> Any:
+    """Make of what Typer read what the field takes."""
+    if isinstance(value, list):
+        return tuple(value)
+    parse = options_in(group)[name].parse
+    return value if parse is None else parse(value)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -22,10 +23,9 @@ from rich.text import Text
 
 from evaluators.attackers import ATTACKERS
 from evaluators.demo.protocol import demo_protocol
-from evaluators.networks.catalog.choice import networks_of
+from evaluators.networks.catalog.choice import Networks, networks_of
 from evaluators.panel import CannotLearnError, Panel
 from evaluators.protocol import Protocol
-from evaluators.zoo import load_nets
 from orchestrator.records.files import replace_file
 from orchestrator.records.front import front_mask, front_probability, objective_values
 from orchestrator.records.report.verified import strongest, write_verified
@@ -33,13 +33,12 @@ from orchestrator.records.tables import objective_replicates
 from orchestrator.records.trials import Row, anonymizer_of, batch_of, flat, hyperparameters, ledger_schema
 from orchestrator.records.trials import without_replicates as trials_only
 from orchestrator.records.wording import name_of, with_interval
-from orchestrator.search.checks import check_attackers
-from orchestrator.search.faces import load_protocol
-from orchestrator.search.make_panel import needs_gradients
-from orchestrator.search.settings import Settings
+from orchestrator.search.checks import check_attackers, real_networks
+from orchestrator.search.faces import FaceChoice, load_protocol
+from orchestrator.search.make_panel import MakePanel, needs_gradients
+from orchestrator.search.settings import Machines
 from orchestrator.sweep.outcome import outcome_of
-from orchestrator.terminal import make_console, sentences
-from search_spaces import SPACES
+from orchestrator.terminal import make_console, options_of, sentences
 
 DEMO_PEOPLE = 120
 """Twice as many as in the search's demo protocol."""
@@ -48,10 +47,12 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 
 @app.command()
+@options_of(faces=(FaceChoice, "data"), networks=(Networks, "models"), machines=(Machines, "device"))
 def main(
     results: Annotated[Path, typer.Argument(help="Results folder of a search.")],
-    data: Annotated[Path | None, typer.Option(help="Faces; needed where the search had some.")] = None,
-    models: Annotated[Path | None, typer.Option(help="Folder of real networks; needed with --data.")] = None,
+    faces: FaceChoice,
+    networks: Networks,
+    machines: Machines,
     seed: Annotated[
         int | None, typer.Option(help="Of people, pictures and attackers.", show_default="the search's + 1")
     ] = None,
@@ -59,12 +60,11 @@ def main(
         list[str] | None,
         typer.Option(help=f"Attackers: {', '.join(ATTACKERS)}.", show_default="all"),
     ] = None,
-    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
 ) -> None:
     """Measure the front of a search again, on other people and with all attackers.
 
-    Leaves verified.parquet, curves.parquet and verified.html beside front.parquet, and prints both figures of every
-    configuration side by side.
+    --data and --models are needed where the search had some. Leaves verified.parquet, curves.parquet and verified.html
+    beside front.parquet, and prints both figures of every configuration side by side.
     """
     console = make_console()
     with sentences():
@@ -74,14 +74,22 @@ def main(
             raise ValueError(f"--seed: expected another one than the search's {used}: the same draws prove nothing")
         attackers = tuple(attacker or ATTACKERS)
         check_attackers(attackers)
-        protocol = fresh_protocol(sweep, data, models, used, console)
-        same = networks_of(sweep["models"]) if models is not None else {}
-        needed = needs_gradients(attackers, {row["method"] for row in rows})
-        signals = tuple(dict.fromkeys(name for row in rows for name in anonymizer_of(row).needed()))
-        nets = load_nets(models, device=device, threads=None, differentiable=needed, signals=signals, **same)
-        objectives = tuple(sweep["objectives"])
+        chosen = real_networks(faces, networks)
+        if chosen is not None:  # the search's own, by the back end and in the precision that it had
+            chosen = networks_of(sweep["models"], sweep["panel"]["backends"], chosen.folder)
+        protocol = fresh_protocol(sweep, replace(faces, seed=used), chosen, console)
+        make = MakePanel(
+            protocol,
+            chosen,
+            tuple(sweep["objectives"]),
+            attackers,
+            machines.device,
+            differentiable=needs_gradients(attackers, {row["method"] for row in rows}),
+            signals=tuple(dict.fromkeys(name for row in rows for name in anonymizer_of(row).needed())),
+            keep_curves=True,
+        )
         try:
-            panel = Panel(protocol, nets, objectives=objectives, attackers=attackers, device=device, keep_curves=True)
+            panel = make()
         except CannotLearnError as error:
             raise ValueError(str(error)) from None
         facts = {
@@ -119,35 +127,30 @@ def read_front(results: Path) -> tuple[list[Row], dict[str, Any]]:
 
 
 def fresh_protocol(
-    sweep: Mapping[str, Any], data: Path | None, models: Path | None, seed: int, console: Console
+    sweep: Mapping[str, Any], faces: FaceChoice, networks: Networks | None, console: Console
 ) -> Protocol:
     """Draw other people, or other pictures and another split of a folder, and more of them.
+
+    Args:
+        sweep: facts of the search.
+        faces: its faces, with another seed.
+        networks: real ones, that find the faces of a folder.
+        console: is told how far it is.
 
     Raises:
         ValueError: if the faces are not the search's, or cannot carry the measurement.
     """
     searched = sweep["protocol"]
-    if (searched["name"] == "demo") != (data is None):
+    if (searched["name"] == "demo") != (faces.data is None):
         raise ValueError(
-            f"--data: the search was on {searched['name']}; give " + ("no faces" if data else "its faces and --models")
+            f"--data: the search was on {searched['name']}; give "
+            + ("no faces" if faces.data else "its faces and --models")
         )
-    if data is None:
-        return demo_protocol(seed=seed, evaluated=DEMO_PEOPLE)
-    most, same = searched.get("max_pictures"), networks_of(sweep["models"])
-    settings = Settings(
-        space=next(iter(SPACES.values())),
-        space_name="",
-        data=data,
-        models=models,
-        seed=seed,
-        min_pictures=searched.get("min_pictures"),
-        max_pictures=2 * most if most else None,
-        embedder=same["embedder"],
-        embedder_input=same["embedder_input"],
-        held_out=same["held_out"],
-        teacher=same["teacher"],
-    )
-    return load_protocol(settings, console)
+    if faces.data is None:
+        return demo_protocol(seed=faces.seed, evaluated=DEMO_PEOPLE)
+    most = searched.get("max_pictures")
+    split = replace(faces, min_pictures=searched.get("min_pictures"), max_pictures=2 * most if most else None)
+    return load_protocol(split, networks, console)
 
 
 def verify(rows: Sequence[Row], panel: Panel, facts: Mapping[str, Any], console: Console) -> pa.Table:

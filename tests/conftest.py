@@ -18,7 +18,10 @@ from evaluators.demo.faces import people
 from evaluators.demo.protocol import faces_of
 from orchestrator.cluster.environment import set_environment
 from tests.helpers import random_weights
+from tests.helpers.prepared_sets import tree, whole
 from tests.places import SHARED
+
+__all__ = ["tree", "whole"]  # fixtures
 
 set_environment()  # before any test imports Ray
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import graphlib
 import importlib.metadata
 import re
 import subprocess
@@ -36,6 +37,42 @@ def imported(path: Path) -> set[str]:
             assert node.level == 0, f"{path}: imports are absolute here"
             found.add(node.module.partition(".")[0])
     return found
+
+
+ROOMS = 10
+"""Most rooms in a folder: files and folders of code; the doors of orchestrator/, which people start, apart."""
+FOLDERS = sorted({path.parent for package in ALLOWED for path in (ROOT / package).rglob("*.py")})
+
+
+def is_door(path: Path) -> bool:
+    """Tell whether people start it: a package with a command line, or a command of one room."""
+    return (path / "__main__.py").exists() if path.is_dir() else "__main__" in path.read_text()
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_no_folder_has_more_than_ten_rooms(folder: Path) -> None:
+    rooms = [p for p in folder.iterdir() if p.suffix == ".py" and p.name not in ("__init__.py", "__main__.py")]
+    rooms += [p for p in folder.iterdir() if p.is_dir() and not p.name.startswith(("__", "."))]
+    if folder == ROOT / "orchestrator":
+        rooms = [path for path in rooms if not is_door(path)]
+    assert len(rooms) <= ROOMS, sorted(p.name for p in rooms)
+
+
+def test_imports_run_in_no_circle() -> None:
+    known = set(MODULES)
+    graph: dict[str, set[str]] = {}
+    for name in MODULES:
+        path = ROOT / name.replace(".", "/")
+        path = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+        named: set[str] = set()
+        for node in ast.parse(path.read_text()).body:  # what importing the module imports
+            if isinstance(node, ast.ImportFrom) and node.module:
+                each = {f"{node.module}.{alias.name}" for alias in node.names}
+                named |= {one if one in known else node.module for one in each}
+            elif isinstance(node, ast.Import):
+                named |= {alias.name for alias in node.names}
+        graph[name] = named & known - {name}
+    assert tuple(graphlib.TopologicalSorter(graph).static_order())
 
 
 @pytest.mark.parametrize("package", ALLOWED)

@@ -7,33 +7,36 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated
-
-import ray
 import typer
 
+from evaluators.networks.catalog.choice import Networks
 from orchestrator.cluster.code import PACKAGES, versions
-from orchestrator.cluster.environment import join
-from orchestrator.cluster.preflight import check_cluster
-from orchestrator.terminal import make_console, sentences
+from orchestrator.search.faces import FaceChoice
+from orchestrator.search.settings import Machines
+from orchestrator.terminal import make_console, options_of, sentences
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 
 @app.command()
-def main(
-    address: Annotated[str, typer.Option(help="Ray cluster to ask.", envvar="RAY_ADDRESS")] = "auto",
-    data: Annotated[Path | None, typer.Option(help="Faces that every machine must have.")] = None,
-    models: Annotated[Path | None, typer.Option(help="Folder of networks that every machine must have.")] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
-) -> None:
-    """Ask every machine of a cluster whether it can take part in a sweep, and say what is wrong with which."""
+@options_of(machines=(Machines, "address", "device"), faces=(FaceChoice, "data"), networks=(Networks, "models"))
+def main(machines: Machines, faces: FaceChoice, networks: Networks) -> None:
+    """Ask every machine of a cluster whether it can take part in a sweep, and say what is wrong with which.
+
+    Every machine must have the faces and networks that are named.
+    """
     console = make_console()
+    address = machines.address or "auto"
     with sentences():
+        import ray  # seconds, which --help does without
+
+        from orchestrator.cluster.environment import join
+        from orchestrator.cluster.preflight import check_cluster
+
         try:
             join(address)
-            nodes = check_cluster([str(path.resolve()) for path in (data, models) if path], device=device)
+            files = [str(path.resolve()) for path in (faces.data, networks.models) if path]
+            nodes = check_cluster(files, device=machines.device)
         except ConnectionError as error:
             raise ValueError(f"--address {address}: {error}") from None
         finally:

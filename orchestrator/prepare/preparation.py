@@ -8,7 +8,7 @@ import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -16,15 +16,16 @@ from typing import Any
 import pyarrow as pa
 from rich.console import Console
 
-from anonymizers import TEMPLATE_SIZE
 from evaluators.datasets.sources.archives import ARCHIVES, fetch
 from evaluators.datasets.sources.listing import Source
 from evaluators.datasets.sources.opening import open_source
 from evaluators.networks.catalog.conventions import DETECTOR, DETECTOR_SHA256
 from evaluators.networks.loaders import load_detector
+from evaluators.options import check_values
 from orchestrator.prepare.crop_workers import Cutter, Task, cut_all
 from orchestrator.prepare.faces_file import FACES, REJECTED, read_facts, read_shard
 from orchestrator.prepare.join_shards import join_shards
+from orchestrator.prepare.settings import Settings
 from orchestrator.records.files import replace_file
 from orchestrator.terminal import counted
 
@@ -37,24 +38,13 @@ SIZES = (32, 1024)
 PACKAGES = ("torch", "onnxruntime-gpu", "insightface", "opencv-python-headless", "pillow", "numpy", "pyarrow")
 
 
-@dataclass(frozen=True)
-class Settings:
-    """Hold the options of a preparation, as `python -m orchestrator.prepare --help` explains them."""
-
-    source: str
-    models: Path
-    downloads: Path
-    out: Path | None = None
-    size: int = TEMPLATE_SIZE
-    one_face: bool = False
-    processes: int | None = None
-    limit: int | None = None
-    resume: bool = False
-    overwrite: bool = False
-
-
-def prepare(settings: Settings, console: Console) -> Path:
+def prepare(settings: Settings, models: Path, console: Console) -> Path:
     """Prepare a set and leave its folder.
+
+    Args:
+        settings: the options.
+        models: folder of real networks, for the detector.
+        console: is told how far it is, and what came of every picture.
 
     Returns:
         the folder.
@@ -63,8 +53,8 @@ def prepare(settings: Settings, console: Console) -> Path:
         ValueError: if the input is bad; one sentence says what was expected, what came, and what to do.
         RuntimeError: if a process died.
     """
-    check(settings)
-    load_detector(settings.models, threads=1)  # one that is missing is named before anything is touched
+    check(settings, models)
+    load_detector(models, threads=1)  # one that is missing is named before anything is touched
     source = _source(settings, console)
     folder = settings.out or Path("faces") / source.name
     plan = {
@@ -79,27 +69,25 @@ def prepare(settings: Settings, console: Console) -> Path:
             facts = read_facts(folder / FACES)
             _same(facts["plan"], plan)
         else:
-            facts = _prepare(settings, source, folder, plan, console)
+            facts = _prepare(settings, models, source, folder, plan, console)
     print_summary(facts, folder, console)
     return folder
 
 
-def check(settings: Settings) -> None:
+def check(settings: Settings, models: Path) -> None:
     """Check what can be checked before anything is read.
 
     Raises:
         ValueError: if an option cannot be honored; the sentence names it.
     """
+    check_values(settings)
     if not SIZES[0] <= settings.size <= SIZES[1]:
         raise ValueError(f"--size: expected {SIZES[0]} to {SIZES[1]} px, got {settings.size}")
-    for option, value in (("--processes", settings.processes), ("--limit", settings.limit)):
-        if value is not None and value < 1:
-            raise ValueError(f"{option}: expected at least 1, got {value}")
     if settings.resume and settings.overwrite:
         raise ValueError("--resume and --overwrite: expected one of them, got both")
-    if not settings.models.is_dir():
+    if not models.is_dir():
         raise ValueError(
-            f"--models: expected a folder of networks, {settings.models} is none; `python -m orchestrator.models list` "
+            f"--models: expected a folder of networks, {models} is none; `python -m orchestrator.models list` "
             "says where they come from"
         )
 
@@ -109,7 +97,7 @@ def _source(settings: Settings, console: Console) -> Source:
     path = Path(settings.source)
     if not path.exists() and settings.source in ARCHIVES:
         with counted(console, "downloaded", unit=1 << 20) as progress:
-            path = fetch(settings.source, settings.downloads, progress)
+            path = fetch(settings.source, settings.downloads or downloads_folder(), progress)
     with console.status("listing pictures"):
         source = open_source(path)
     return source if settings.limit is None else replace(source, pictures=source.pictures[: settings.limit])
@@ -156,7 +144,7 @@ def _claimed(folder: Path, settings: Settings) -> Iterator[None]:
 
 
 def _prepare(
-    settings: Settings, source: Source, folder: Path, plan: Mapping[str, Any], console: Console
+    settings: Settings, models: Path, source: Source, folder: Path, plan: Mapping[str, Any], console: Console
 ) -> dict[str, Any]:
     """Cut out what is not cut out yet, and write the files."""
     work = folder / WORK
@@ -178,7 +166,7 @@ def _prepare(
             seen += count
             progress(seen, len(source.pictures))
 
-        cutter = Cutter(source.root, settings.models, settings.size, settings.one_face)
+        cutter = Cutter(source.root, models, settings.size, settings.one_face)
         cut_all(cutter, left, processes=settings.processes or _cores(), done=done)
     with console.status("looking for pictures that occur twice, and writing"):
         return join_shards(source, folder, [task.path for task in tasks], plan)
@@ -209,6 +197,11 @@ def _same(before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
                 f"--resume: the set in this folder has another {name}: {before[name]}, now {value}; give "
                 "--overwrite or another folder"
             )
+
+
+def downloads_folder() -> Path:
+    """Return the folder for downloads where none is given."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "face-anonymization-search" / "data"
 
 
 def print_summary(facts: Mapping[str, Any], folder: Path, console: Console) -> None:

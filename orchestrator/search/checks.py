@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 
 from evaluators.attackers import ATTACKERS
 from evaluators.metrics import METRICS, objectives_of
-from evaluators.networks.backends.race import AGREEMENT, CHOICES
-from evaluators.networks.catalog.choice import BACKBONES, DEFAULT_NETWORKS, INCEPTION, check_networks, is_pulled
+from evaluators.networks.catalog.choice import BACKBONES, INCEPTION, Networks, check_networks, is_pulled
+from evaluators.networks.catalog.pulling import pulled_folder
 from evaluators.networks.signals import check_signals
+from evaluators.options import changed, check_values
 from orchestrator.records.copies import place_of
-from orchestrator.search.settings import BACKENDS, DEVICES, Settings
-from orchestrator.sweep.study import SAMPLERS
+from orchestrator.search.faces import FaceChoice
+from orchestrator.search.settings import Machines, Settings
+from search_spaces import SearchSpace
 
 WITH_DETECTOR = ("detection_rate", "landmark_nme", *(name for name in METRICS if name.endswith("_redetected")))
 
@@ -40,8 +43,15 @@ are too small for five scales, the demo has too few pairs and strangers for the 
 of people has no expression labels, and the held-out attacker stays out of the search."""
 
 
-def check(settings: Settings) -> dict[str, str]:
+def check(
+    settings: Settings, faces: FaceChoice, networks: Networks | None, machines: Machines, space: SearchSpace
+) -> dict[str, str]:
     """Check what can be checked before anything is loaded.
+
+    Args:
+        settings, faces, machines: of the search.
+        networks: real ones; None for the demo's.
+        space: that is searched.
 
     Returns:
         The objectives with their directions.
@@ -49,78 +59,59 @@ def check(settings: Settings) -> dict[str, str]:
     Raises:
         ValueError: if an option cannot be honored; the sentence names it.
     """
-    if settings.trials < 1:
-        raise ValueError(f"--trials: expected at least 1, got {settings.trials}")
-    if settings.time_budget is not None and not settings.time_budget > 0:
-        raise ValueError(f"--time-budget: expected more than 0 s, got {settings.time_budget:g}")
+    for group in (settings, faces, machines):
+        check_values(group)
     if settings.copy_to is not None:
         place_of(settings.copy_to)
-    if settings.max_faces is not None and settings.max_faces < 1:
-        raise ValueError(f"--max-faces: expected at least 1, got {settings.max_faces}")
-    if settings.seed < 0:
-        raise ValueError(f"--seed: expected 0 or more, got {settings.seed}")
-    for option, value, known in (
-        ("--backend", settings.backend, BACKENDS),
-        ("--device", settings.device, DEVICES),
-        ("--sampler", settings.sampler or "tpe", SAMPLERS),
-        ("--backend-nets", settings.backend_nets, CHOICES),
-        ("--precision", settings.precision, AGREEMENT),
-    ):
-        if value not in known:
-            raise ValueError(f"{option}: expected one of {', '.join(known)}, got {value!r}")
-    if settings.precision != "float32" and settings.backend_nets != "torch":
-        raise ValueError(
-            f"--precision {settings.precision}: only PyTorch's networks run in it, and two back ends in two precisions "
-            "would not give the same numbers; give --backend-nets torch too"
-        )
     check_attackers(settings.attackers)
-    if settings.gpus_per_panel is not None and settings.gpus_per_panel < 0:
-        raise ValueError(f"--gpus-per-panel: expected 0, more, or auto, got {settings.gpus_per_panel:g}")
-    if settings.panels is not None and settings.panels < 1:
-        raise ValueError(f"--panels: expected at least 1, got {settings.panels}")
     directions = objectives_of(settings.objectives)
     if not 2 <= len(directions) <= 3 or len(directions) != len(settings.objectives):
         raise ValueError(f"--objective: expected two or three different metrics, got {', '.join(settings.objectives)}")
     for name in directions:
-        if name in unmeasured(settings):
+        if name in unmeasured(settings, faces, networks):
             raise ValueError(
-                f"--objective {name}: cannot be measured on the {settings.world} faces; choose another metric"
+                f"--objective {name}: cannot be measured on the {faces.world} faces; choose another metric"
             )
         if name == "psnr":
             raise ValueError("--objective psnr: has no value for identical pictures; choose mse, which orders alike")
-    if settings.data is not None and not settings.data.is_dir():
+    models = None if networks is None else networks.folder
+    if networks is not None:
+        if not networks.folder.is_dir():
+            raise ValueError(f"--models: expected a folder of networks, {models} is none")
+        check_networks(networks)
+    for example in space.examples():
+        example.network(models)
+    if models is not None:
+        check_signals(models, space.signals)
+    if settings.resume and settings.overwrite:
+        raise ValueError("--resume and --overwrite: expected one of them, got both")
+    if machines.device == "cuda" and machines.backend == "inprocess" and not torch.cuda.is_available():
+        raise ValueError("--device cuda: expected a GPU that torch sees, got none; use --device cpu")
+    return directions
+
+
+def real_networks(faces: FaceChoice, networks: Networks) -> Networks | None:
+    """Return the choice of networks with its folder; None on the demo world, which has its own.
+
+    Raises:
+        ValueError: if there are no such faces, no folder of networks for them, or real networks were chosen for the
+            demo world.
+    """
+    if faces.data is not None and not faces.data.is_dir():
         raise ValueError(
-            f"--data: expected a folder with one folder of pictures per person, or a prepared set, {settings.data} is "
-            "none"
+            f"--data: expected a folder with one folder of pictures per person, or a prepared set, {faces.data} is none"
         )
-    if settings.data is not None and settings.models is None:
+    if faces.data is None:
+        if given := changed(networks):
+            raise ValueError(f"{given[0]}: a choice of real networks needs real faces; give their folder as --data")
+        return None
+    models = networks.models or pulled_folder()
+    if models is None:
         raise ValueError(
             "--data: real faces need real networks; give their folder as --models, or pull them into the default one "
             "(python -m orchestrator.models list)"
         )
-    if settings.models is not None and settings.data is None:
-        raise ValueError("--models: real networks need real faces; give their folder as --data")
-    if settings.models is not None and not settings.models.is_dir():
-        raise ValueError(f"--models: expected a folder of networks, {settings.models} is none")
-    if settings.models is not None:
-        check_networks(**settings.networks)
-    else:
-        for role in DEFAULT_NETWORKS:
-            if getattr(settings, role) is not None:
-                raise ValueError(f"--{role.replace('_', '-')}: a choice of real networks needs real faces; give --data")
-        if settings.backend_nets != "auto":
-            raise ValueError(
-                "--backend-nets: the demo networks are PyTorch's; the choice needs real faces, give --data"
-            )
-    for example in settings.space.examples():
-        example.network(settings.models)
-    if settings.models is not None:
-        check_signals(settings.models, settings.space.signals)
-    if settings.resume and settings.overwrite:
-        raise ValueError("--resume and --overwrite: expected one of them, got both")
-    if settings.device == "cuda" and settings.backend == "inprocess" and not torch.cuda.is_available():
-        raise ValueError("--device cuda: expected a GPU that torch sees, got none; use --device cpu")
-    return directions
+    return replace(networks, models=models)
 
 
 def check_attackers(names: Sequence[str]) -> None:
@@ -141,13 +132,13 @@ def check_attackers(names: Sequence[str]) -> None:
         )
 
 
-def unmeasured(settings: Settings) -> set[str]:
+def unmeasured(settings: Settings, faces: FaceChoice, networks: Networks | None) -> set[str]:
     """Return the metrics that cannot be objectives, on these faces and with these networks."""
-    names = set(UNMEASURED[settings.world])
+    names = set(UNMEASURED[faces.world])
     names |= {f"rank{k}_{name}" for k in (1, 5, 10) for name in ATTACKERS if name not in settings.attackers}
-    if settings.models is not None:
-        if any(is_pulled(settings.models, name) for name in BACKBONES):
+    if networks is not None:
+        if any(is_pulled(networks.folder, name) for name in BACKBONES):
             names -= {"lpips"}
-        if is_pulled(settings.models, INCEPTION):
+        if is_pulled(networks.folder, INCEPTION):
             names -= {"fid", "kid"}
     return names

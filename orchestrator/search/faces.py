@@ -2,45 +2,87 @@
 
 from __future__ import annotations
 
-from rich.console import Console
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-from evaluators.demo.protocol import demo_protocol
-from evaluators.networks.catalog.choice import check_files
-from evaluators.protocol import Protocol as FaceProtocol
-from orchestrator.search.settings import Settings
+from evaluators.networks.catalog.choice import Networks, check_files
+from evaluators.options import option
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from evaluators.protocol import Protocol
 
 
-def load_protocol(settings: Settings, console: Console) -> FaceProtocol:
-    """Load or render the faces and split them by identity."""
-    if settings.data is None:
-        return demo_protocol(seed=settings.seed)
+@dataclass(frozen=True)
+class FaceChoice:
+    """Choose the faces, and how they are split."""
+
+    data: Path | None = option(
+        None,
+        "Folder of one folder of pictures per person, or of a prepared set.",
+        shown="the demo world",
+    )
+    seed: int = option(0, "Of splits, sampler, anonymizers, attackers and bootstrap.", least=0, lasting=True)
+    min_pictures: int | None = option(
+        None, "Evaluate all people with at least so many pictures, and nobody else.", lasting=True
+    )
+    max_pictures: int | None = option(None, "Draw at most so many pictures of each person.", lasting=True)
+    attacker_faces: int = option(
+        2500, "Faces of other people to train the adapted reader on, at most.", least=1, lasting=True
+    )
+
+    @property
+    def world(self) -> str:
+        """Return "demo" or "folder"."""
+        return "demo" if self.data is None else "folder"
+
+    @property
+    def name(self) -> str:
+        """Return what a results folder calls them."""
+        return "demo" if self.data is None else self.data.name
+
+
+def load_protocol(faces: FaceChoice, networks: Networks | None, console: Console) -> Protocol:
+    """Load or render the faces and split them by identity.
+
+    Args:
+        faces: the choice.
+        networks: real ones, whose detector finds the faces of a folder; None for the demo world.
+        console: is told how far it is.
+
+    Raises:
+        ValueError: if the faces cannot carry a measurement, or a network is missing.
+    """
+    if faces.data is None:
+        from evaluators.demo import demo_protocol
+
+        return demo_protocol(seed=faces.seed)
     from orchestrator.prepare.faces_file import FACES, read_prepared
 
-    if (settings.data / FACES).is_file():
-        if settings.models is not None:
-            check_files(settings.models, **settings.networks)
+    split = {
+        "seed": faces.seed,
+        "min_pictures": faces.min_pictures,
+        "max_pictures": faces.max_pictures,
+        "attacker_faces": faces.attacker_faces,
+    }
+    if (faces.data / FACES).is_file():
+        if networks is not None:
+            check_files(networks)
         from evaluators.datasets.prepared import protocol_of
 
-        return protocol_of(
-            read_prepared(settings.data),
-            seed=settings.seed,
-            min_pictures=settings.min_pictures,
-            max_pictures=settings.max_pictures,
-            attacker_faces=settings.attacker_faces,
-        )
+        return protocol_of(read_prepared(faces.data), **split)  # type: ignore[arg-type]
     from evaluators.datasets.folder import folder_protocol, read_people
     from evaluators.networks.loaders import load_detector
 
-    read_people(settings.data)  # a folder that cannot serve is refused before any network is loaded
-    assert settings.models is not None
-    check_files(settings.models, **settings.networks)
+    read_people(faces.data)  # a folder that cannot serve is refused before any network is loaded
+    assert networks is not None
+    check_files(networks)
     with console.status("faces") as status:
         return folder_protocol(
-            settings.data,
-            load_detector(settings.models),
-            seed=settings.seed,
-            min_pictures=settings.min_pictures,
-            max_pictures=settings.max_pictures,
-            attacker_faces=settings.attacker_faces,
+            faces.data,
+            load_detector(networks.folder),
+            **split,  # type: ignore[arg-type]
             progress=lambda done, total: status.update(f"faces: {done} of {total} pictures found and aligned"),
         )

@@ -21,7 +21,9 @@ def open_ledger(settings: Settings, folder: Path, facts: Mapping[str, Any]) -> L
                 (folder / name).unlink(missing_ok=True)
         return Ledger.create(path, facts)
     ledger = Ledger.open(path)
-    for name in ("objectives", "space", "sampler", "seed", "trials", "attackers", "models", "code", "versions"):
+    for name, now in facts["options"].items():
+        _same(name, ledger.sweep.get("options", {}).get(name), now)
+    for name in ("models", "code", "versions"):
         _same(name, ledger.sweep[name], facts[name])
     _same("protocol", ledger.sweep["protocol"]["digest"], facts["protocol"]["digest"])
     return ledger
@@ -34,8 +36,12 @@ def _same(name: str, before: Any, now: Any) -> None:
         )
 
 
-def results_folder(settings: Settings) -> Path:
+def results_folder(settings: Settings, name: str) -> Path:
     """Choose, check and make the results folder.
+
+    Args:
+        settings: of the sweep.
+        name: of the folder in results/ where --out says none.
 
     Raises:
         ValueError: if it holds a sweep and neither --resume nor --overwrite was given, if there is nothing to resume,
@@ -43,7 +49,6 @@ def results_folder(settings: Settings) -> Path:
     """
     folder = settings.out
     if folder is None:
-        name = f"{settings.data.name if settings.data else 'demo'}-{settings.space.name}"
         folder = Path("results") / name
         number = 2
         while folder.exists() and not (settings.resume or settings.overwrite):

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Iterable
+from dataclasses import dataclass
 
 import torch
 
 from anonymizers import ANONYMIZERS
 from evaluators.attackers import SEARCHING, THROUGH_THE_EMBEDDER
+from evaluators.networks.catalog.choice import Networks
 from evaluators.panel import Panel
 from evaluators.protocol import Protocol as FaceProtocol
 from evaluators.zoo import load_nets
@@ -20,15 +20,13 @@ class MakePanel:
     """Make the panel of a run where it will live; small enough to send, but for the faces."""
 
     protocol: FaceProtocol
-    models: Path | None
+    networks: Networks | None
     objectives: tuple[str, ...]
-    device: str
-    networks: Mapping[str, str] = field(default_factory=dict)
-    backend_nets: str = "onnx"
-    precision: str = "float32"
     attackers: tuple[str, ...] = SEARCHING
+    device: str = "auto"
     differentiable: bool = False
     signals: tuple[str, ...] = ()
+    keep_curves: bool = False
 
     def __call__(self) -> Panel:
         """Load the networks onto the device and look at the clear faces once.
@@ -41,18 +39,21 @@ class MakePanel:
             device = "cuda" if torch.cuda.is_available() else "cpu"
         if device == "cuda" and not torch.cuda.is_available():
             raise ValueError("--device cuda: expected a GPU that torch sees, got none; use --device cpu")
-        threads = torch.get_num_threads()
         nets = load_nets(
-            self.models,
+            self.networks,
             device=device,
-            threads=threads,
-            backend=self.backend_nets,
-            precision=self.precision,
+            threads=torch.get_num_threads(),
             differentiable=self.differentiable,
             signals=self.signals,
-            **self.networks,
         )
-        return Panel(self.protocol, nets, objectives=self.objectives, attackers=self.attackers, device=device)
+        return Panel(
+            self.protocol,
+            nets,
+            objectives=self.objectives,
+            attackers=self.attackers,
+            device=device,
+            keep_curves=self.keep_curves,
+        )
 
 
 def needs_gradients(attackers: Iterable[str], methods: Iterable[str]) -> bool:

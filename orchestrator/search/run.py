@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from rich.console import Console
 
 from anonymizers import ANONYMIZERS, Anonymizer
+from evaluators.networks.catalog.choice import Networks
+from evaluators.options import lasting
 from evaluators.panel import CannotLearnError
-from evaluators.protocol import Protocol as FaceProtocol
 from orchestrator.cluster.code import code_digest, versions
 from orchestrator.cluster.environment import set_environment
 from orchestrator.records.copies import copied
@@ -26,18 +27,19 @@ from orchestrator.records.report.searched import ContactSheet, write_report
 from orchestrator.records.tables import write_tables
 from orchestrator.records.trials import anonymizer_of
 from orchestrator.records.wording import name_of
-from orchestrator.search.checks import check
-from orchestrator.search.faces import load_protocol
+from orchestrator.search.checks import check, real_networks
+from orchestrator.search.faces import FaceChoice, load_protocol
 from orchestrator.search.folder import open_ledger, results_folder
 from orchestrator.search.make_panel import MakePanel, needs_gradients
-from orchestrator.search.settings import Settings
+from orchestrator.search.settings import Machines, Settings
 from orchestrator.sweep.inprocess import InProcess
 from orchestrator.sweep.progress import front_table, make_progress
 from orchestrator.sweep.sweep import Sweep
 from orchestrator.terminal import INTERRUPTED
-from search_spaces import SearchSpace
+from search_spaces import load_space
 
 CONTACT_FACES = 10
+DEMO_NOTE = "Demo faces and demo networks: rendered people and small networks of the project's own, no real ones."
 
 
 class Backend(Protocol):
@@ -60,8 +62,15 @@ class Backend(Protocol):
         ...
 
 
-def run(settings: Settings, console: Console) -> int:
+def run(settings: Settings, faces: FaceChoice, networks: Networks, machines: Machines, console: Console) -> int:
     """Run a sweep and leave its results folder.
+
+    Args:
+        settings: what the sweep is.
+        faces: on whom.
+        networks: real ones; on the demo world they stay as they are by default.
+        machines: where panels run.
+        console: is told of progress and the front.
 
     Returns:
         The exit code: 0, or 130 after an interruption (what was finished is written).
@@ -70,25 +79,55 @@ def run(settings: Settings, console: Console) -> int:
         ValueError: if the input is bad; one sentence says what was expected, what came, and what to do.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)  # a new study is no news
-    directions = check(settings)
-    folder = results_folder(settings)
-    protocol = load_protocol(settings, console)
-    backend = _backend(settings, protocol)
+    space_name = settings.space or ("classical" if faces.data is not None else "classical_and_generator")
+    space = load_space(space_name)
+    chosen = real_networks(faces, networks)
+    directions = check(settings, faces, chosen, machines, space)
+    sampler = settings.sampler or ("grid" if space.configurations else "tpe")
+    folder = results_folder(settings, f"{faces.name}-{space.name}")
+    protocol = load_protocol(faces, chosen, console)
+    make = MakePanel(
+        protocol,
+        None if chosen is None else chosen.anywhere(),
+        settings.objectives,
+        settings.attackers,
+        machines.device,
+        differentiable=needs_gradients(settings.attackers, space.used),
+        signals=space.signals,
+    )
+    backend = _backend(make, machines)
     with contextlib.ExitStack() as stack:
         stack.callback(backend.close)
-        facts = _facts(settings, folder, directions, protocol, backend.describe())
+        panel = backend.describe()
+        facts = {
+            "name": folder.name,
+            "created": datetime.now(UTC).isoformat(timespec="seconds"),
+            "objectives": dict(directions),
+            "space": space_name,
+            "sampler": sampler,
+            "seed": faces.seed,
+            "trials": settings.trials,
+            "attackers": list(settings.attackers),
+            "options": {"--space": space_name, "--sampler": sampler, **lasting(settings, faces)},
+            "protocol": protocol.describe(),
+            "models": panel["models"],
+            "panel": {key: value for key, value in panel.items() if key != "models"},
+            "code": code_digest(),
+            "versions": {"python": platform.python_version(), **versions()},
+            "notes": [DEMO_NOTE] if faces.data is None else [],
+        }
         ledger = open_ledger(settings, folder, facts)
         stack.enter_context(copied(folder, settings.copy_to))
         stack.enter_context(logged(folder / LOG))
         with ledger, make_progress(console) as progress:
             sweep = Sweep(
-                settings.space,
+                space,
                 directions,
                 ledger,
                 progress,
-                sampler=settings.sampler or _default_sampler(settings.space),
+                sampler=sampler,
                 trials=settings.trials,
-                seed=settings.seed,
+                seed=faces.seed,
                 time_budget=settings.time_budget,
                 max_faces=settings.max_faces,
             )
@@ -117,24 +156,8 @@ def networks_line(facts: Mapping[str, Any]) -> str:
     return f"networks: {', '.join(parts)}"
 
 
-def _default_sampler(space: SearchSpace) -> str:
-    return "grid" if space.configurations else "tpe"
-
-
-def _backend(settings: Settings, protocol: FaceProtocol) -> Backend:
-    make = MakePanel(
-        protocol,
-        settings.models,
-        settings.objectives,
-        settings.device,
-        settings.networks,
-        settings.backend_nets,
-        settings.precision,
-        settings.attackers,
-        differentiable=needs_gradients(settings.attackers, settings.space.used),
-        signals=settings.space.signals,
-    )
-    if settings.backend == "inprocess":
+def _backend(make: MakePanel, machines: Machines) -> Backend:
+    if machines.backend == "inprocess":
         try:
             return InProcess(make)
         except CannotLearnError as error:
@@ -142,43 +165,14 @@ def _backend(settings: Settings, protocol: FaceProtocol) -> Backend:
     set_environment()  # before Ray is imported
     from orchestrator.cluster.on_ray import OnRay
 
-    share = 0.0 if settings.device == "cpu" else settings.gpus_per_panel
-    files = [str(path.resolve()) for path in (settings.models,) if path]  # the faces travel with the panels
     return OnRay(
         make,
-        panels=settings.panels,
-        gpus_per_panel=share,
-        address=settings.address,
-        needs_gpu=settings.device == "cuda",
-        files=files,
+        panels=machines.panels,
+        gpus_per_panel=0.0 if machines.device == "cpu" else machines.gpus_per_panel,
+        address=machines.address,
+        needs_gpu=machines.device == "cuda",
+        files=[] if make.networks is None else [str(make.networks.folder)],  # the faces travel with the panels
     )
-
-
-def _facts(
-    settings: Settings, folder: Path, directions: Mapping[str, str], protocol: FaceProtocol, panel: Mapping[str, Any]
-) -> dict[str, Any]:
-    """Collect what the tables' metadata says of the sweep."""
-    notes = []
-    if settings.data is None:
-        notes.append(
-            "Demo faces and demo networks: rendered people and small networks of the project's own, no real ones."
-        )
-    return {
-        "name": folder.name,
-        "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "objectives": dict(directions),
-        "space": settings.space_name,
-        "sampler": settings.sampler or _default_sampler(settings.space),
-        "seed": settings.seed,
-        "trials": settings.trials,
-        "attackers": list(settings.attackers),
-        "protocol": protocol.describe(),
-        "models": panel["models"],
-        "panel": {key: value for key, value in panel.items() if key != "models"},
-        "code": code_digest(),
-        "versions": {"python": platform.python_version(), **versions()},
-        "notes": notes,
-    }
 
 
 def _interruptible(backend: Backend, sweep: Sweep) -> bool:

@@ -1,63 +1,80 @@
-"""Settings of a run: its options, and what of them can be checked before anything is loaded."""
+"""Settings of a search: what a sweep is, and the machines that it runs on."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
 
-from evaluators.attackers import SEARCHING
-from evaluators.networks.catalog.choice import DEFAULT_NETWORKS, is_path
-from search_spaces import SearchSpace
+from evaluators.options import option
+from orchestrator.search.names import ATTACKER_NAMES, SEARCHING_NAMES, SPACE_NAMES
+from orchestrator.sweep.study import SAMPLERS
 
 DEFAULT_OBJECTIVES = ("rank1_worst", "expression_kappa_adapted")
-BACKENDS = ("ray", "inprocess")
-DEVICES = ("auto", "cpu", "cuda")
+
+
+def share_of(text: str) -> float | None:
+    """Read --gpus-per-panel: a number, or None for auto.
+
+    Raises:
+        ValueError: if it is neither.
+    """
+    if text == "auto":
+        return None
+    try:
+        return float(text)
+    except ValueError:
+        raise ValueError(f"--gpus-per-panel: expected a number or auto, got {text!r}") from None
 
 
 @dataclass(frozen=True)
 class Settings:
-    """Hold the options of a run, as `python -m orchestrator.search --help` explains them."""
+    """State what a sweep is."""
 
-    space: SearchSpace
-    space_name: str
-    data: Path | None = None
-    models: Path | None = None
-    trials: int = 40
-    objectives: tuple[str, ...] = DEFAULT_OBJECTIVES
-    sampler: str | None = None
-    seed: int = 0
-    out: Path | None = None
-    resume: bool = False
-    overwrite: bool = False
-    backend: str = "ray"
-    address: str | None = None
-    panels: int | None = None
-    gpus_per_panel: float | None = 1.0
-    device: str = "auto"
-    min_pictures: int | None = None
-    max_pictures: int | None = None
-    attacker_faces: int = 2500
-    embedder: str | None = None
-    embedder_input: str | None = None
-    held_out: str | None = None
-    teacher: str | None = None
-    backend_nets: str = "auto"
-    precision: str = "float32"
-    attackers: tuple[str, ...] = SEARCHING
-    copy_to: str | None = None
-    time_budget: float | None = None
-    max_faces: int | None = None
+    space: str | None = option(
+        None,
+        f"What may be tried: {', '.join(SPACE_NAMES)}, or package.module:NAME.",
+        shown="classical; on the demo world with the generator that was trained for it",
+    )
+    trials: int = option(40, "Configurations to try, besides the anchors.", least=1, lasting=True)
+    time_budget: float | None = option(None, "Seconds after which nothing more is tried; --resume goes on.", above=0)
+    max_faces: int | None = option(None, "Faces anonymized and measured after which nothing more is tried.", least=1)
+    objectives: tuple[str, ...] = option(
+        DEFAULT_OBJECTIVES, "Metric to optimize, two or three times; see METRICS.", flag="--objective", lasting=True
+    )
+    attackers: tuple[str, ...] = option(
+        SEARCHING_NAMES,
+        f"Attackers of every trial: {', '.join(ATTACKER_NAMES)}. restored and finetuned train networks, for minutes a "
+        "trial without a GPU.",
+        flag="--attacker",
+        section="Panel",
+        lasting=True,
+    )
+    sampler: str | None = option(
+        None, f"One of {', '.join(SAMPLERS)}.", known=SAMPLERS, shown="grid for a fixed list, else tpe"
+    )
+    out: Path | None = option(None, "Results folder.", shown="results/<data>-<space>, numbered if taken")
+    copy_to: str | None = option(
+        None,
+        "Keep a copy of the results at a URI, e.g. s3://bucket/sweep; --resume takes it where --out has none.",
+    )
+    resume: bool = option(False, "Go on with the sweep in the results folder.")
+    overwrite: bool = option(False, "Replace the sweep in the results folder.")
 
-    @property
-    def world(self) -> str:
-        """Return "demo" or "folder"."""
-        return "demo" if self.data is None else "folder"
 
-    @property
-    def networks(self) -> dict[str, str]:
-        """Return which of the real networks a panel gets, as `load_nets` takes them."""
-        chosen = {role: getattr(self, role) or default for role, default in DEFAULT_NETWORKS.items()}
-        for role in ("embedder", "held_out"):
-            if is_path(chosen[role]):  # a panel may live in a process that has another working folder
-                chosen[role] = str(Path(chosen[role]).resolve())
-        return chosen
+@dataclass(frozen=True)
+class Machines:
+    """State where panels run."""
+
+    backend: str = option("ray", "ray, or inprocess: the same loop without Ray.", known=("ray", "inprocess"))
+    address: str | None = option(
+        None, "Ray cluster to join, e.g. auto.", shown="RAY_ADDRESS, else a local one", variable="RAY_ADDRESS"
+    )
+    panels: int | None = option(None, "Panel actors.", least=1, shown="one per GPU share, or per node", section="Panel")
+    gpus_per_panel: float | None = option(
+        1,
+        "Share of a GPU per panel; 0: CPU only; auto: as many panels on a GPU as its memory holds.",
+        least=0,
+        parse=share_of,
+        section="Panel",
+    )
+    device: str = option("auto", "auto, cpu or cuda.", known=("auto", "cpu", "cuda"), section="Panel")

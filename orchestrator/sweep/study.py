@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-import optuna
+if TYPE_CHECKING:
+    import optuna
 
 SAMPLERS = ("tpe", "nsga2", "gp", "random", "grid")
 
@@ -22,6 +24,8 @@ def make_study(sampler: str, directions: Sequence[str], *, seed: int, trials: in
     Raises:
         ValueError: if the sampler is unknown.
     """
+    import optuna  # a second, which --help does without
+
     if sampler not in SAMPLERS:
         raise ValueError(f"--sampler: expected one of {', '.join(SAMPLERS)}, got {sampler!r}")
     made: optuna.samplers.BaseSampler

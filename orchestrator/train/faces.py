@@ -27,20 +27,23 @@ def training_faces(task: Task, signals: Sequence[str], console: Console) -> Face
     Raises:
         ValueError: if too few are left.
     """
-    if task.data is None:
+    if task.faces.data is None:
         first, count, pictures = task.demo
         assert first + count <= FIRST_PERSON
         return faces_of(people(first, count, pictures, seed=DEMO_SEED))
     from evaluators.datasets.prepared import protocol_of
     from orchestrator.prepare.faces_file import read_prepared
 
-    assert task.models is not None
+    assert task.networks is not None
     protocol = protocol_of(
-        read_prepared(task.data), seed=task.seed, min_pictures=task.min_pictures, background_faces=task.limit
+        read_prepared(task.faces.data),
+        seed=task.faces.seed,
+        min_pictures=task.faces.min_pictures,
+        background_faces=task.training.limit,
     )
     faces = protocol.background
     console.print(f"{len(faces)} faces of {faces.people} people, the background of a search with the same seed")
-    return with_mirrored(with_measured(faces, load_signals(task.models, signals)))
+    return with_mirrored(with_measured(faces, load_signals(task.networks.folder, signals)))
 
 
 def with_mirrored(faces: Faces) -> Faces:

@@ -8,6 +8,8 @@ from dataclasses import replace
 from anonymizers import Generator
 from anonymizers.generative.conditioning import CONDITIONINGS
 from anonymizers.training.recipe import Recipe
+from orchestrator.search.faces import FaceChoice
+from orchestrator.train.task import Training
 from search_spaces import SearchSpace
 
 PRELUDE_PRICE = 0.002
@@ -20,9 +22,7 @@ FOR_DEMO = Recipe(batch=48, steps=900, prelude=1_800)
 FOR_PHOTOGRAPHS = Recipe(batch=32, steps=1_600, prelude=1_200, width=24, means=True)
 
 
-def recipes_of(
-    space: SearchSpace, variants: Sequence[str], photographs: bool, steps: int | None, batch: int | None, seed: int
-) -> tuple[Recipe, ...]:
+def recipes_of(space: SearchSpace, training: Training, faces: FaceChoice) -> tuple[Recipe, ...]:
     """Return the recipe of each variant of the generator in a space.
 
     Raises:
@@ -31,14 +31,14 @@ def recipes_of(
     found = dict.fromkeys(example.variant for example in space.examples() if isinstance(example, Generator))
     if not found:
         raise ValueError(f"--space {space.name}: expected a space with the method generator, it has none")
-    if unknown := [name for name in variants if name not in found]:
+    if unknown := [name for name in training.variants if name not in found]:
         raise ValueError(f"--variant: expected some of {', '.join(found)}, got {', '.join(unknown)}")
-    base = FOR_PHOTOGRAPHS if photographs else FOR_DEMO
+    base = FOR_PHOTOGRAPHS if faces.data is not None else FOR_DEMO
     recipes = []
-    for name in variants or found:
+    for name in training.variants or found:
         told, loss = name.split("-")
-        recipe = replace(base, conditioning=told, expression_loss=loss, seed=seed)
-        recipes.append(replace(recipe, steps=steps or recipe.steps, batch=batch or recipe.batch))
+        recipe = replace(base, conditioning=told, expression_loss=loss, seed=faces.seed)
+        recipes.append(replace(recipe, steps=training.steps or recipe.steps, batch=training.batch or recipe.batch))
     return tuple(recipes)
 
 

@@ -4,8 +4,31 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from anonymizers.training.recipe import Recipe
+from evaluators.networks.catalog.choice import Networks
+from evaluators.options import REQUIRED, option
+from orchestrator.search.faces import FaceChoice
+
+if TYPE_CHECKING:
+    from anonymizers.training.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class Training:
+    """State how generators are trained, beside faces, networks and device."""
+
+    space: str = option(REQUIRED, "Space whose generators are trained, each variant once.")
+    variants: tuple[str, ...] = option((), "Only these variants of the space.", flag="--variant", shown="all")
+    out: Path | None = option(None, "Folder of the weights.", shown="generator/ of --models, or the project's own")
+    steps: int | None = option(None, "Steps of each variant.", least=1, shown="900; 1600 for photographs")
+    batch: int | None = option(None, "Faces a step.", least=2, shown="48; 32 for photographs")
+    limit: int = option(50_000, "Faces to train on, at most.", flag="--faces", least=1)
+    workers: int = option(0, "Processes that train together, by Ray Train; 0: this process, without Ray.", least=0)
+    begin: Path | None = option(
+        None, "Weights of a generator, of the same width, that sees as much or more, to begin with."
+    )
+    resume: bool = option(False, "Go on from the checkpoints in the folder.")
 
 
 @dataclass(frozen=True)
@@ -14,27 +37,18 @@ class Task:
 
     Attributes:
         recipes: one per variant.
-        data: prepared set of faces; None for demo faces.
-        models: folder of real networks; None for the demo's.
-        networks: choice of them, as `load_nets` takes it.
+        training: the options.
+        faces: whose background is trained on; the demo's own people without data.
+        networks: real ones; None for the demo's.
         out: folder of the weights, checkpoints and samples.
         device: where to train.
-        min_pictures, seed: of the search whose background is trained on.
-        limit: faces to train on, at most.
-        resume: go on from checkpoints.
         demo: first person, people, and pictures of each, of the demo faces.
-        begin: weights of a generator to begin with; None for a prelude.
     """
 
     recipes: tuple[Recipe, ...]
-    data: Path | None
-    models: Path | None
-    networks: dict[str, str]
+    training: Training
+    faces: FaceChoice
+    networks: Networks | None
     out: Path
     device: str
-    min_pictures: int | None
-    seed: int
-    limit: int
-    resume: bool
     demo: tuple[int, int, int] = (0, 0, 0)
-    begin: Path | None = None

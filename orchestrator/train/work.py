@@ -15,22 +15,65 @@ from PIL import Image
 from rich.console import Console
 from torch import Tensor, nn
 
+from anonymizers.generative.generator import WEIGHTS
 from anonymizers.generative.resident import person_digest, read_tensors, recipe_of
 from anonymizers.training.bands import learn_gains
 from anonymizers.training.loop import export, recipe_in, train
 from anonymizers.training.run import Run
 from anonymizers.training.truth import Embed, Read
 from evaluators.networks.backends.torch_nets import without_strides
+from evaluators.networks.catalog.choice import Networks, check_files, check_networks
 from evaluators.networks.catalog.downloads import digest_of
 from evaluators.networks.roles import Nets
 from evaluators.zoo import load_nets
 from orchestrator.records.files import replace_file
-from orchestrator.train.faces import training_faces
-from orchestrator.train.recipes import preludes_of, signals_needed
-from orchestrator.train.task import Task
+from orchestrator.search.checks import real_networks
+from orchestrator.search.faces import FaceChoice
+from orchestrator.search.settings import Machines
+from orchestrator.train.faces import DEMO_PEOPLE, training_faces
+from orchestrator.train.recipes import preludes_of, recipes_of, signals_needed
+from orchestrator.train.task import Task, Training
+from search_spaces import load_space
 
 WEIGHTS_OF_IDENTITY = (0.3, 1.0, 3.0, 10.0, 30.0)
 """Of the cosine to the clear face, beside the loss on the expression, where gains of bands are learned."""
+
+
+def start(training: Training, faces: FaceChoice, networks: Networks, machines: Machines, console: Console) -> None:
+    """Make the task of a command's options, and train it here or in several processes.
+
+    Raises:
+        ValueError: if an option cannot be honored, or faces or networks are missing.
+        RuntimeError: if a gradient is not finite, or a process fails.
+    """
+    space = load_space(training.space)
+    recipes = () if "band_blur" in space.used else recipes_of(space, training, faces)
+    if training.begin is not None:
+        recipes = tuple(replace(recipe, prelude=0) for recipe in recipes)
+    chosen = real_networks(faces, networks)
+    if chosen is not None:
+        other = "mobilefacenet_192" if chosen.embedder != "mobilefacenet_192" else "edgeface_xs"
+        chosen = replace(chosen, held_out=other, backend_nets="torch")
+        check_networks(chosen)
+        check_files(chosen)
+    task = Task(
+        recipes,
+        training,
+        faces,
+        chosen,
+        training.out or (WEIGHTS if chosen is None else chosen.folder / "generator"),
+        machines.device if machines.device != "auto" else "cuda" if torch.cuda.is_available() else "cpu",
+        DEMO_PEOPLE,
+    )
+    task.out.mkdir(parents=True, exist_ok=True)
+    if not recipes:
+        learn_bands(task, console)
+    elif training.workers:
+        from orchestrator.train.on_ray import train_together
+
+        train_together(task, training.workers)
+    else:
+        work(task, console)
 
 
 def work(
@@ -55,7 +98,7 @@ def work(
         RuntimeError: if a gradient is not finite.
     """
     nets, embed, read = _asked(task)
-    begin = _begun(task.begin) if task.begin is not None else None
+    begin = _begun(task.training.begin) if task.training.begin is not None else None
     recipes = (*preludes_of(task.recipes), *task.recipes)
     signals = tuple(dict.fromkeys(name for recipe in recipes for name in signals_needed(recipe)))
     faces = training_faces(task, signals, console)
@@ -63,13 +106,13 @@ def work(
     facts = {
         "embedder": nets.embedder.name,
         "teacher": nets.teacher.name,
-        "faces": f"{len(faces)} of {'demo faces' if task.data is None else task.data.name}",
+        "faces": f"{len(faces)} of {'demo faces' if task.faces.data is None else task.faces.name}",
     }
-    if task.data is not None:  # the demo's evaluation has other people by construction
-        facts["terms"] = f"those of {task.data.name}, {nets.embedder.name} and {nets.teacher.name}"
+    if task.faces.data is not None:  # the demo's evaluation has other people by construction
+        facts["terms"] = f"those of {task.faces.name}, {nets.embedder.name} and {nets.teacher.name}"
         facts["people"] = json.dumps(sorted({person_digest(key) for key in faces.key}))
-    if task.begin is not None:
-        facts["begun_with"] = f"{task.begin.name}, SHA-256 {digest_of(task.begin)}"
+    if task.training.begin is not None:
+        facts["begun_with"] = f"{task.training.begin.name}, SHA-256 {digest_of(task.training.begin)}"
     for recipe in recipes:
         run = Run(
             recipe,
@@ -77,13 +120,13 @@ def work(
             embed,
             read,
             device=task.device,
-            perceptual=None if task.models is None else _perceptual(nets),  # the demo's faces are learned without
+            perceptual=None if task.networks is None else _perceptual(nets),  # the demo's faces are learned without
             wrap=wrap,
             rank=shard[0],
             begin=begin,
         )
         shared = recipe not in task.recipes
-        name = ("demo_" if task.models is None else "") + ("prelude" if shared else recipe.name)
+        name = ("demo_" if task.networks is None else "") + ("prelude" if shared else recipe.name)
         start = time.perf_counter()
 
         def each_epoch(
@@ -95,7 +138,7 @@ def work(
 
         checkpoint = task.out / f"{name}.ckpt"
         # What variants share is trained once, whoever asked for it.
-        resume = task.resume or (shared and recipe_in(checkpoint) == dataclasses.asdict(recipe))
+        resume = task.training.resume or (shared and recipe_in(checkpoint) == dataclasses.asdict(recipe))
         train(run, checkpoint, resume=resume, each_epoch=each_epoch)
         if shared:
             begin = (recipe.conditioning, run.average.state_dict())
@@ -112,7 +155,7 @@ def learn_bands(task: Task, console: Console) -> None:
     _, embed, read = _asked(task)
     faces = training_faces(replace(task, demo=(task.demo[0], 200, 7)), (), console).to(task.device)
     for weight in WEIGHTS_OF_IDENTITY:
-        found = learn_gains(faces, embed, read, weight=weight, seed=task.seed)
+        found = learn_gains(faces, embed, read, weight=weight, seed=task.faces.seed)
         console.print(f"weight {weight:g}: {found!r}", markup=False, soft_wrap=True)
 
 
@@ -127,9 +170,9 @@ def write_sheet(path: Path, rows: Tensor) -> None:
 
 def _asked(task: Task) -> tuple[Nets, Embed, Read]:
     """Load the networks that training asks, and return their embedder and teacher with gradients."""
-    nets = load_nets(task.models, device=task.device, backend="torch", differentiable=True, **task.networks)  # type: ignore[arg-type]
+    nets = load_nets(task.networks, device=task.device, differentiable=True)
     assert nets.differentiable is not None
-    if task.models is not None and task.device == "cpu":
+    if task.networks is not None and task.device == "cpu":
         without_strides(nets.teacher.module)  # type: ignore[attr-defined]
     return nets, nets.differentiable.embed, nets.teacher.read  # type: ignore[attr-defined]
 

@@ -16,10 +16,11 @@ from pathlib import Path
 from rich.console import Console
 
 from evaluators.demo.protocol import demo_protocol
+from evaluators.networks.catalog.choice import Networks
 from orchestrator.search import run as program
-from orchestrator.search.settings import Settings
+from orchestrator.search.faces import FaceChoice
+from orchestrator.search.settings import Machines, Settings
 from orchestrator.sweep.inprocess import InProcess
-from search_spaces import SPACES
 from tests.helpers.slow_panel import MakeSlowPanel
 
 TRIALS = 120
@@ -27,16 +28,16 @@ SECONDS = 0.02
 
 
 def sweep(folder: Path, resume: bool) -> int:
-    settings = Settings(SPACES["classical"], "classical", trials=TRIALS, out=folder, resume=resume, backend="inprocess")
-    return program.run(settings, Console(file=Path(os.devnull).open("w")))
+    settings = Settings(space="classical", trials=TRIALS, out=folder, resume=resume)
+    return program.run(settings, FaceChoice(), Networks(), Machines(), Console(file=Path(os.devnull).open("w")))
 
 
 def main() -> None:
     folder, kills, seed = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
     faces = demo_protocol(seed=0, evaluated=10)
     # The program as it is, but for what is scored: everything before and after is the real code.
-    program.load_protocol = lambda settings, console: faces  # type: ignore[assignment]
-    program._backend = lambda settings, protocol: InProcess(MakeSlowPanel(SECONDS))  # type: ignore[assignment]
+    program.load_protocol = lambda choice, networks, console: faces  # type: ignore[assignment]
+    program._backend = lambda make, machines: InProcess(MakeSlowPanel(SECONDS))  # type: ignore[assignment]
     program._contact_sheet = lambda front, backend: None  # type: ignore[assignment,return-value]
     program.write_report = lambda *given: None  # type: ignore[assignment]
     assert sweep(folder / "whole", False) == 0
@@ -59,3 +60,19 @@ def main() -> None:
 
 if __name__ == "__main__":
     main()
+
+
+def title(pid: int) -> str:
+    """Return what a process calls itself."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text().split("\0")[0].strip()
+    except FileNotFoundError:
+        return ""
+
+
+def descendants(pid: int) -> list[int]:
+    """Return the processes that a process started, and those that they started."""
+    children = []
+    for path in Path(f"/proc/{pid}/task").glob("*/children"):
+        children += [int(child) for child in path.read_text().split()]
+    return [*children, *(grandchild for child in children for grandchild in descendants(child))]

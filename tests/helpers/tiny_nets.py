@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import torch
 from onnx import TensorProto, helper, numpy_helper
 
 
@@ -50,3 +51,6 @@ def teacher(path: Path, classes: int, *, size: int = 64, channels: int = 3, batc
         "bias": rng.standard_normal(classes).astype(np.float32),
     }
     return save(path, nodes, weights, [batch, channels, size, size])
+
+
+NOISE = torch.randint(0, 256, (5, 3, 112, 112), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))

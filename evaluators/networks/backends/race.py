@@ -13,7 +13,6 @@ from torch.nn import functional
 
 from evaluators.networks.roles import TeacherOutput
 
-CHOICES = ("auto", "onnx", "torch")
 AGREEMENT = {"float32": 0.9999, "float16": 0.999, "bfloat16": 0.99}
 """Least cosine of what both back ends say of a picture, by the precision of PyTorch's."""
 SIDE = 112
@@ -54,7 +53,7 @@ def choose(
 
     Args:
         by_onnx, by_torch: load it.
-        wanted: of CHOICES.
+        wanted: of RUNTIMES.
         device: where it lives.
         precision: of PyTorch's.
 

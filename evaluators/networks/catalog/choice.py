@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from evaluators.networks.catalog.conventions import EMBEDDERS, TEACHERS, convention_of
 from evaluators.networks.catalog.published import ZOO
+from evaluators.options import check_values, option
 
 BACKBONES = ("lpips_alex", "lpips_squeeze", "lpips_vgg")
 """LPIPS' backbones; the first that was pulled is measured with."""
@@ -19,12 +21,64 @@ INCEPTION = "fid_inception"
 DETECTOR_NAME = "scrfd_2.5g"
 
 
-DEFAULT_NETWORKS = {
-    "embedder": "edgeface_xs",
-    "held_out": "mobilefacenet_192",
-    "teacher": "facex",
-    "embedder_input": "",
-}
+RUNTIMES = ("auto", "onnx", "torch")
+"""What runs the real networks; auto is the faster on the panel's machine."""
+PRECISIONS = ("float32", "float16", "bfloat16")
+
+
+@dataclass(frozen=True)
+class Networks:
+    """Choose the real networks of a panel, and how they run."""
+
+    models: Path | None = option(
+        None, "Folder of real networks, for --data.", shown="where orchestrator.models pulls to"
+    )
+    embedder: str = option(
+        "edgeface_xs",
+        f"Network of the attackers: {', '.join(EMBEDDERS)}, or the path of an ArcFace-style ONNX file.",
+        section="Networks",
+    )
+    embedder_input: str = option(
+        "",
+        "How the embedder at a path is fed, where it is not size=112,layout=nchw,color=rgb,mean=127.5,scale=127.5: the "
+        "parts that differ.",
+        section="Networks",
+    )
+    held_out: str = option(
+        "mobilefacenet_192",
+        "Network that the search never uses, for orchestrator.verify: of another family.",
+        section="Networks",
+    )
+    teacher: str = option(
+        "facex", f"Network that reads the expression: {', '.join(TEACHERS)}.", known=tuple(TEACHERS), section="Networks"
+    )
+    backend_nets: str = option(
+        "auto",
+        "What runs the real networks: onnx, torch, or auto, the faster on the panel's machine.",
+        known=RUNTIMES,
+        section="Networks",
+    )
+    precision: str = option(
+        "float32", f"Of PyTorch's networks: {', '.join(PRECISIONS)}.", known=PRECISIONS, section="Networks"
+    )
+
+    @property
+    def folder(self) -> Path:
+        """Return the folder of models.
+
+        Raises:
+            ValueError: if none was given.
+        """
+        if self.models is None:
+            raise ValueError("--models: expected a folder of real networks, got none; give one")
+        return self.models
+
+    def anywhere(self) -> Networks:
+        """Return the same choice for a process that has another working folder: paths are absolute."""
+        own = {
+            name: str(Path(path).resolve()) for name in ("embedder", "held_out") if is_path(path := getattr(self, name))
+        }
+        return replace(self, models=self.folder.resolve(), **own)
 
 
 def is_path(name: str) -> bool:
@@ -32,34 +86,31 @@ def is_path(name: str) -> bool:
     return name.endswith(".onnx")
 
 
-def check_networks(*, embedder: str, held_out: str, teacher: str, embedder_input: str = "") -> None:
+def check_networks(networks: Networks) -> None:
     """Check a choice of networks before anything is loaded.
 
-    Args:
-        embedder, held_out: names in EMBEDDERS, or paths of ArcFace-style ONNX files.
-        teacher: name in TEACHERS.
-        embedder_input: how the embedder at a path is fed, see `convention_of`.
-
     Raises:
-        ValueError: if a name is not known, a path leads nowhere, or the held-out embedder is of the family of the one
-            that is searched with. The sentence names the option.
+        ValueError: if a name is not known, a path leads nowhere, the held-out embedder is of the family of the one that
+            is searched with, or a precision is asked of ONNX Runtime. The sentence names the option.
     """
+    check_values(networks)
+    embedder, held_out, embedder_input = networks.embedder, networks.held_out, networks.embedder_input
+    if networks.precision != "float32" and networks.backend_nets != "torch":
+        raise ValueError(
+            f"--precision {networks.precision}: only PyTorch's networks run in it, and two back ends in two precisions "
+            "would not give the same numbers; give --backend-nets torch too"
+        )
     if embedder_input and not is_path(embedder):
         raise ValueError(f"--embedder-input: expected --embedder to be the path of an ONNX file, got {embedder!r}")
     if is_path(embedder):
         convention_of("--embedder", Path(embedder), embedder_input)
     if is_path(held_out):
         convention_of("--held-out", Path(held_out))
-    for option, name, table in (
-        ("--embedder", embedder, EMBEDDERS),
-        ("--held-out", held_out, EMBEDDERS),
-        ("--teacher", teacher, TEACHERS),
-    ):
-        if table is EMBEDDERS and is_path(name):
-            continue
-        if name not in table:
-            also = ", or the path of an ONNX file" if table is EMBEDDERS else ""
-            raise ValueError(f"{option}: expected one of {', '.join(table)}{also}, got {name!r}")
+    for flag, name in (("--embedder", embedder), ("--held-out", held_out)):
+        if not is_path(name) and name not in EMBEDDERS:
+            raise ValueError(
+                f"{flag}: expected one of {', '.join(EMBEDDERS)}, or the path of an ONNX file, got {name!r}"
+            )
     families = [str(Path(name).resolve()) if is_path(name) else ZOO[name].family for name in (embedder, held_out)]
     if families[0] == families[1]:
         raise ValueError(
@@ -68,27 +119,36 @@ def check_networks(*, embedder: str, held_out: str, teacher: str, embedder_input
         )
 
 
-def check_files(folder: Path, *, embedder: str, held_out: str, teacher: str, embedder_input: str = "") -> None:
-    """Check that the files of a choice of networks and the detector's are in a folder of models.
+def check_files(networks: Networks) -> None:
+    """Check that the files of a choice of networks and the detector's are in its folder of models.
 
     Raises:
         ValueError: if one is missing; the sentence says how to get it.
     """
-    for name in (DETECTOR_NAME, embedder, held_out, teacher):
+    folder = networks.folder
+    for name in (DETECTOR_NAME, networks.embedder, networks.held_out, networks.teacher):
         if name in ZOO and not is_pulled(folder, name):
             how = f"python -m orchestrator.models pull {name} gets it" if ZOO[name].urls else ZOO[name].source
             raise ValueError(f"--models: expected {folder / ZOO[name].path}, which is missing; {how}")
 
 
-def networks_of(facts: Mapping[str, Any]) -> dict[str, str]:
+def networks_of(facts: Mapping[str, Any], backends: Mapping[str, Any], models: Path) -> Networks:
     """Return the choice of networks that led to the facts of `load_nets`, for loading the same ones again.
 
     Args:
         facts: about real networks, as tables keep them.
+        backends: which back end served each, as tables keep them.
+        models: folder of real networks.
     """
-    chosen = {role: facts[role].get("path", facts[role]["name"]) for role in ("embedder", "held_out", "teacher")}
+    served = {str(backends[role]["backend"]) for role in ("embedder", "teacher")}
     fed = facts["embedder"].get("input", {})
-    return {**chosen, "embedder_input": ",".join(f"{key}={value}" for key, value in fed.items())}
+    return Networks(
+        models=models,
+        **{role: facts[role].get("path", facts[role]["name"]) for role in ("embedder", "held_out", "teacher")},
+        embedder_input=",".join(f"{key}={value}" for key, value in fed.items()),
+        backend_nets=served.pop() if len(served) == 1 else "auto",
+        precision=facts["embedder"].get("precision", "float32"),
+    )
 
 
 def is_pulled(folder: Path, name: str) -> bool:

@@ -1,0 +1,101 @@
+"""Options: fields of frozen groups that carry what a command line says of them, and what they may be.
+
+    precision: str = option("float32", "Of PyTorch's networks.", known=("float32", "float16"), section="Networks")
+
+A group goes whole to the one room that uses it; `orchestrator.terminal.options_of` makes a command's options of it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable
+from dataclasses import MISSING, dataclass, field
+from pathlib import Path
+from typing import Any
+
+REQUIRED: Any = MISSING
+"""Default of an option that must be given."""
+
+
+@dataclass(frozen=True)
+class Option:
+    """Say of a field what its command line needs.
+
+    Attributes:
+        help: one sentence.
+        section: of the help page.
+        flag: on the command line, where it is not the field's name.
+        known: values that it may have, or each of several; () for any.
+        least, above: bounds of a number; `least` may be reached, `above` may not.
+        shown: the default in words, where the field's own says nothing.
+        variable: of the environment that sets it.
+        parse: reads its text, where the field's type does not say how.
+        argument: whether it is an argument, given by its place.
+        lasting: whether a sweep must be resumed with the same value.
+    """
+
+    help: str
+    section: str | None = None
+    flag: str | None = None
+    known: tuple[str, ...] = ()
+    least: float | None = None
+    above: float | None = None
+    shown: str | None = None
+    variable: str | None = None
+    parse: Callable[[str], Any] | None = None
+    argument: bool = False
+    lasting: bool = False
+
+
+def option(default: Any, help: str, **facts: Any) -> Any:
+    """Declare a field that is an option of a command, see `Option`."""
+    return field(default=default, metadata={"option": Option(help, **facts)})
+
+
+def options_in(group: Any) -> dict[str, Option]:
+    """Return the options of a group, or of its class, in the order of the fields."""
+    return {f.name: f.metadata["option"] for f in dataclasses.fields(group) if "option" in f.metadata}
+
+
+def flag_of(group: Any, name: str) -> str:
+    """Return how a command line names a field, e.g. "--time-budget"."""
+    found = options_in(group)[name]
+    return found.flag or (name.upper() if found.argument else f"--{name.replace('_', '-')}")
+
+
+def check_values(group: Any) -> None:
+    """Check that every option of a group has a value that it may have.
+
+    Raises:
+        ValueError: if one has not; the sentence names the option, what was expected and what came.
+    """
+    for name, facts in options_in(group).items():
+        value, flag = getattr(group, name), flag_of(group, name)
+        if value is None:
+            continue
+        for one in value if isinstance(value, tuple) else (value,):
+            if facts.known and one not in facts.known:
+                raise ValueError(f"{flag}: expected one of {', '.join(facts.known)}, got {one!r}")
+            if isinstance(one, str | Path) and not str(one) and getattr(type(group), name, None) != one:
+                raise ValueError(f"{flag}: expected a value, got an empty one")
+        if facts.least is not None and not (math.isfinite(value) and value >= facts.least):
+            raise ValueError(f"{flag}: expected at least {facts.least:g}, got {value:g}")
+        if facts.above is not None and not (math.isfinite(value) and value > facts.above):
+            raise ValueError(f"{flag}: expected more than {facts.above:g}, got {value:g}")
+
+
+def lasting(*groups: Any) -> dict[str, Any]:
+    """Return what a sweep must be resumed with, ready for JSON: flag -> value."""
+    return {
+        flag_of(group, name): list(value) if isinstance(value := getattr(group, name), tuple) else value
+        for group in groups
+        for name, facts in options_in(group).items()
+        if facts.lasting
+    }
+
+
+def changed(group: Any) -> list[str]:
+    """List the flags of the options that have another value than their default."""
+    defaults = {f.name: f.default for f in dataclasses.fields(group)}
+    return [flag_of(group, name) for name in options_in(group) if getattr(group, name) != defaults[name]]

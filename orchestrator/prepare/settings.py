@@ -1,0 +1,29 @@
+"""Settings of a preparation: its options."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from evaluators.datasets.sources.archives import ARCHIVES
+from evaluators.options import REQUIRED, option
+
+
+@dataclass(frozen=True)
+class Settings:
+    """State what is prepared, and how."""
+
+    source: str = option(
+        REQUIRED,
+        "Folder of one folder of pictures per person, folder of CelebA, FER2013 or the Yale faces, a CSV file "
+        f"(path,identity,expression; FER2013), or a name to download: {', '.join(ARCHIVES)}.",
+        argument=True,
+    )
+    out: Path | None = option(None, "Folder of the prepared set.", shown="faces/<name>")
+    size: int = option(112, "Side of the aligned crops, px; the context crops have 12/7 of it.")
+    one_face: bool = option(False, "Reject pictures of several faces.", shown="take the main one")
+    processes: int | None = option(None, "Processes.", least=1, shown="one per core")
+    limit: int | None = option(None, "Take only so many pictures, the first ones.", least=1)
+    resume: bool = option(False, "Go on with the set in the folder.")
+    overwrite: bool = option(False, "Replace the set in the folder.")
+    downloads: Path | None = option(None, "Folder for downloads.", shown="the user's cache")
