@@ -19,13 +19,13 @@ from evaluators.networks.catalog.classes import counterparts
 from evaluators.networks.catalog.published import ZOO
 
 LANDMARKER, INSIGHTFACE68, PARSER = "face_landmarker", "insightface_3d68", "face_parsing"
-READERS = ("facex", "mini_xception")
+TELLERS = ("facex", "mini_xception")
 """Teachers with exactly the classes of EXPRESSIONS, in whatever order."""
 SOURCES: dict[str, tuple[str, ...]] = {
     "landmarks68": (INSIGHTFACE68, LANDMARKER),
     "landmarks478": (LANDMARKER,),
     "parsing": (PARSER,),
-    "expression": READERS,
+    "expression": TELLERS,
 }
 """Signal -> networks of the zoo that measure it; the first that is there does."""
 ENLARGED = 256
@@ -88,7 +88,7 @@ def open_source(net: str, folder: Path, *, reduced: bool = False, threads: int |
     path = folder / ZOO[net].path
     if net == LANDMARKER:
         return Mesh(path, MESH68 if reduced else None)
-    if net in READERS:
+    if net in TELLERS:
         return Reader(folder, net, threads=threads)
     return Landmarks3d68(path, threads=threads) if net == INSIGHTFACE68 else Parser(path, threads=threads)
 

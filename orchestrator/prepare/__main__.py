@@ -5,15 +5,15 @@ from __future__ import annotations
 import typer
 
 from evaluators.networks.catalog.choice import Networks
-from orchestrator.prepare.settings import Settings
+from orchestrator.prepare.options import Preparation
 from orchestrator.terminal import make_console, options_of, sentences
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 
 @app.command()
-@options_of(settings=Settings, networks=(Networks, "models"))
-def main(settings: Settings, networks: Networks) -> None:
+@options_of(settings=Preparation, networks=(Networks, "models"))
+def main(settings: Preparation, networks: Networks) -> None:
     """Find, align and list the faces of a set once, so that every search starts at once.
 
     Leaves faces.arrow, which `orchestrator.search --data FACES` takes, and rejected.parquet, which names every picture

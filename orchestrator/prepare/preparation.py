@@ -25,7 +25,7 @@ from evaluators.options import check_values
 from orchestrator.prepare.crop_workers import Cutter, Task, cut_all
 from orchestrator.prepare.faces_file import FACES, REJECTED, read_facts, read_shard
 from orchestrator.prepare.join_shards import join_shards
-from orchestrator.prepare.settings import Settings
+from orchestrator.prepare.options import Preparation
 from orchestrator.records.files import replace_file
 from orchestrator.terminal import counted
 
@@ -38,7 +38,7 @@ SIZES = (32, 1024)
 PACKAGES = ("torch", "onnxruntime-gpu", "insightface", "opencv-python-headless", "pillow", "numpy", "pyarrow")
 
 
-def prepare(settings: Settings, models: Path, console: Console) -> Path:
+def prepare(settings: Preparation, models: Path, console: Console) -> Path:
     """Prepare a set and leave its folder.
 
     Args:
@@ -74,7 +74,7 @@ def prepare(settings: Settings, models: Path, console: Console) -> Path:
     return folder
 
 
-def check(settings: Settings, models: Path) -> None:
+def check(settings: Preparation, models: Path) -> None:
     """Check what can be checked before anything is read.
 
     Raises:
@@ -92,7 +92,7 @@ def check(settings: Settings, models: Path) -> None:
         )
 
 
-def _source(settings: Settings, console: Console) -> Source:
+def _source(settings: Preparation, console: Console) -> Source:
     """List the source, downloaded if it is one of the names and no path."""
     path = Path(settings.source)
     if not path.exists() and settings.source in ARCHIVES:
@@ -104,7 +104,7 @@ def _source(settings: Settings, console: Console) -> Source:
 
 
 @contextmanager
-def _claimed(folder: Path, settings: Settings) -> Iterator[None]:
+def _claimed(folder: Path, settings: Preparation) -> Iterator[None]:
     """Check and make the folder, and keep others out of it.
 
     Raises:
@@ -144,7 +144,7 @@ def _claimed(folder: Path, settings: Settings) -> Iterator[None]:
 
 
 def _prepare(
-    settings: Settings, models: Path, source: Source, folder: Path, plan: Mapping[str, Any], console: Console
+    settings: Preparation, models: Path, source: Source, folder: Path, plan: Mapping[str, Any], console: Console
 ) -> dict[str, Any]:
     """Cut out what is not cut out yet, and write the files."""
     work = folder / WORK

@@ -19,7 +19,7 @@ from evaluators.networks.detection import Detection, FaceFinder
 from orchestrator.prepare import preparation
 from orchestrator.prepare.crop_workers import Cutter, Task, cut
 from orchestrator.prepare.faces_file import write_shard
-from orchestrator.prepare.preparation import Settings
+from orchestrator.prepare.options import Preparation
 from tests.places import ROOT
 
 MODELS = ROOT
@@ -95,8 +95,8 @@ def whole(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(preparation, "SHARD", 7)
 
 
-def settings(source: Path, out: Path, **options: object) -> Settings:
-    return Settings(source=str(source), downloads=out.parent / "cache", out=out, **options)  # type: ignore[arg-type]
+def settings(source: Path, out: Path, **options: object) -> Preparation:
+    return Preparation(source=str(source), downloads=out.parent / "cache", out=out, **options)  # type: ignore[arg-type]
 
 
 def quiet() -> Console:

@@ -33,7 +33,7 @@ from evaluators.networks.catalog.conventions import TEACHERS, Convention
 from evaluators.networks.catalog.published import ZOO
 from evaluators.networks.signals import (
     CELEBAMASK,
-    READERS,
+    TELLERS,
     Landmarks3d68,
     Mesh,
     Parser,
@@ -94,7 +94,7 @@ def test_the_expression_is_told_in_one_word(told: Faces) -> None:
 @pytest.mark.real
 def test_both_readers_name_the_expression_whatever_the_order_of_their_classes(shared: Path) -> None:
     images = torch.randint(0, 256, (8, 3, 112, 112), dtype=torch.uint8, generator=torch.Generator().manual_seed(1))
-    for name in READERS:
+    for name in TELLERS:
         read = open_source(name, shared / "models", threads=1)(images)
         assert read.shape == (8, 1) and read.dtype == torch.uint8 and bool(present(read).all())
         teacher = OnnxTeacher(shared / "models", name, threads=1)

@@ -24,7 +24,8 @@ from orchestrator.prepare import preparation
 from orchestrator.prepare.__main__ import app
 from orchestrator.prepare.crop_workers import Cutter, Task
 from orchestrator.prepare.faces_file import read_prepared
-from orchestrator.prepare.preparation import Settings, prepare
+from orchestrator.prepare.options import Preparation
+from orchestrator.prepare.preparation import prepare
 from orchestrator.terminal import counted
 from tests.helpers.prepared_sets import MODELS, draw, in_this_process, quiet, rejected, settings
 from tests.places import ROOT
@@ -207,7 +208,7 @@ def test_a_set_may_be_downloaded_by_its_name(
 
     monkeypatch.setattr(preparation, "fetch", fetch)
     monkeypatch.chdir(tmp_path)
-    chosen = Settings(source="lfw", downloads=tmp_path / "cache")
+    chosen = Preparation(source="lfw", downloads=tmp_path / "cache")
     assert prepare(chosen, tmp_path, quiet()) == Path("faces/set") and asked == [("lfw", tmp_path / "cache")]
     assert len(read_prepared(tmp_path / "faces" / "set").faces) == 40
     (tmp_path / "lfw").symlink_to(tree)  # a path goes first

@@ -1,4 +1,4 @@
-"""Settings of a preparation: its options."""
+"""Preparation: its options."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from evaluators.options import REQUIRED, option
 
 
 @dataclass(frozen=True)
-class Settings:
+class Preparation:
     """State what is prepared, and how."""
 
     source: str = option(
