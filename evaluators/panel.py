@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from anonymizers import ANONYMIZERS, Anonymizer
 from evaluators.attackers import ADAPTIVE, SEARCHING
 from evaluators.attackers.evidence import Evidence, clear_faces
+from evaluators.datasets.protocol import Protocol
 from evaluators.measuring import expression, identification, realism, redetected
 from evaluators.measuring.tally import Tally
 from evaluators.metrics import METRICS, pairs, statistics
@@ -22,7 +23,6 @@ from evaluators.metrics.scores import Scores
 from evaluators.networks.backends.memory import device_bytes, halve_batches, halved, held_bytes, with_smaller_batches
 from evaluators.networks.catalog.classes import counterparts
 from evaluators.networks.roles import Nets
-from evaluators.protocol import Protocol
 
 REPLICATES = 2_000
 

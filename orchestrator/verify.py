@@ -22,10 +22,10 @@ from rich.table import Table
 from rich.text import Text
 
 from evaluators.attackers import ATTACKERS
+from evaluators.datasets.protocol import Protocol
 from evaluators.demo.protocol import demo_protocol
 from evaluators.networks.catalog.choice import Networks, networks_of
 from evaluators.panel import CannotLearnError, Panel
-from evaluators.protocol import Protocol
 from orchestrator.records.files import replace_file
 from orchestrator.records.front import front_mask, front_probability, objective_values
 from orchestrator.records.report.verified import strongest, write_verified

@@ -10,9 +10,9 @@ from torch import Tensor
 
 from anonymizers import Anonymizer, Context, Faces
 from anonymizers.signals import mirrored
+from evaluators.datasets.protocol import Protocol
 from evaluators.networks.roles import Differentiable, Found, Nets, TeacherOutput
 from evaluators.networks.signals import with_measured
-from evaluators.protocol import Protocol
 
 ATTACKER_SEED_OFFSET = 1_000_003
 """The attacker knows the method but not the secret seed of the one who anonymizes: his own seed differs."""

@@ -10,11 +10,11 @@ import torch
 
 from anonymizers import TEMPLATE_SIZE, Faces
 from evaluators.datasets.cropping import Cropped, crop_face
+from evaluators.datasets.protocol import ROLES, Protocol
 from evaluators.datasets.sources.opening import pictures_below
 from evaluators.datasets.sources.pictures import SUFFIXES, UNREADABLE, read_picture
 from evaluators.datasets.split import Rejected, draw, split_people, split_protocol
 from evaluators.networks.detection import FaceFinder
-from evaluators.protocol import ROLES, Protocol
 
 
 def read_people(root: Path) -> dict[str, list[Path]]:

@@ -9,8 +9,8 @@ from typing import Any
 from torch import Tensor
 
 from anonymizers import Faces
+from evaluators.datasets.protocol import ROLES, Protocol
 from evaluators.datasets.split import draw, split_people, split_protocol
-from evaluators.protocol import ROLES, Protocol
 
 
 @dataclass(frozen=True, eq=False)

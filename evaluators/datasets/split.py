@@ -12,7 +12,7 @@ import torch
 
 from anonymizers import Faces
 from evaluators.datasets.duplicates import near_duplicates
-from evaluators.protocol import ROLES, Protocol
+from evaluators.datasets.protocol import ROLES, Protocol
 
 T = TypeVar("T")
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 
 from anonymizers import TEMPLATE_SIZE, Faces
+from evaluators.datasets.protocol import Protocol
 from evaluators.demo.faces import DemoFaces, people
 from evaluators.demo.geometry import EXPRESSIONS
-from evaluators.protocol import Protocol
 
 FIRST_PERSON = 10_000
 """People below this number train the demo networks."""

@@ -9,12 +9,12 @@ from torch import Tensor
 
 from anonymizers import Faces
 from evaluators.attackers.evidence import Evidence
+from evaluators.datasets.protocol import Protocol
 from evaluators.measuring.reader import fit
 from evaluators.measuring.tally import Tally
 from evaluators.metrics import expression
 from evaluators.networks.catalog.classes import counterparts
 from evaluators.networks.roles import Teacher
-from evaluators.protocol import Protocol
 
 
 def measure(evidence: Evidence, tally: Tally, *, temperature: float, labels: Tensor | None) -> None:

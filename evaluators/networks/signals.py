@@ -19,7 +19,7 @@ from evaluators.networks.catalog.classes import counterparts
 from evaluators.networks.catalog.published import ZOO
 
 LANDMARKER, INSIGHTFACE68, PARSER = "face_landmarker", "insightface_3d68", "face_parsing"
-TELLERS = ("facex", "mini_xception")
+TELLERS = ("facex", "mini_xception", "faceapi")
 """Teachers with exactly the classes of EXPRESSIONS, in whatever order."""
 SOURCES: dict[str, tuple[str, ...]] = {
     "landmarks68": (INSIGHTFACE68, LANDMARKER),

@@ -12,7 +12,7 @@ from evaluators.options import option
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from evaluators.protocol import Protocol
+    from evaluators.datasets.protocol import Protocol
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,9 @@ import torch
 
 from anonymizers import ANONYMIZERS
 from evaluators.attackers import SEARCHING, THROUGH_THE_EMBEDDER
+from evaluators.datasets.protocol import Protocol as FaceProtocol
 from evaluators.networks.catalog.choice import Networks
 from evaluators.panel import Panel
-from evaluators.protocol import Protocol as FaceProtocol
 from evaluators.zoo import load_nets
 
 

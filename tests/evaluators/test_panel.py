@@ -9,10 +9,10 @@ import torch
 
 from anonymizers import Blackout, Blur, Context, Faces, Generator, Identity, KSame, Pixelate
 from evaluators.attackers.evidence import Evidence
+from evaluators.datasets.protocol import Protocol
 from evaluators.demo.protocol import demo_protocol
 from evaluators.metrics import METRICS
 from evaluators.panel import CannotLearnError, Panel
-from evaluators.protocol import Protocol
 from evaluators.zoo import load_nets
 
 

@@ -125,6 +125,18 @@ TEACHERS: dict[str, Convention] = {
         logits="logits",
         features="t176",
     ),
+    "faceapi": Convention(
+        "expression/faceapi.onnx",
+        "b3be93905493c3141efb11f1526007ea64e32005a10524f1c559c9cee9c20ae0",
+        112,
+        False,
+        0.0,  # the network takes [0, 255] and subtracts its means itself
+        1.0,
+        PACKAGE_MIT,
+        classes=("neutral", "happy", "sad", "angry", "fearful", "disgusted", "surprised"),
+        logits="logits",
+        features="/Flatten_output_0",
+    ),
     "mini_xception": Convention(
         "expression/mini_xception.onnx",
         "8fa618fb1f815725e6d24844cf7def4fa442d9259a005228c10c9da7f0cfb97b",

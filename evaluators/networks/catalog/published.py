@@ -85,6 +85,7 @@ ZOO: dict[str, Model] = {
         _pack("buffalo_sc", "57d31b56b6ffa911c8a73cfc1707c73cab76efe7f13b675a05223bf42de47c72"),
         _pack("antelopev2", "8e182f14fc6e80b3bfa375b33eb6cff7ee05d8ef7633e738d1c89021dcf0c5c5"),
         _onnx("facex", "facex", PACKAGED),
+        _onnx("faceapi", "face-api", PACKAGED),
         _onnx("mini_xception", "mini-Xception", PACKAGED),
         _emotieff("enet_b0_8_best_afew"),
         _emotieff("enet_b0_8_best_vgaf"),

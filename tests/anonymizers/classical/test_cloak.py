@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from anonymizers import Cloak, Context
+from evaluators.datasets.protocol import Protocol
 from evaluators.demo.nets import load_demo_embedder, load_demo_held_out
 from evaluators.demo.protocol import demo_protocol
-from evaluators.protocol import Protocol
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,88 @@
+"""The shown reader: he has seen faces, clear and degraded, but never this method.
+
+A reader who learns the method reads any code that it writes: squares and bar codes too. This one has the same heads,
+trained once on clear faces and under a fixed bank of degradations; for a method he takes the entry whose features look
+most like those of the anonymized attacker faces, of which he sees no label.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+
+from anonymizers import Blur, Context, Faces, Pixelate
+from evaluators.readers.heads import Head, fit_heads
+from evaluators.readers.sight import Sight
+
+JPEG_QUALITY = 20
+NOISE = 25.0
+"""Deviation of the bank's noise, gray levels."""
+
+
+@dataclass(frozen=True, eq=False)
+class Entry:
+    """Hold what the reader learned of one degradation: heads, and what its features look like, (F,) each."""
+
+    name: str
+    heads: Mapping[str, Head]
+    mean: Tensor
+    deviation: Tensor
+
+
+def shown(sight: Sight) -> Mapping[str, Tensor]:
+    """Read every judge's description of the clear probes, see `READERS`."""
+    entry = nearest(sight.bank, sight.attacker)
+    return {name: head(sight.probe) for name, head in entry.heads.items()}
+
+
+def nearest(bank: Sequence[Entry], features: Tensor) -> Entry:
+    """Return the entry whose features are nearest to (A, F) others, by means and log deviations of each feature."""
+    mean, deviation = features.mean(0), features.std(0, correction=0)
+
+    def distance(entry: Entry) -> float:
+        floor = entry.deviation.median() * 0.1 + 1e-6
+        spread = torch.maximum(entry.deviation, floor)
+        moved = ((mean - entry.mean) / spread).square()
+        ratio = ((deviation + floor) / (entry.deviation + floor)).log().square()
+        return float((moved + ratio).mean())
+
+    return min(bank, key=distance)
+
+
+def entry_of(
+    name: str, features: Tensor, targets: Mapping[str, Tensor], person: Tensor, blocks: Sequence[int]
+) -> Entry:
+    """Learn one entry of the bank, see `fit_heads` for the arguments."""
+    heads = fit_heads(features, targets, person, blocks)
+    return Entry(name, heads, features.mean(0), features.std(0, correction=0))
+
+
+def degradations(seed: int) -> dict[str, Callable[[Faces], Tensor]]:
+    """Return the bank: name -> map of faces to (N, 3, S, S) uint8 pictures."""
+    context = Context(seed=seed)
+    bank: dict[str, Callable[[Faces], Tensor]] = {
+        f"blur {kernel}": lambda faces, kernel=kernel: Blur(kernel=kernel)(faces, context) for kernel in (15, 41, 87)
+    }
+    bank |= {f"pixelate {block}": lambda faces, block=block: Pixelate(block=block)(faces, context) for block in (6, 12)}
+    return bank | {"jpeg": _jpeg, "noise": lambda faces: _noise(faces, seed)}
+
+
+def _jpeg(faces: Faces) -> Tensor:
+    """Compress and decompress."""
+    out = []
+    for image in faces.images.cpu():
+        pixels = np.ascontiguousarray(image.permute(1, 2, 0).numpy()[..., ::-1])
+        _, code = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
+        out.append(torch.from_numpy(np.ascontiguousarray(cv2.imdecode(code, cv2.IMREAD_COLOR)[..., ::-1])))
+    return torch.stack(out).permute(0, 3, 1, 2).contiguous().to(faces.images.device)
+
+
+def _noise(faces: Faces, seed: int) -> Tensor:
+    """Add normal noise, drawn on the CPU."""
+    grain = torch.randn(faces.images.shape, generator=torch.Generator().manual_seed(seed)).to(faces.images.device)
+    return (faces.images + NOISE * grain).round().clamp(0, 255).to(torch.uint8)
