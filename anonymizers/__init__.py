@@ -13,6 +13,7 @@ from anonymizers.classical.cloak import Cloak
 from anonymizers.classical.identity import Identity
 from anonymizers.classical.k_same import KSame
 from anonymizers.classical.pixelate import Pixelate
+from anonymizers.classical.word import Word
 from anonymizers.faces import TEMPLATE_SIZE, UNLABELLED, Faces
 from anonymizers.generative.ciagan import Ciagan
 from anonymizers.generative.deep_privacy2 import DeepPrivacy2
@@ -27,6 +28,7 @@ ANONYMIZERS: dict[str, type[Anonymizer]] = {
     "blur": Blur,
     "pixelate": Pixelate,
     "k_same": KSame,
+    "word": Word,
     "band_blur": BandBlur,
     "cloak": Cloak,
     "generator": Generator,
@@ -58,4 +60,5 @@ __all__ = [
     "KSame",
     "Pixelate",
     "Real",
+    "Word",
 ]

@@ -95,7 +95,7 @@ def mirrored(faces: Faces) -> Faces:
             signals[name] = signal.flip(2)
         elif name == "landmarks68":
             signals[name] = _across(signal[:, list(MIRRORED68)])
-        elif name == "expression":  # a face in the mirror smiles as much
+        elif name in ("expression", "coefficients"):  # a face in the mirror smiles as much
             signals[name] = signal
         elif name == "landmarks478":  # drawn as dots alone, whose order does not matter
             signals[name] = _across(signal)

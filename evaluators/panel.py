@@ -14,7 +14,7 @@ from anonymizers import ANONYMIZERS, Anonymizer
 from evaluators.attackers import ADAPTIVE, SEARCHING
 from evaluators.attackers.evidence import Evidence, clear_faces
 from evaluators.datasets.protocol import Protocol
-from evaluators.measuring import expression, identification, realism, redetected
+from evaluators.measuring import expression, identification, judging, realism, redetected
 from evaluators.measuring.tally import Tally
 from evaluators.metrics import METRICS, pairs, statistics
 from evaluators.metrics.curves import Curves
@@ -39,7 +39,7 @@ class Panel:
         protocol: Protocol,
         nets: Nets,
         *,
-        objectives: Sequence[str] = ("rank1_worst", "expression_kappa_adapted"),
+        objectives: Sequence[str] = ("rank1_worst", "expression_kept"),
         attackers: Sequence[str] = SEARCHING,
         device: torch.device | str = "cpu",
         batch_size: int = 128,
@@ -72,6 +72,8 @@ class Panel:
         self.absent = pairs.absent_people(self.clear.people, protocol.seed).to(self.device)
         self.temperature = expression.temperature_of(protocol, nets.teacher, self.device)
         self.labels = expression.labels_of(protocol.probe, protocol.expressions, nets.teacher.classes)
+        self.verdicts = judging.verdicts_of(self.clear, nets, seed=protocol.seed)
+        self.reference: judging.Reference | None = None
         self.notes: list[str] = []
         self.curves: dict[str, dict[str, Curves]] | None = {} if keep_curves else None
         self._cache: dict[str, Scores] = {}
@@ -106,6 +108,10 @@ class Panel:
             "teacher_temperature": self.temperature,
             "rank1_clear": {name: self.ceiling[f"rank1_{name}"] for name in self.attackers},
             "expression_kappa_adapted_clear": self.ceiling["expression_kappa_adapted"],
+            "judges_clear": dict(self.reference.values) if self.reference else {},
+            "judges_admitted": list(self.reference.admitted) if self.reference else [],
+            "judges_agree": judging.agreement(self.clear, self.nets),
+            "told_by": self.nets.told_by,
             "n_attacker_faces": len(self.protocol.attacker),
             "held_bytes": held_bytes(self.device),
             "device_bytes": device_bytes(self.device),
@@ -138,6 +144,7 @@ class Panel:
         tally = Tally(self.clear.probe_person.cpu(), self.draws, self.objectives)
         identification.measure(evidence, self.attackers, tally, absent=self.absent, curves=self.curves)
         expression.measure(evidence, tally, temperature=self.temperature, labels=self.labels)
+        self.reference = judging.measure(evidence, tally, self.verdicts, self.reference)
         realism.measure(evidence, tally, self.originals)
         redetected.measure(evidence, self.attackers, tally)
         return Scores(
@@ -168,4 +175,10 @@ class Panel:
                 "the adapted reader: expected a kappa above 0 on clear faces, got "
                 f"{clear['expression_kappa_adapted']:.3f}; give more faces of attacker people "
                 f"(here {len(self.protocol.attacker)}) or another teacher"
+            )
+        if self.reference is not None and not self.reference.admitted:
+            found = ", ".join(f"{name} {value:.3f}" for name, value in self.reference.values.items())
+            raise CannotLearnError(
+                "judges: expected one whose adapted reader reaches a kappa of 0.3, or an R² of 0.2, on clear faces, "
+                f"got {found}; give more faces of attacker people (here {len(self.protocol.attacker)}) or other judges"
             )

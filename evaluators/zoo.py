@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from evaluators.networks.catalog.choice import BACKBONES, INCEPTION, Networks, is_path, is_pulled
-from evaluators.networks.catalog.conventions import DETECTOR_SHA256, RESEARCH
+from evaluators.networks.catalog.choice import (
+    BACKBONES,
+    BLENDSHAPES,
+    INCEPTION,
+    LANDMARKER,
+    Networks,
+    is_path,
+    is_pulled,
+)
+from evaluators.networks.catalog.conventions import DETECTOR_SHA256, RESEARCH, checked
 from evaluators.networks.catalog.published import ZOO
 from evaluators.networks.loaders import (
     load_detector,
@@ -21,7 +28,7 @@ from evaluators.networks.loaders import (
 if TYPE_CHECKING:
     import torch
 
-    from evaluators.networks.roles import Differentiable, Nets, Perceptual
+    from evaluators.networks.roles import Describer, Differentiable, Nets, Perceptual, Teacher
 
 
 def load_nets(
@@ -59,11 +66,15 @@ def load_nets(
     }
     if networks is None:
         from evaluators.demo.nets import load_demo_embedder, load_demo_held_out, load_demo_teacher
+        from evaluators.demo.truth import TrueCoefficients
 
         demo, other, reader = load_demo_embedder(device), load_demo_held_out(device), load_demo_teacher(device)
         for role, net in (("embedder", demo), ("held_out", other), ("teacher", reader)):
             facts[role] = {"name": net.name, "sha256": net.digest, "terms": "the project's own, trained on demo faces"}
-        return Nets(demo, reader, (st_lpips,), None, other, facts, differentiable=demo)
+        judges = (reader, TrueCoefficients())
+        return Nets(
+            demo, reader, (st_lpips,), None, other, facts, differentiable=demo, judges=judges, told_by="the renderer"
+        )
     models = networks.folder
     real = load_models(networks, threads=threads, device=str(device))
     facts |= real["facts"]
@@ -87,7 +98,9 @@ def load_nets(
         real["backends"],
         _with_gradients(networks, real["embedder"], str(device)) if differentiable else None,
         models,
-        _signals(models, signals, threads, facts),
+        _signals(networks, signals, threads, facts),
+        _judges(networks, real["teacher"], threads, str(device), facts),
+        networks.telling if "expression" in signals else "",
     )
 
 
@@ -157,19 +170,42 @@ def load_models(networks: Networks, *, threads: int | None = None, device: str =
     return {**loaded, "facts": facts, "backends": backends}
 
 
+def _judges(
+    networks: Networks, teacher: Teacher, threads: int | None, device: str, facts: dict[str, Any]
+) -> tuple[Teacher | Describer, ...]:
+    """Load the judges, and note which networks they are; the first teacher may be one of them."""
+    from evaluators.networks.backends.onnx_nets import OnnxTeacher
+    from evaluators.networks.describers import Blendshapes
+
+    judges: list[Teacher | Describer] = []
+    for name in networks.judging:
+        if name == teacher.name:
+            judges.append(teacher)
+        elif name == BLENDSHAPES:
+            net = ZOO[LANDMARKER]
+            path = checked(networks.folder / net.path, str(net.sha256))
+            judges.append(Blendshapes(path, threads=threads or 2))
+            facts[f"judge_{name}"] = {"name": net.name, "sha256": net.sha256, "terms": net.terms}
+        else:
+            made = OnnxTeacher(networks.folder, name, threads=threads, device=device)
+            judges.append(made)
+            facts[f"judge_{name}"] = {"name": name, "sha256": made.digest, "terms": made.convention.terms}
+    return tuple(judges)
+
+
 def _signals(
-    folder: Path, names: Sequence[str], threads: int | None, facts: dict[str, Any]
+    networks: Networks, names: Sequence[str], threads: int | None, facts: dict[str, Any]
 ) -> Mapping[str, Callable[[torch.Tensor], torch.Tensor]]:
     """Load what measures signals, and note which networks they are."""
     if not names:
         return {}
     from evaluators.networks.catalog.downloads import digest_of
-    from evaluators.networks.signals import available, load_signals
+    from evaluators.networks.signals import load_signals, measured_by
 
-    loaded = load_signals(folder, names, threads=threads)
+    loaded = load_signals(networks.folder, names, threads=threads, teller=networks.teller)
     for name in names:
-        net = ZOO[str(available(folder, name))]
-        facts[name] = {"name": net.name, "sha256": digest_of(folder / net.path), "terms": net.terms}
+        net = ZOO[measured_by(networks.folder, name, networks.teller)]
+        facts[name] = {"name": net.name, "sha256": digest_of(networks.folder / net.path), "terms": net.terms}
     return loaded
 
 

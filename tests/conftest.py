@@ -34,11 +34,13 @@ def smooth_faces(people: int, pictures: int, *, size: int = 112, seed: int = 0, 
     images = 0.8 * functional.interpolate(person, size=(size, size), mode="bicubic")
     images += 0.2 * functional.interpolate(detail, size=(size, size), mode="bicubic")
     identity = torch.arange(people).repeat_interleave(pictures)
+    expression = torch.arange(people * pictures) % expressions
     return Faces(
         (images.clamp(0, 1) * 255).round().to(torch.uint8),
         identity,
-        torch.arange(people * pictures) % expressions,
+        expression,
         tuple(f"{p}/{i}" for i, p in enumerate(identity.tolist())),
+        {"expression": expression.to(torch.uint8)[:, None]},
     )
 
 

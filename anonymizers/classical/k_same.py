@@ -15,7 +15,7 @@ from torch import Tensor
 
 from anonymizers.base import Anonymizer, Context, batches
 from anonymizers.classical.regions import REGION, mask, within
-from anonymizers.faces import UNLABELLED, Faces
+from anonymizers.faces import Faces
 from anonymizers.ranges import Choice, Integer, ranged
 
 
@@ -44,15 +44,20 @@ class KSame(Anonymizer):
     """
 
     method: ClassVar[str] = "k_same"
+    needs: ClassVar[tuple[str, ...]] = ("expression",)
     k: int = ranged(Integer(2, 50, unit="people"))
     variant: str = ranged(Choice(("pixel", "select")), default="pixel")
     region: str = ranged(REGION, default="crop")
+
+    def needed(self) -> tuple[str, ...]:
+        """Return the expression for "select", which groups by it."""
+        return self.needs if self.variant == "select" else ()
 
     def anonymize(self, faces: Faces, context: Context) -> Tensor:
         """Average each group.
 
         Raises:
-            ValueError: if there are fewer than k people, or "select" gets a face without expression.
+            ValueError: if there are fewer than k people.
         """
         group = self.groups(faces, context)
         identity = faces.identity.cpu()
@@ -76,19 +81,15 @@ class KSame(Anonymizer):
             (N,) int64 group numbers, without gaps, on the CPU; each group holds at least k different people.
 
         Raises:
-            ValueError: if there are fewer than k people, or "select" gets a face without expression.
+            ValueError: if there are fewer than k people.
         """
         if faces.people < self.k:
             raise ValueError(f"{self!r}: expected at least k = {self.k} people, got {faces.people}; choose a smaller k")
-        unlabelled = int((faces.expression == UNLABELLED).sum())
-        if self.variant == "select" and unlabelled:
-            raise ValueError(
-                f"{self!r}: expected an expression of every face, {unlabelled} of {len(faces)} have none; "
-                "label them or choose variant pixel"
-            )
         pixels = faces.images.flatten(2)[:, :, mask(self.region, faces.size, faces.images.device).flatten()].flatten(1)
         identity = faces.identity.cpu()
-        label = faces.expression.cpu() if self.variant == "select" else torch.zeros(len(faces), dtype=torch.int64)
+        label = torch.zeros(len(faces), dtype=torch.int64)
+        if self.variant == "select":
+            label = faces.signals["expression"][:, 0].cpu().long()
         generator = torch.Generator().manual_seed(context.seed)
         group = torch.full((len(faces),), -1, dtype=torch.int64)
         rounds = _rounds(identity.tolist())

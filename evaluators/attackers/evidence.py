@@ -23,8 +23,7 @@ class Clear:
     """Hold what never changes about the original faces; computed once per panel.
 
     Attributes:
-        probe, gallery, attacker: Faces on the panel's device; unlabelled expressions replaced by the teacher's answer,
-            so that methods which group by expression can work.
+        probe, gallery, attacker: Faces on the panel's device, with the signals that methods draw from.
         probe_person: (N,) int64, index of the probe's person among the enrolled.
         gallery_person: (M,) int64, likewise.
         people: number of enrolled people P.
@@ -149,18 +148,12 @@ class Evidence:
 @torch.no_grad()
 def clear_faces(protocol: Protocol, nets: Nets, device: torch.device) -> Clear:
     """Compute once what never changes about the clear faces."""
-
-    def resident(faces: Faces) -> tuple[Faces, Tensor]:
-        faces = with_measured(faces.to(device), nets.signals)
-        answer = nets.teacher(faces.images).logits.argmax(1)
-        return replace(faces, expression=answer), answer
-
-    probe = with_measured(protocol.probe.to(device), nets.signals)
+    probe, gallery, attacker = (
+        with_measured(faces.to(device), nets.signals) for faces in (protocol.probe, protocol.gallery, protocol.attacker)
+    )
     reading = nets.teacher(probe.images)
-    gallery, _ = resident(protocol.gallery)
-    attacker, attacker_answer = resident(protocol.attacker)
     return Clear(
-        probe=replace(probe, expression=reading.logits.argmax(1)),
+        probe=probe,
         gallery=gallery,
         attacker=attacker,
         background=protocol.background.to(device),
@@ -171,5 +164,5 @@ def clear_faces(protocol: Protocol, nets: Nets, device: torch.device) -> Clear:
         gallery_embedding=nets.embedder(gallery.images),
         probe_reading=reading,
         attacker_embedding=nets.embedder(attacker.images),
-        attacker_answer=attacker_answer,
+        attacker_answer=nets.teacher(attacker.images).logits.argmax(1),
     )

@@ -12,7 +12,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from evaluators.demo.geometry import EXPRESSIONS, align, draw_people, draw_pictures, five, landmarks, pose, to_pixels
+from evaluators.demo.geometry import (
+    EXPRESSIONS,
+    align,
+    draw_people,
+    draw_pictures,
+    five,
+    landmarks,
+    motions,
+    pose,
+    to_pixels,
+)
 from evaluators.demo.render import PARSING, paint
 
 __all__ = ["EXPRESSIONS", "PARSING", "DemoFaces", "people", "render"]
@@ -35,6 +45,7 @@ class DemoFaces:
             nose tip, image-left and image-right mouth corner.
         landmarks68: (N, 68, 2) float32, px, in iBUG order.
         parsing: (N, S, S) uint8, index into PARSING.
+        coefficients: (N, 11) float32, how far the parts have moved, by MOTIONS.
     """
 
     images: Tensor
@@ -44,6 +55,7 @@ class DemoFaces:
     landmarks5: Tensor
     landmarks68: Tensor
     parsing: Tensor
+    coefficients: Tensor
 
 
 @torch.no_grad()
@@ -94,6 +106,7 @@ def render(
         torch.cat([part.landmarks5 for part in drawn]),
         torch.cat([part.landmarks68 for part in drawn]),
         torch.cat([part.parsing for part in drawn]),
+        torch.cat([part.coefficients for part in drawn]),
     )
 
 
@@ -138,7 +151,7 @@ def _batch(
     similarity = align(five(points), posed)
     images, parsing = paint(posed, similarity, grain, size)
     points = to_pixels(points, similarity, size)
-    return DemoFaces(images, identity, expression, strength, five(points), points, parsing)
+    return DemoFaces(images, identity, expression, strength, five(points), points, parsing, motions(posed, person))
 
 
 def _check(

@@ -203,6 +203,23 @@ def pose(
     return p
 
 
+def motions(p: Mapping[str, Tensor], person: Mapping[str, Tensor]) -> Tensor:
+    """Return how far the parts of posed faces have moved, whoever they are.
+
+    Args:
+        p: as `pose` returns.
+        person: whose faces they are, as `draw_people` returns.
+
+    Returns:
+        (N, 11) float32 by MOTIONS: what the expression asks, and what is never at rest.
+    """
+    moved = {name: p[name] for name in MOTIONS}
+    moved["corner"] = p["corner"] - person["mouth_curve"]
+    for name in ("lid", "wide", "jaw"):
+        moved[name] = p[name] + p[f"idle_{name}"]
+    return torch.stack([moved[name] for name in MOTIONS], 1)
+
+
 def head_radius(p: Mapping[str, Tensor], cosine: Tensor, lower: Tensor) -> Tensor:
     """Return the distance of the head's outline from its centre (0, HEAD_Y).
 

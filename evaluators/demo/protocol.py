@@ -61,5 +61,6 @@ def faces_of(drawn: DemoFaces) -> Faces:
         "landmarks68": drawn.landmarks68 * (TEMPLATE_SIZE / drawn.images.shape[-1]),
         "parsing": drawn.parsing,
         "expression": drawn.expression.to(torch.uint8)[:, None],
+        "coefficients": drawn.coefficients,
     }
     return Faces(drawn.images, drawn.identity, drawn.expression, tuple(keys), signals)

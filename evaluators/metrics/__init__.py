@@ -49,6 +49,17 @@ _ATTACKERS = {
 }
 _COHEN = "Cohen, Educ. Psychol. Meas. 1960"
 _OWN = "as defined here"
+CATEGORICAL = (
+    "facex", "faceapi", "mini_xception", "enet_b0_8_best_afew", "enet_b0_8_best_vgaf", "enet_b2_8", "ferplus",
+    "demo_teacher",
+)  # fmt: skip
+"""Judges who answer with a class: the teachers that there are."""
+CONTINUOUS = ("blendshapes", "demo_coefficients")
+"""Judges who describe by coefficients."""
+_READERS = {
+    "adapted": "for a reader who learned on anonymized faces of other people",
+    "shown": "for a reader who has seen clear and degraded faces, never this method",
+}
 _REDETECTED = "the face is found and aligned anew on the anonymized picture, one not found counts"
 
 # A kappa, cosine or SSIM below 0 and an advantage above 1 cannot be told from their worst value by anyone who uses the
@@ -106,6 +117,32 @@ METRICS: dict[str, Metric] = {
     ),
     "expression_kappa": Metric("max", -1, 1, "", 0, True, _COHEN, "teacher on anonymized against teacher on original"),
     "expression_kappa_adapted": Metric("max", -1, 1, "", 0, True, _COHEN, "the same for a reader who knows the method"),
+    "expression_kept": Metric(
+        "max", None, 1, "", 0, True, _OWN, "smallest share of the clear score that is kept, over judges and readers"
+    ),
+    **{
+        f"expression_kept_{judge}": Metric(
+            "max", None, None, "", 0, True, _OWN, f"the smaller reader's score over the clear one, judge {judge}"
+        )
+        for judge in (*CATEGORICAL, *CONTINUOUS)
+    },
+    **{
+        f"expression_kappa_{judge}_{reader}": Metric(
+            "max", -1, 1, "", 0, True, _COHEN, f"with {judge}'s answer on the clear face, {text}"
+        )
+        for judge in CATEGORICAL
+        for reader, text in _READERS.items()
+    },
+    **{
+        f"expression_r2_{judge}_{reader}": Metric(
+            "max", None, 1, "", 0, True, _OWN, f"variance of {judge} on the clear face that is explained, {text}"
+        )
+        for judge in CONTINUOUS
+        for reader, text in _READERS.items()
+    },
+    "expression_r2_beyond_word": Metric(
+        "max", None, 1, "", 0, False, _OWN, "variance of the coefficients within the first teacher's words, explained"
+    ),
     "expression_agreement": Metric("max", 0, 1, "", 0, True, _OWN, "raw share of equal answers of the teacher"),
     "expression_agreement_chance": Metric(
         "min", 0, 1, "", 1, False, _COHEN, "expression_agreement of independent answers"

@@ -9,6 +9,8 @@ from typing import Any, Protocol, runtime_checkable
 
 from torch import Tensor, nn
 
+from anonymizers import Faces
+
 
 @dataclass(frozen=True, eq=False)
 class TeacherOutput:
@@ -83,6 +85,29 @@ class Teacher(Protocol):
 
 
 @runtime_checkable
+class Describer(Protocol):
+    """Describe the expression of faces by coefficients, a continuous judge.
+
+    Attributes:
+        name: of the judge.
+        coefficients: names of the D numbers.
+        looks: whether it reads pictures; one that knows the truth of rendered faces does not.
+    """
+
+    name: str
+    coefficients: tuple[str, ...]
+    looks: bool
+
+    def describe(self, faces: Faces) -> Tensor:
+        """Describe N clear faces, (N, D) float32; NaN where it finds none."""
+        ...
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """Describe (N, 3, S, S) uint8 pictures, (N, D) float32; NaN where it finds no face."""
+        ...
+
+
+@runtime_checkable
 class Perceptual(Protocol):
     """Measure a perceptual distance; `name` is its column in METRICS."""
 
@@ -126,7 +151,8 @@ class Nets:
     `facts` names files, digests and terms, as they go into tables and report; `backends` what serves each, and why;
     `differentiable` is the embedder with gradients, for the attackers that train through it, None where nobody asked;
     `models` is the folder of networks, where generative anonymizers find theirs, `signals` what measures the
-    signals that they are conditioned on, by name.
+    signals that they are conditioned on, by name, `told_by` whose answer the expression among them is;
+    `judges` say what a face expresses, and no method may ask them.
     """
 
     embedder: Embedder
@@ -140,3 +166,16 @@ class Nets:
     differentiable: Differentiable | None = None
     models: Path | None = None
     signals: Mapping[str, Callable[[Tensor], Tensor]] = field(default_factory=dict)
+    judges: tuple[Teacher | Describer, ...] = ()
+    told_by: str = ""
+
+    @property
+    def teachers(self) -> tuple[Teacher, ...]:
+        """Return every network that answers with classes, the first teacher first, once each."""
+        found = {net.name: net for net in (self.teacher, *self.judges) if isinstance(net, Teacher)}
+        return tuple(found.values())
+
+    @property
+    def describers(self) -> tuple[Describer, ...]:
+        """Return every continuous judge."""
+        return tuple(net for net in self.judges if isinstance(net, Describer))

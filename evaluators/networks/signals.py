@@ -10,17 +10,17 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
 from anonymizers import TEMPLATE_SIZE, Faces
 from anonymizers.signals import EXPRESSIONS, MESH68, PARSING, UNMEASURED
+from evaluators.networks.catalog.choice import LANDMARKER, TELLERS
 from evaluators.networks.catalog.classes import counterparts
 from evaluators.networks.catalog.published import ZOO
 
-LANDMARKER, INSIGHTFACE68, PARSER = "face_landmarker", "insightface_3d68", "face_parsing"
-TELLERS = ("facex", "mini_xception", "faceapi")
-"""Teachers with exactly the classes of EXPRESSIONS, in whatever order."""
+INSIGHTFACE68, PARSER = "insightface_3d68", "face_parsing"
 SOURCES: dict[str, tuple[str, ...]] = {
     "landmarks68": (INSIGHTFACE68, LANDMARKER),
     "landmarks478": (LANDMARKER,),
@@ -30,6 +30,8 @@ SOURCES: dict[str, tuple[str, ...]] = {
 """Signal -> networks of the zoo that measure it; the first that is there does."""
 ENLARGED = 256
 """Side at which the landmarker sees a crop, px: it looks for a face in the picture, and finds small ones worse."""
+FRAME = ENLARGED // 4
+"""Margin around that, px."""
 CELEBAMASK = {
     "background": (0, 18), "skin": (1, 6, 14), "brow": (2, 3), "eye": (4, 5), "nose": (10,), "mouth": (11, 12, 13),
     "hair": (17,), "ear": (7, 8, 9), "cloth": (15, 16),
@@ -61,13 +63,21 @@ def check_signals(folder: Path, names: Sequence[str]) -> None:
             )
 
 
-def load_signals(folder: Path, names: Sequence[str], *, threads: int | None = None) -> dict[str, Measure]:
+def measured_by(folder: Path, name: str, teller: str | None = None) -> str:
+    """Return the network of the zoo that measures a signal; the expression is told by `teller`, where one is named."""
+    return teller if name == "expression" and teller is not None else str(available(folder, name))
+
+
+def load_signals(
+    folder: Path, names: Sequence[str], *, threads: int | None = None, teller: str | None = None
+) -> dict[str, Measure]:
     """Load what measures signals.
 
     Args:
         folder: of models.
         names: of SOURCES.
         threads: of ONNX Runtime.
+        teller: network that tells the expression; None for the first that is there.
 
     Returns:
         signal -> map of (N, 3, S, S) uint8 crops to what `anonymizers/signals.py` says of the signal.
@@ -78,7 +88,7 @@ def load_signals(folder: Path, names: Sequence[str], *, threads: int | None = No
     check_signals(folder, names)
     loaded: dict[str, Measure] = {}
     for name in names:
-        net = str(available(folder, name))
+        net = measured_by(folder, name, teller)
         loaded[name] = open_source(net, folder, reduced=name == "landmarks68", threads=threads)
     return loaded
 
@@ -111,32 +121,44 @@ class Mesh:
 
     def __call__(self, images: Tensor) -> Tensor:
         """Map (N, 3, S, S) uint8 crops to (N, V, 2) float32 px of the 112 px crop; NaN where no face was found."""
-        landmarker = _landmarker(self.path)
+        landmarker = landmarker_of(self.path)
         import mediapipe
 
         out = torch.full((len(images), 478, 2), torch.nan)
         with landmarker:
             for place, image in enumerate(images):
-                large = functional.interpolate(image[None].float(), size=(ENLARGED, ENLARGED), mode="bilinear")[0]
-                pixels = large.round().to(torch.uint8).permute(1, 2, 0).contiguous().cpu().numpy()
-                # A face that fills the picture is found more often with a margin around it.
-                margin = ENLARGED // 4
-                pixels = np.pad(pixels, ((margin, margin), (margin, margin), (0, 0)), mode="edge")
+                pixels = framed(image)
                 found = landmarker.detect(mediapipe.Image(image_format=mediapipe.ImageFormat.SRGB, data=pixels))
                 if found.face_landmarks:
-                    side, shift = pixels.shape[0] / ENLARGED, margin / ENLARGED
+                    side, shift = pixels.shape[0] / ENLARGED, FRAME / ENLARGED
                     points = torch.tensor([(point.x, point.y) for point in found.face_landmarks[0]])
                     out[place] = (points * side - shift) * TEMPLATE_SIZE
         return out if self.vertices is None else out[:, list(self.vertices)]
 
 
-def _landmarker(path: Path) -> Any:
-    """Open MediaPipe's landmarker for single pictures with one face."""
+def framed(image: Tensor) -> NDArray[np.uint8]:
+    """Enlarge a (3, S, S) uint8 crop and put a margin around it, as the landmarker sees it, (H, W, 3) uint8.
+
+    A face that fills the picture is found more often with a margin around it.
+    """
+    large = functional.interpolate(image[None].float(), size=(ENLARGED, ENLARGED), mode="bilinear")[0]
+    pixels = large.round().to(torch.uint8).permute(1, 2, 0).contiguous().cpu().numpy()
+    return np.pad(pixels, ((FRAME, FRAME), (FRAME, FRAME), (0, 0)), mode="edge")
+
+
+def landmarker_of(path: Path, *, blendshapes: bool = False) -> Any:
+    """Open MediaPipe's landmarker for single pictures with one face.
+
+    Raises:
+        ValueError: if the libraries that it links are missing.
+    """
     os.environ.setdefault("GLOG_minloglevel", "2")  # it tells how it was built, on stderr
     from mediapipe.tasks.python import BaseOptions  # matplotlib and two seconds
     from mediapipe.tasks.python.vision import FaceLandmarker, FaceLandmarkerOptions
 
-    options = FaceLandmarkerOptions(base_options=BaseOptions(model_asset_path=str(path)), num_faces=1)
+    options = FaceLandmarkerOptions(
+        base_options=BaseOptions(model_asset_path=str(path)), num_faces=1, output_face_blendshapes=blendshapes
+    )
     try:
         return FaceLandmarker.create_from_options(options)
     except OSError as error:

@@ -7,12 +7,14 @@ most like those of the anonymized attacker faces, of which he sees no label.
 
 from __future__ import annotations
 
+import functools
+import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 
 from anonymizers import Blur, Context, Faces, Pixelate
@@ -65,20 +67,18 @@ def entry_of(
 def degradations(seed: int) -> dict[str, Callable[[Faces], Tensor]]:
     """Return the bank: name -> map of faces to (N, 3, S, S) uint8 pictures."""
     context = Context(seed=seed)
-    bank: dict[str, Callable[[Faces], Tensor]] = {
-        f"blur {kernel}": lambda faces, kernel=kernel: Blur(kernel=kernel)(faces, context) for kernel in (15, 41, 87)
-    }
-    bank |= {f"pixelate {block}": lambda faces, block=block: Pixelate(block=block)(faces, context) for block in (6, 12)}
-    return bank | {"jpeg": _jpeg, "noise": lambda faces: _noise(faces, seed)}
+    methods = [Blur(kernel=kernel) for kernel in (15, 41, 87)] + [Pixelate(block=block) for block in (6, 12)]
+    bank = {repr(method): functools.partial(method, context=context) for method in methods}
+    return {**bank, f"JPEG of quality {JPEG_QUALITY}": _jpeg, "noise": functools.partial(_noise, seed=seed)}
 
 
 def _jpeg(faces: Faces) -> Tensor:
     """Compress and decompress."""
     out = []
     for image in faces.images.cpu():
-        pixels = np.ascontiguousarray(image.permute(1, 2, 0).numpy()[..., ::-1])
-        _, code = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
-        out.append(torch.from_numpy(np.ascontiguousarray(cv2.imdecode(code, cv2.IMREAD_COLOR)[..., ::-1])))
+        file = io.BytesIO()
+        Image.fromarray(image.permute(1, 2, 0).contiguous().numpy()).save(file, "JPEG", quality=JPEG_QUALITY)
+        out.append(torch.from_numpy(np.array(Image.open(file))))
     return torch.stack(out).permute(0, 3, 1, 2).contiguous().to(faces.images.device)
 
 

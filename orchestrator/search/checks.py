@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import torch
 
+from anonymizers import Word
 from evaluators.attackers import ATTACKERS
 from evaluators.metrics import METRICS, objectives_of
 from evaluators.networks.catalog.choice import BACKBONES, INCEPTION, Networks, check_networks, is_pulled
@@ -82,7 +83,7 @@ def check(
     for example in space.examples():
         example.network(models)
     if models is not None:
-        check_signals(models, space.signals)
+        check_signals(models, (*space.signals, *Word.needs))
     if settings.resume and settings.overwrite:
         raise ValueError("--resume and --overwrite: expected one of them, got both")
     if machines.device == "cuda" and machines.backend == "inprocess" and not torch.cuda.is_available():

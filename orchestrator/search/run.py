@@ -14,7 +14,7 @@ import optuna
 from numpy.typing import NDArray
 from rich.console import Console
 
-from anonymizers import ANONYMIZERS, Anonymizer
+from anonymizers import ANONYMIZERS, Anonymizer, Word
 from evaluators.networks.catalog.choice import Networks
 from evaluators.options import lasting
 from evaluators.panel import CannotLearnError
@@ -93,7 +93,7 @@ def run(settings: Settings, faces: FaceChoice, networks: Networks, machines: Mac
         settings.attackers,
         machines.device,
         differentiable=needs_gradients(settings.attackers, space.used),
-        signals=space.signals,
+        signals=tuple(dict.fromkeys((*space.signals, *Word.needs))),  # the anchor's too
     )
     backend = _backend(make, machines)
     with contextlib.ExitStack() as stack:

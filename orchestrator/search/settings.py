@@ -9,7 +9,7 @@ from evaluators.options import option
 from orchestrator.search.names import ATTACKER_NAMES, SEARCHING_NAMES, SPACE_NAMES
 from orchestrator.sweep.study import SAMPLERS
 
-DEFAULT_OBJECTIVES = ("rank1_worst", "expression_kappa_adapted")
+DEFAULT_OBJECTIVES = ("rank1_worst", "expression_kept")
 
 
 def share_of(text: str) -> float | None:

@@ -49,6 +49,10 @@ class _Asked:
     deaths: int = 0
 
 
+ANCHORS = ("identity", "blackout", "word")
+"""Methods that every sweep measures first: the two ends, and what a told word alone is worth."""
+
+
 class Sweep:
     """Ask Optuna for configurations, take their outcomes, and keep ledger, front and progress.
 
@@ -104,7 +108,7 @@ class Sweep:
         self._unfinished: list[Proposal] = []
         self._next = 0
         fixed = {repr(a) for a in space.configurations}
-        anchors = [ANONYMIZERS["identity"](), ANONYMIZERS["blackout"]()]
+        anchors = [ANONYMIZERS[name]() for name in ANCHORS]
         self._anchors: list[Anonymizer] = [a for a in anchors if repr(a) not in fixed]
         if sampler == "grid":
             points = space.points(trials)[:trials]

@@ -19,6 +19,10 @@ INCEPTION = "fid_inception"
 
 
 DETECTOR_NAME = "scrfd_2.5g"
+BLENDSHAPES, LANDMARKER = "blendshapes", "face_landmarker"
+"""The continuous judge, and the network of the zoo that it is read from."""
+TELLERS = ("facex", "mini_xception", "faceapi")
+"""Teachers with exactly the classes of EXPRESSIONS, in whatever order, which may tell methods the expression."""
 
 
 RUNTIMES = ("auto", "onnx", "torch")
@@ -52,6 +56,21 @@ class Networks:
     teacher: str = option(
         "facex", f"Network that reads the expression: {', '.join(TEACHERS)}.", known=tuple(TEACHERS), section="Networks"
     )
+    judges: tuple[str, ...] = option(
+        (),
+        f"Judges of the expression, whom no method is told by: {', '.join((*TEACHERS, 'blendshapes'))}.",
+        flag="--judge",
+        known=(*TEACHERS, "blendshapes"),
+        shown="all that are there",
+        section="Networks",
+    )
+    teller: str | None = option(
+        None,
+        f"Network that tells methods the expression: {', '.join(TELLERS)}.",
+        known=TELLERS,
+        shown="the first that is there",
+        section="Networks",
+    )
     backend_nets: str = option(
         "auto",
         "What runs the real networks: onnx, torch, or auto, the faster on the panel's machine.",
@@ -61,6 +80,19 @@ class Networks:
     precision: str = option(
         "float32", f"Of PyTorch's networks: {', '.join(PRECISIONS)}.", known=PRECISIONS, section="Networks"
     )
+
+    @property
+    def judging(self) -> tuple[str, ...]:
+        """Return the names of the judges: those that were chosen, else those that are there."""
+        if self.judges:
+            return self.judges
+        here = [name for name in TEACHERS if is_pulled(self.folder, name)]
+        return (*here, BLENDSHAPES) if is_pulled(self.folder, LANDMARKER) else tuple(here)
+
+    @property
+    def telling(self) -> str:
+        """Return the name of the network that tells methods the expression; "" where none is there."""
+        return self.teller or next((name for name in TELLERS if is_pulled(self.folder, name)), "")
 
     @property
     def folder(self) -> Path:
@@ -75,10 +107,10 @@ class Networks:
 
     def anywhere(self) -> Networks:
         """Return the same choice for a process that has another working folder: paths are absolute."""
-        own = {
-            name: str(Path(path).resolve()) for name in ("embedder", "held_out") if is_path(path := getattr(self, name))
-        }
-        return replace(self, models=self.folder.resolve(), **own)
+        embedder, held_out = (
+            str(Path(name).resolve()) if is_path(name) else name for name in (self.embedder, self.held_out)
+        )
+        return replace(self, models=self.folder.resolve(), embedder=embedder, held_out=held_out)
 
 
 def is_path(name: str) -> bool:
@@ -111,6 +143,11 @@ def check_networks(networks: Networks) -> None:
             raise ValueError(
                 f"{flag}: expected one of {', '.join(EMBEDDERS)}, or the path of an ONNX file, got {name!r}"
             )
+    if networks.judges and set(networks.judges) == {networks.telling}:
+        raise ValueError(
+            f"--judge {networks.telling}: expected a judge who does not tell the methods what to show, got the teller "
+            "alone; name another judge too, or another --teller"
+        )
     families = [str(Path(name).resolve()) if is_path(name) else ZOO[name].family for name in (embedder, held_out)]
     if families[0] == families[1]:
         raise ValueError(
@@ -126,7 +163,8 @@ def check_files(networks: Networks) -> None:
         ValueError: if one is missing; the sentence says how to get it.
     """
     folder = networks.folder
-    for name in (DETECTOR_NAME, networks.embedder, networks.held_out, networks.teacher):
+    judges = [LANDMARKER if name == BLENDSHAPES else name for name in networks.judges]
+    for name in (DETECTOR_NAME, networks.embedder, networks.held_out, networks.teacher, *judges):
         if name in ZOO and not is_pulled(folder, name):
             how = f"python -m orchestrator.models pull {name} gets it" if ZOO[name].urls else ZOO[name].source
             raise ValueError(f"--models: expected {folder / ZOO[name].path}, which is missing; {how}")
@@ -148,6 +186,7 @@ def networks_of(facts: Mapping[str, Any], backends: Mapping[str, Any], models: P
         embedder_input=",".join(f"{key}={value}" for key, value in fed.items()),
         backend_nets=served.pop() if len(served) == 1 else "auto",
         precision=facts["embedder"].get("precision", "float32"),
+        teller=facts["expression"]["name"] if "expression" in facts else None,
     )
 
 

@@ -15,7 +15,7 @@ from evaluators.metrics import METRICS
 from orchestrator.records.trials import Row
 from orchestrator.records.wording import name_of, with_interval
 
-ANCHORS = {"identity": "no anonymization", "blackout": "black picture"}
+ANCHORS = {"identity": "no anonymization", "blackout": "black picture", "word": "the told word alone"}
 # Okabe and Ito's palette, told apart by the colour-blind too (https://jfly.uni-koeln.de/color/, 2008); no yellow, which
 # is lost on white.
 COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8c6d31", "#7570b3")

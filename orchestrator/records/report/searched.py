@@ -182,14 +182,15 @@ def _reading(objectives: Mapping[str, str]) -> str:
         "are 95 % intervals over people. <code>front_probability</code> is the share of bootstrap draws of people in "
         "which nothing dominates the configuration; one near 0.5 may owe its place to luck. The front is the best of "
         "many noisy measurements and therefore optimistic. The anchors, unchanged faces and a black picture, mark the "
-        "two ends; chance is what guessing among the enrolled people reaches."
+        "two ends, and a square in the color of a told word shows "
+        "what a method gains by being told that word; chance is what guessing among the enrolled people reaches."
     )
 
 
 def _listed(rows: Sequence[Row], objectives: Mapping[str, str]) -> list[Row]:
     """Return the rows that are complete in the objectives, the anchors at the two ends."""
     complete = [row for row in rows if row["status"] == "complete" and all(row.get(n) is not None for n in objectives)]
-    return sorted(complete, key=lambda row: {"identity": -1, "blackout": 1}.get(row["method"], 0))
+    return sorted(complete, key=lambda row: {"identity": -1, "word": 1, "blackout": 2}.get(row["method"], 0))
 
 
 def _front_table(front: Sequence[Row], objectives: Mapping[str, str]) -> str:

@@ -1,0 +1,255 @@
+"""Judging: what the judges say of the clear faces, and how much of it readers still find in the released ones."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from evaluators.attackers.evidence import Clear, Evidence
+from evaluators.measuring.tally import Tally
+from evaluators.metrics import expression
+from evaluators.metrics.statistics import percentile_interval
+from evaluators.networks.roles import Nets, Teacher
+from evaluators.readers import READERS, Sight
+from evaluators.readers.shown import Entry, degradations, entry_of
+
+BANK_FACES = 600
+"""Attacker faces that the shown reader learns each degradation on; on a CPU they cost most of a panel's start."""
+LEAST_VARIED = 0.02
+"""Deviation on attacker people from which a coefficient counts."""
+LEAST_SCORE = {"kappa": 0.3, "r2": 0.2}
+"""What the adapted reader must reach on clear faces, with its interval above half of it, for a judge to be admitted."""
+
+
+@dataclass(frozen=True, eq=False)
+class Verdicts:
+    """Hold what every judge says of the clear faces; computed once per panel.
+
+    Attributes:
+        probe: judge -> (N,) int64 classes, or (N, D) float32 coefficients, standardized by the attacker people's; NaN
+            where he finds no face.
+        attacker: judge -> the same of the `rows` of the attacker people.
+        rows: (A,) int64, attacker faces of which every judge says something.
+        person: (A,) int64, whose they are.
+        classes: categorical judge -> number of classes.
+        bank: what the shown reader learned.
+    """
+
+    probe: Mapping[str, Tensor]
+    attacker: Mapping[str, Tensor]
+    rows: Tensor
+    person: Tensor
+    classes: Mapping[str, int]
+    bank: tuple[Entry, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Reference:
+    """Hold what the adapted reader reaches on clear faces: judge -> value, (R,) replicates; and who is admitted."""
+
+    values: Mapping[str, float]
+    replicates: Mapping[str, Tensor]
+    admitted: tuple[str, ...]
+
+
+@torch.no_grad()
+def verdicts_of(clear: Clear, nets: Nets, *, seed: int) -> Verdicts:
+    """Ask every judge about the clear faces, and teach the shown reader.
+
+    Args:
+        clear: the faces.
+        nets: with judges.
+        seed: of the bank's noise.
+    """
+    judges = nets.judges or (nets.teacher,)
+    probe, attacker, classes = {}, {}, {}
+    for judge in judges:
+        if isinstance(judge, Teacher):
+            probe[judge.name] = judge(clear.probe.images).logits.argmax(1)
+            attacker[judge.name] = judge(clear.attacker.images).logits.argmax(1)
+            classes[judge.name] = len(judge.classes)
+        else:
+            here, there = judge.describe(clear.probe), judge.describe(clear.attacker)
+            found = there[there.isfinite().all(1)]
+            varied = found.std(0, correction=0) > LEAST_VARIED
+            mean, deviation = found.mean(0), found.std(0, correction=0)
+            probe[judge.name] = ((here - mean) / deviation)[:, varied]
+            attacker[judge.name] = ((there - mean) / deviation)[:, varied]
+    seen = torch.ones(len(clear.attacker), dtype=torch.bool, device=clear.probe_person.device)
+    for said in attacker.values():
+        seen &= said.isfinite().all(1) if said.is_floating_point() else said >= 0
+    rows = torch.nonzero(seen)[:, 0]
+    attacker = {name: said[rows] for name, said in attacker.items()}
+    person = clear.attacker.identity.to(rows.device)[rows]
+    features, blocks = look(clear.attacker.images[rows], nets, clear.attacker_embedding[rows])
+    bank = [entry_of("clear", features, attacker, person, blocks)]
+    some = torch.linspace(0, len(rows) - 1, min(BANK_FACES, len(rows)), device=rows.device).long()
+    faces = clear.attacker.take(rows[some].to(clear.attacker.identity.device))
+    for name, degrade in degradations(seed).items():
+        features, _ = look(degrade(faces), nets)
+        targets = {judge: target[some] for judge, target in attacker.items()}
+        bank.append(entry_of(name, features, targets, person[some], blocks))
+    return Verdicts(probe, attacker, rows, person, classes, tuple(bank))
+
+
+def look(
+    images: Tensor, nets: Nets, embedding: Tensor | None = None, features: Mapping[str, Tensor] | None = None
+) -> tuple[Tensor, list[int]]:
+    """Collect the features that readers read from.
+
+    Args:
+        images: (N, 3, S, S) uint8.
+        nets: embedder, teachers and describers.
+        embedding: of the images, where it is known.
+        features: of the images, by some of the teachers, where they are known.
+
+    Returns:
+        (N, F) float32, and the widths of the networks' shares.
+    """
+    features = features or {}
+    parts = [nets.embedder(images) if embedding is None else embedding]
+    for net in nets.teachers:
+        parts.append(features[net.name] if net.name in features else net(images).features)
+    for describer in nets.describers:
+        if describer.looks:
+            said = describer(images)
+            found = said.isfinite().all(1, keepdim=True)
+            parts.append(torch.cat((torch.where(found, said, 0.0), found.to(said)), 1))
+    return torch.cat([part.float() for part in parts], 1), [part.shape[1] for part in parts]
+
+
+def measure(evidence: Evidence, tally: Tally, verdicts: Verdicts, reference: Reference | None) -> Reference:
+    """Put the columns of judges and readers into a tally.
+
+    Args:
+        evidence: of one configuration.
+        tally: that takes the values.
+        verdicts: on the clear faces.
+        reference: what the adapted reader reached on clear faces; None while they are measured themselves.
+
+    Returns:
+        the reference, made of this configuration where there was none.
+    """
+    sight = _sight(evidence, verdicts)
+    scores: dict[str, dict[str, tuple[float, Tensor]]] = {}
+    readings = {name: reader(sight) for name, reader in READERS.items()}
+    for reader, read in readings.items():
+        for judge, said in read.items():
+            scores.setdefault(judge, {})[reader] = _score(judge, reader, said, verdicts, tally)
+    _beyond_word(evidence, readings["adapted"], verdicts, tally)
+    if reference is None:
+        reference = _reference(scores, verdicts, tally)
+    kept = {}
+    for judge, found in scores.items():
+        least = min(value for value, _ in found.values())
+        replicates = torch.stack([draws for _, draws in found.values()]).amin(0)
+        value, draws = least / reference.values[judge], replicates / reference.replicates[judge]
+        if reference.values[judge] > 0:
+            tally.put(f"expression_kept_{judge}", value, tally.interval(draws), draws)
+            kept[judge] = (value, draws)
+    admitted = [kept[judge] for judge in reference.admitted]
+    if admitted:
+        draws = torch.stack([one for _, one in admitted]).amin(0).clamp_max(1.0)
+        value = min(1.0, *(one for one, _ in admitted))
+        tally.put("expression_kept", value, tally.interval(draws), draws)
+    return reference
+
+
+def _sight(evidence: Evidence, verdicts: Verdicts) -> Sight:
+    nets = evidence.nets
+    known = {nets.teacher.name: evidence.probe_reading.features}
+    probe, blocks = look(evidence.probe, nets, evidence.probe_embedding, known)
+    rows = verdicts.rows
+    known = {nets.teacher.name: evidence.attacker_reading.features[rows]}
+    attacker, _ = look(evidence.attacker[rows], nets, evidence.attacker_embedding[rows], known)
+    return Sight(probe, attacker, verdicts.person, blocks, verdicts.attacker, verdicts.bank)
+
+
+def _score(judge: str, reader: str, said: Tensor, verdicts: Verdicts, tally: Tally) -> tuple[float, Tensor]:
+    """Compare what a reader says of the probes with the judge: kappa of classes, explained variance of coefficients."""
+    truth = verdicts.probe[judge]
+    if not truth.is_floating_point():
+        name, classes = f"expression_kappa_{judge}_{reader}", verdicts.classes[judge]
+        confusion = tally.confusion(truth, said.argmax(1), classes)
+        value, draws = float(expression.kappa(confusion.sum(0))), expression.kappa_replicates(confusion, tally.draws)
+    else:
+        name = f"expression_r2_{judge}_{reader}"
+        error, spread = sums_of_squares(truth, said, tally.person, tally.draws.shape[1])
+        value, draws = float(1 - error.sum() / spread.sum()), 1 - (tally.draws @ error) / (tally.draws @ spread)
+    tally.put(name, value, tally.interval(draws), draws)
+    return value, draws
+
+
+def sums_of_squares(truth: Tensor, said: Tensor, person: Tensor, people: int) -> tuple[Tensor, Tensor]:
+    """Sum squared errors and squares by person.
+
+    Args:
+        truth: (N, D) standardized coefficients; NaN of faces that nobody described, which leave both sums.
+        said: (N, D), what a reader says.
+        person: (N,) int64 in [0, people).
+        people: P.
+
+    Returns:
+        (P,) float64 each, on the CPU: sum of (truth - said)², and of truth², about the attacker people's mean, 0.
+    """
+    known = truth.isfinite().all(1)
+    index = person.cpu()[known.cpu()]
+
+    def by_person(squares: Tensor) -> Tensor:
+        return torch.zeros(people, dtype=torch.float64).index_add_(0, index, squares[known].sum(1).double().cpu())
+
+    return by_person((truth - said).square()), by_person(truth.square())
+
+
+def _beyond_word(evidence: Evidence, read: Mapping[str, Tensor], verdicts: Verdicts, tally: Tally) -> None:
+    """Put the share of the coefficients' variance within the first teacher's words that the adapted reader explains."""
+    word = evidence.clear.probe_reading.logits.argmax(1)
+    for judge, truth in verdicts.probe.items():
+        if truth.is_floating_point():
+            said = read[judge]
+            known = truth.isfinite().all(1)
+            error = spread = 0.0
+            for one in word[known].unique():
+                some = known & (word == one)
+                rest, found = truth[some] - truth[some].mean(0), said[some] - said[some].mean(0)
+                error, spread = error + float((rest - found).square().sum()), spread + float(rest.square().sum())
+            if spread > 0:
+                tally.values["expression_r2_beyond_word"] = 1 - error / spread
+
+
+def _reference(scores: Mapping[str, Mapping[str, tuple[float, Tensor]]], verdicts: Verdicts, tally: Tally) -> Reference:
+    """Take the clear faces' scores as what can be kept, and admit the judges whom a reader can follow."""
+    values = {judge: found["adapted"][0] for judge, found in scores.items()}
+    replicates = {judge: found["adapted"][1] for judge, found in scores.items()}
+    admitted = []
+    for judge, value in values.items():
+        least = LEAST_SCORE["kappa" if judge in verdicts.classes else "r2"]
+        low = percentile_interval(replicates[judge], tally.draws.shape[1])[0]
+        if value >= least and low > least / 2:
+            admitted.append(judge)
+    return Reference(values, replicates, tuple(admitted))
+
+
+def agreement(clear: Clear, nets: Nets) -> dict[str, float]:
+    """Return Cohen's kappa of each pair of categorical judges on the clear probes, classes mapped by name.
+
+    Faces for which one of the two has a class that the other has not are left out.
+    """
+    from evaluators.networks.catalog.classes import counterparts
+
+    judges = [judge for judge in nets.judges if isinstance(judge, Teacher)]
+    answers = {judge.name: judge(clear.probe.images).logits.argmax(1).cpu() for judge in judges}
+    out = {}
+    for at, one in enumerate(judges):
+        for other in judges[at + 1 :]:
+            index = torch.tensor(counterparts(one.classes, other.classes).index)
+            mapped = index[answers[one.name]]
+            known = mapped >= 0
+            count = len(other.classes)
+            cells = torch.bincount(mapped[known] * count + answers[other.name][known], minlength=count**2)
+            if known.any():
+                out[f"{one.name}, {other.name}"] = float(expression.kappa(cells.double().view(count, count)))
+    return out
