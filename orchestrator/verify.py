@@ -26,11 +26,12 @@ from evaluators.datasets.protocol import Protocol
 from evaluators.demo.protocol import demo_protocol
 from evaluators.networks.catalog.choice import Networks, networks_of
 from evaluators.panel import CannotLearnError, Panel
+from orchestrator.records.arrow.encoding import batch_of, flat_table, ledger_schema
 from orchestrator.records.files import replace_file
 from orchestrator.records.front import front_mask, front_probability, objective_values
 from orchestrator.records.report.verified import strongest, write_verified
 from orchestrator.records.tables import objective_replicates
-from orchestrator.records.trials import Row, anonymizer_of, batch_of, flat, hyperparameters, ledger_schema
+from orchestrator.records.trials import Row, anonymizer_of, flat, hyperparameters
 from orchestrator.records.trials import without_replicates as trials_only
 from orchestrator.records.wording import name_of, with_interval
 from orchestrator.search.checks import check_attackers, real_networks
@@ -181,7 +182,7 @@ def verify(rows: Sequence[Row], panel: Panel, facts: Mapping[str, Any], console:
         }
         batches.append(batch_of(flat(again), schema))
         console.print(f"[{n}/{len(rows)}] {name_of(row)}", markup=False)
-    table = pa.Table.from_batches(batches, schema=schema)
+    table = flat_table(pa.Table.from_batches(batches, schema=schema))
     measured = [n for n, row in enumerate(table.to_pylist()) if row["status"] == "complete"]
     on_front, probability = np.zeros(len(rows), bool), np.zeros(len(rows))
     if measured:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +12,20 @@ from anonymizers import ANONYMIZERS, Anonymizer, Choice, Integer, Real
 from anonymizers.ranges import Range
 
 if TYPE_CHECKING:
-    import optuna
+    from typing import Protocol
+
+    class Suggests(Protocol):
+        """What a space asks of a trial; `optuna.Trial` is one."""
+
+        def suggest_categorical(self, name: str, choices: Sequence[str]) -> Any:
+            """Choose one of several values."""
+
+        def suggest_float(self, name: str, low: float, high: float, *, log: bool = ...) -> float:
+            """Choose a real number, ends included."""
+
+        def suggest_int(self, name: str, low: int, high: int, *, step: int = ..., log: bool = ...) -> int:
+            """Choose an integer, ends included."""
+
 
 METHOD = "method"
 CONFIGURATION = "configuration"
@@ -94,11 +107,15 @@ class SearchSpace:
         here = {f: self.narrowed.get(f"{method}.{f}", over) for f, over in ANONYMIZERS[method].ranges().items()}
         return {name: over for name, over in here.items() if not isinstance(over, int | float | str)}
 
-    def suggest(self, trial: optuna.Trial) -> dict[str, Any]:
+    def suggest(self, trial: Suggests, *, flat: bool = False) -> dict[str, Any]:
         """Let Optuna choose the parameters of one configuration.
 
         The method is asked for where there are several, and then only its own fields, as "<method>.<field>"; fixed
         values are in the result without being asked for.
+
+        Args:
+            trial: of Optuna.
+            flat: ask for the fields of all methods, so that every trial has the same parameters.
         """
         if self.configurations:
             names = [repr(c) for c in self.configurations]
@@ -106,7 +123,14 @@ class SearchSpace:
         method = self.methods[0]
         if len(self.methods) > 1:
             method = trial.suggest_categorical(METHOD, list(self.methods))
-        parameters = self._fixed(method)
+        parameters: dict[str, Any] = {METHOD: method}
+        for asked in self.methods if flat else (method,):
+            parameters |= self._fixed(asked) | self._suggested(asked, trial)
+        return parameters | {METHOD: method}
+
+    def _suggested(self, method: str, trial: Suggests) -> dict[str, Any]:
+        """Ask for the searched fields of one method."""
+        parameters: dict[str, Any] = {}
         for name, over in self.ranges(method).items():
             key = f"{method}.{name}"
             if isinstance(over, Choice):

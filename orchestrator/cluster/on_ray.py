@@ -61,9 +61,19 @@ class SweepSearcher(Searcher):  # type: ignore[misc]
         self.carried: dict[str, Carried] = {}
         self.lost_couriers = 0
         self.telemetry = Telemetry()
+        self.failure: Exception | None = None
+        """What went wrong while an answer was taken; Tune would go on with a trial that is gone."""
 
     def suggest(self, trial_id: str) -> Any:
         """Return the next configuration, None while all panels are busy, FINISHED at the end."""
+        if self.failure is None:
+            try:
+                return self._propose(trial_id)
+            except Exception as failure:
+                self.failure = failure
+        return Searcher.FINISHED
+
+    def _propose(self, trial_id: str) -> Any:
         if self.pool.keep_up():
             self.telemetry.look(self.sweep, self.pool)
         if not self.pool.free:
@@ -86,6 +96,13 @@ class SweepSearcher(Searcher):  # type: ignore[misc]
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         """Finish the trial, or take it back where no outcome came home; after Ctrl-C it stays unfinished."""
+        if self.failure is None:
+            try:
+                self._take(trial_id, result, error)
+            except Exception as failure:
+                self.failure = failure
+
+    def _take(self, trial_id: str, result: dict[str, Any] | None, error: bool) -> None:
         carried = self.carried.pop(trial_id)
         trial, seat = carried.trial, carried.seat
         facts = {"trial": trial, "panel": seat.name, "node": seat.node}
@@ -195,6 +212,8 @@ class OnRay:
                 run_config=tune.RunConfig(name="sweep", storage_path=str(scratch), verbose=0),
             )
             tuner.fit()
+            if searcher.failure is not None:
+                raise searcher.failure
             searcher.telemetry.look(sweep, self.pool)
         finally:
             shutil.rmtree(scratch, ignore_errors=True)

@@ -12,6 +12,9 @@ from numpy.typing import NDArray
 from evaluators.metrics import METRICS
 from orchestrator.records.trials import Row
 
+BLOCK = 64
+"""Replicates that are brought into order at a time."""
+
 
 def front_mask(values: NDArray[np.floating[Any]], directions: Sequence[str]) -> NDArray[np.bool_]:
     """Tell which points nothing dominates.
@@ -102,8 +105,10 @@ def front_probability(replicates: NDArray[np.floating[Any]], directions: Sequenc
         raise ValueError(f"front_probability: expected (n, m, R) with R of at least 1, got {replicates.shape}")
     hits = np.zeros(replicates.shape[0], dtype=np.int64)
     # One O(n log n) sweep in C per replicate beats comparing all n² pairs in numpy, and needs no (n, n, R) memory.
-    for draw in np.ascontiguousarray(replicates.transpose(2, 0, 1), dtype=np.float64):
-        hits += front_mask(draw, directions)
+    for first in range(0, replicates.shape[2], BLOCK):  # a copy of all replicates would take as much memory again
+        block = replicates[:, :, first : first + BLOCK].transpose(2, 0, 1)
+        for draw in np.ascontiguousarray(block, dtype=np.float64):
+            hits += front_mask(draw, directions)
     share: NDArray[np.float64] = hits / replicates.shape[2]
     return share
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import logging
 import os
@@ -12,11 +13,13 @@ from typing import Any
 
 import pyarrow as pa
 
+from orchestrator.records.arrow.encoding import batch_of, flat_table, ledger_schema
+from orchestrator.records.arrow.messages import batch_message, read_stream, schema_message
 from orchestrator.records.files import replace_file
-from orchestrator.records.trials import ASKED, EVENTS, Row, batch_of, flat, ledger_schema, rows_of, sweep_of, trial_rows
+from orchestrator.records.trials import ASKED, EVENTS, Row, flat, rows_of, sweep_of, trial_rows
 
-CONTINUATION = b"\xff\xff\xff\xff"
-"""What every message of an Arrow stream begins with (https://arrow.apache.org/docs/format/Columnar.html)."""
+NO_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS)
+"""What file systems say that grant no locks, as NFS without its lock service."""
 
 log = logging.getLogger(__name__)
 
@@ -24,59 +27,74 @@ log = logging.getLogger(__name__)
 class Ledger:
     """Append rows to a file of which every finished row survives the process, and read them back.
 
-    The file is an Arrow IPC stream without an end marker: the schema, then one record batch per row, each written by
-    one call and synchronized to disk before `append` returns. A process killed in the midst leaves at most one torn
-    batch at the end; `open` cuts it off. One process at a time may hold a ledger; anybody may `read` it meanwhile.
+    The file is an Arrow IPC stream without an end marker: the schema, then one record batch per row with a checksum of
+    its own, each written by one call and synchronized to disk before `append` returns. A process killed in the midst
+    leaves at most one torn batch at the end; `open` moves it to a file beside. Any other damage is refused. One process
+    at a time may hold a ledger; anybody may `read` it meanwhile.
     """
 
     def __init__(self, path: Path, descriptor: int) -> None:
         """Take a locked descriptor; use `create` or `open` instead."""
         self.path = path
         self._descriptor = descriptor
-        table, end = _whole(path)
-        self._schema = table.schema
-        if not self._schema.equals(ledger_schema(self.sweep)):
+        stream = read_stream(path)
+        self._schema = stream.schema
+        expected = ledger_schema(self.sweep)
+        if not self._schema.equals(expected) or self._schema.metadata != expected.metadata:
             raise ValueError(f"{path}: was started with other methods or metrics than there are now; start a new sweep")
-        self._events = set(zip(*(table.column(name).to_pylist() for name in ("trial", "status")), strict=True))
-        if torn := os.fstat(descriptor).st_size - end:
-            log.warning("%s: cut %d bytes of a row that was not finished", path, torn)
-            os.ftruncate(descriptor, end)
+        self._events = {
+            event
+            for batch in stream.batches
+            for event in zip(*(batch.column(name).to_pylist() for name in ("trial", "status")), strict=True)
+        }
+        if stream.rest:
+            aside = path.with_name(f"{path.name}.cut-{stream.end}")
+            replace_file(aside, lambda new: new.write_bytes(stream.rest))
+            log.warning(
+                "%s: its last %d bytes are a row that was not finished; they are now in %s",
+                *(path, len(stream.rest), aside),
+            )
+            os.ftruncate(descriptor, stream.end)
             os.fsync(descriptor)
 
     @classmethod
-    def create(cls, path: Path | str, sweep: Mapping[str, Any]) -> Ledger:
+    def create(cls, path: Path | str, sweep: Mapping[str, Any], *, replace: bool = False) -> Ledger:
         """Start a ledger.
 
+        Args:
+            path: of the file; its folder is made if absent.
+            sweep: facts about the sweep, ready for JSON.
+            replace: whether a ledger that lies there, and that nobody writes, is replaced.
+
         Raises:
-            ValueError: if the file exists; nothing is ever overwritten.
+            ValueError: if the file exists and is not to be replaced, or another process holds it.
         """
         path = Path(path)
-        if path.exists():
+        if path.exists() and not replace:
             raise ValueError(f"{path}: expected no ledger here, found one; resume that sweep or take another name")
         path.parent.mkdir(parents=True, exist_ok=True)
-        # A schema that is there is whole: it gets its name only once it is on disk.
-        replace_file(path, lambda new: new.write_bytes(ledger_schema(sweep).serialize().to_pybytes()))
-        return cls.open(path)
+        held = _locked(path) if path.is_file() else None
+        try:
+            # A schema that is there is whole: it gets its name only once it is on disk.
+            replace_file(path, lambda new: new.write_bytes(schema_message(ledger_schema(sweep))))
+            return cls.open(path)
+        finally:
+            if held is not None:
+                os.close(held)
 
     @classmethod
     def open(cls, path: Path | str) -> Ledger:
         """Go on with a ledger, after whatever ended the process that wrote it.
 
         Raises:
-            ValueError: if the file is absent, another process holds it, or it is no ledger.
+            ValueError: if the file is absent, another process holds it, it is no ledger, or damaged.
         """
         path = Path(path)
         if not path.is_file():
             raise ValueError(f"{path}: expected a ledger, found no file; start the sweep without resuming")
-        descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CLOEXEC)
+        descriptor = _locked(path)
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             return cls(path, descriptor)
-        except BlockingIOError as error:
-            os.close(descriptor)
-            raise ValueError(
-                f"{path}: another process writes to this ledger; wait for it or take another name"
-            ) from error
         except BaseException:
             os.close(descriptor)
             raise
@@ -105,7 +123,7 @@ class Ledger:
         trial, asked = row["trial"], row["status"] == ASKED
         if any(n == trial and (asked or status not in EVENTS) for n, status in self._events):
             raise ValueError(f"{self.path}: trial {trial} is already in the ledger; number the trials anew")
-        self._write(batch_of(flat(row), self._schema).serialize())
+        self._write(batch_message(batch_of(flat(row), self._schema)))
         self._events.add((trial, row["status"]))
 
     def rows(self) -> list[dict[str, Any]]:
@@ -134,16 +152,21 @@ class Ledger:
     ) -> None:
         self.close()
 
-    def _write(self, message: pa.Buffer) -> None:
+    def _write(self, message: bytes) -> None:
         """Add bytes at the end, all or none, and wait for the disk."""
         rest, end = memoryview(message), os.fstat(self._descriptor).st_size
         try:
             while rest:
                 rest = rest[os.write(self._descriptor, rest) :]
             os.fsync(self._descriptor)
-        except BaseException:
+        except BaseException as error:
             # Disk full, or interrupted: whoever catches this may append again, so leave no torn batch in the midst.
             os.ftruncate(self._descriptor, end)
+            if isinstance(error, OSError):
+                raise OSError(
+                    f"{self.path}: expected to add a row of {len(message)} bytes, got: {error.strerror}; what was "
+                    "finished is kept, make room and give --resume"
+                ) from error
             raise
 
 
@@ -151,43 +174,38 @@ def read(path: Path | str) -> pa.Table:
     """Read every whole row of a ledger, also while somebody writes it.
 
     Returns:
-        The columns of `ledger_schema` with the sweep in the metadata.
+        The columns of the trials table and of the replicates, with the sweep in the metadata.
 
     Raises:
-        ValueError: if the file is no ledger.
+        ValueError: if the file is no ledger, or damaged.
     """
-    return _whole(Path(path))[0]
+    stream = read_stream(Path(path))
+    return flat_table(pa.Table.from_batches(stream.batches, schema=stream.schema))
 
 
-def _whole(path: Path) -> tuple[pa.Table, int]:
-    """Read the whole messages of a stream, and tell where the last one ends.
+def check_free(path: Path | str) -> None:
+    """Check that nobody writes a ledger.
 
-    Returns:
-        The rows, and the number of bytes that schema and whole batches take.
+    Raises:
+        ValueError: if another process holds it.
     """
-    data = path.read_bytes()
-    source = pa.BufferReader(data)
-    messages = pa.ipc.MessageReader.open_stream(source)
-    found: pa.Schema | None = None
-    batches = []
-    end = 0
+    os.close(_locked(Path(path)))
+
+
+def _locked(path: Path) -> int:
+    """Open a file for appending and lock it; the lock ends with the descriptor."""
+    descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CLOEXEC)
     try:
-        while True:
-            message = messages.read_next_message()
-            if found is None:
-                found = pa.ipc.read_schema(message)
-            else:
-                batches.append(pa.ipc.read_record_batch(message, found))
-            end = source.tell()
-    except StopIteration:
-        pass
-    except (pa.ArrowInvalid, OSError) as error:
-        # What a killed writer leaves is the beginning of a batch. Anything else may hide rows behind it: keep it all.
-        if not data[end:].startswith(CONTINUATION[: len(data) - end]):
-            raise ValueError(f"{path}: no ledger, or damaged at byte {end}: {error}; restore it from a copy") from error
-    if found is None or b"sweep" not in (found.metadata or {}):
-        raise ValueError(f"{path}: expected a ledger, found no whole schema of one in its {len(data)} bytes; delete it")
-    return pa.Table.from_batches(batches, schema=found), end
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        os.close(descriptor)
+        raise ValueError(f"{path}: another process writes to this ledger; wait for it or take another name") from error
+    except OSError as error:
+        if error.errno not in NO_LOCKS:
+            os.close(descriptor)
+            raise
+        log.warning("%s: this file system grants no locks; see to it that no other search writes there", path)
+    return descriptor
 
 
 LEDGER = "ledger.arrow"

@@ -14,13 +14,14 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from orchestrator.records.arrow.encoding import VERSION, measured_only
 from orchestrator.records.files import replace_file
 from orchestrator.records.front import eligible, front_probability, front_rows, objective_values, seba_areas
 from orchestrator.records.ledger import read
-from orchestrator.records.trials import EVENTS, REPLICATES, Row, without_replicates
+from orchestrator.records.trials import BASE, EVENTS, FACTS, REPLICATES, Row, without_replicates
 
 
-def objective_replicates(table: pa.Table, objectives: Mapping[str, str]) -> NDArray[np.float64]:
+def objective_replicates(table: pa.Table, objectives: Mapping[str, str]) -> NDArray[np.float32]:
     """Collect the joint bootstrap replicates of the objectives, all rows of the table being `eligible`.
 
     Args:
@@ -28,7 +29,7 @@ def objective_replicates(table: pa.Table, objectives: Mapping[str, str]) -> NDAr
         objectives: metric name -> "min" or "max".
 
     Returns:
-        (n, m, R) float64. An objective without replicates stands at its measured value in every one; R is 1 if none
+        (n, m, R) float32. An objective without replicates stands at its measured value in every one; R is 1 if none
         has any.
 
     Raises:
@@ -42,7 +43,7 @@ def objective_replicates(table: pa.Table, objectives: Mapping[str, str]) -> NDAr
     counts = {len(cell) for cells in drawn.values() for cell in cells} or {1}
     if len(counts) > 1:
         raise ValueError(f"ledger: expected as many replicates of every objective in every row, got {sorted(counts)}")
-    replicates = np.repeat(values[:, :, None], counts.pop(), axis=2)
+    replicates = np.repeat(values[:, :, None].astype(np.float32), counts.pop(), axis=2)
     for m, cells in drawn.items():
         for n, cell in enumerate(cells):
             replicates[n, m] = cell
@@ -52,8 +53,9 @@ def objective_replicates(table: pa.Table, objectives: Mapping[str, str]) -> NDAr
 def write_tables(ledger: pa.Table | Path | str, sweep: Mapping[str, Any], folder: Path | str) -> list[Row]:
     """Derive `trials.parquet` and `front.parquet` from a ledger.
 
-    Both are written to a temporary name and synchronized before they get theirs, so that a reader never sees half a
-    table.
+    Columns that no trial has a value of stay out, as metrics that nothing here can measure; the metadata's `version`
+    says so. Both are written to a temporary name and synchronized before they get theirs, so that a reader never sees
+    half a table.
 
     Args:
         ledger: its table, as `read` returns it, or its file.
@@ -66,8 +68,10 @@ def write_tables(ledger: pa.Table | Path | str, sweep: Mapping[str, Any], folder
     """
     table = ledger if isinstance(ledger, pa.Table) else read(ledger)
     table = table.filter(~pc.field("status").isin(EVENTS)).sort_by("trial")
-    trials = without_replicates(table).replace_schema_metadata({"sweep": json.dumps(sweep, allow_nan=False)})
     objectives: dict[str, str] = sweep["objectives"]
+    metadata = {"sweep": json.dumps({**sweep, "version": VERSION}, allow_nan=False)}
+    trials = measured_only(without_replicates(table), (*BASE, *objectives, *FACTS, "seconds"))
+    trials = trials.replace_schema_metadata(metadata)
     rows: list[Row] = trials.to_pylist()
     place = {row["trial"]: n for n, row in enumerate(rows)}
     front = [place[row["trial"]] for row in front_rows(rows, objectives)]

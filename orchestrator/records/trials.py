@@ -26,10 +26,22 @@ REPLICATES = "replicates."
 """Prefix of the ledger's columns of bootstrap replicates, which do not go into the tables."""
 COUNTS = ("n_probe", "n_people", "n_gallery", "n_attacker")
 FACTS = (*COUNTS, "chance_rank1")
+BASE = ("trial", "status", "error", "method", "anonymizer")
+
+
+def column_types() -> dict[str, pa.DataType]:
+    """Return what every column of the trials table holds, in their order."""
+    types = dict.fromkeys(("trial",), pa.int64()) | dict.fromkeys(BASE[1:], pa.string())
+    for method, anonymizer in ANONYMIZERS.items():
+        types |= {f"{method}.{name}": _type(over) for name, over in anonymizer.ranges().items()}
+    for name, metric in METRICS.items():
+        types |= dict.fromkeys((name, f"{name}_lo", f"{name}_hi") if metric.interval else (name,), pa.float64())
+    types |= dict.fromkeys(COUNTS, pa.int64())
+    return types | dict.fromkeys(("chance_rank1", "seconds"), pa.float64())
 
 
 def schema(sweep: Mapping[str, Any]) -> pa.Schema:
-    """Return the schema of `trials.parquet`.
+    """Return the schema of a trials table that has every column.
 
     Args:
         sweep: facts about the sweep, ready for JSON; they become the metadata under the key `sweep`.
@@ -37,30 +49,9 @@ def schema(sweep: Mapping[str, Any]) -> pa.Schema:
     Raises:
         ValueError: if the facts hold a NaN or an infinity.
     """
-    fields = [
-        pa.field("trial", pa.int64(), nullable=False),
-        pa.field("status", pa.string(), nullable=False),
-        pa.field("error", pa.string()),
-        pa.field("method", pa.string(), nullable=False),
-        pa.field("anonymizer", pa.string(), nullable=False),
-    ]
-    for method, anonymizer in ANONYMIZERS.items():
-        fields += [pa.field(f"{method}.{name}", _type(over)) for name, over in anonymizer.ranges().items()]
-    for name, metric in METRICS.items():
-        ends = (name, f"{name}_lo", f"{name}_hi") if metric.interval else (name,)
-        fields += [pa.field(end, pa.float64()) for end in ends]
-    fields += [pa.field(name, pa.int64()) for name in COUNTS]
-    fields += [pa.field(name, pa.float64()) for name in ("chance_rank1", "seconds")]
+    always = ("trial", "status", "method", "anonymizer")
+    fields = [pa.field(name, kind, nullable=name not in always) for name, kind in column_types().items()]
     return pa.schema(fields, metadata={"sweep": json.dumps(sweep, allow_nan=False)})
-
-
-def ledger_schema(sweep: Mapping[str, Any]) -> pa.Schema:
-    """Return the schema of the ledger: that of the trials, and the bootstrap replicates of metrics with intervals."""
-    replicates = [
-        pa.field(f"{REPLICATES}{name}", pa.list_(pa.float32())) for name, metric in METRICS.items() if metric.interval
-    ]
-    trials = schema(sweep)
-    return pa.schema([*trials, *replicates], metadata=trials.metadata)
 
 
 def sweep_of(table: pa.Table | pa.Schema) -> dict[str, Any]:
@@ -71,7 +62,8 @@ def sweep_of(table: pa.Table | pa.Schema) -> dict[str, Any]:
 
 def without_replicates(table: pa.Table) -> pa.Table:
     """Leave the columns of the trials table."""
-    return table.select([name for name in table.column_names if not name.startswith(REPLICATES)])
+    own = ("blamed", "curves")
+    return table.select([n for n in table.column_names if not n.startswith(REPLICATES) and n not in own])
 
 
 def flat(row: Mapping[str, Any]) -> Row:
@@ -99,6 +91,7 @@ def flat(row: Mapping[str, Any]) -> Row:
     if status == ASKED and (error or scores is not None):
         raise ValueError(f"{whose}: expected neither scores nor an error of a question, got {scores} and {error!r}")
     columns = {name: row[name] for name in ("trial", "status", "error", "method", "anonymizer", "seconds")}
+    columns |= {name: row[name] for name in ("blamed", "curves") if row.get(name) is not None}
     columns |= {f"{row['method']}.{name}": value for name, value in row["hyperparameters"].items()}
     if scores is not None:
         columns |= dict(scores.values)
@@ -113,36 +106,11 @@ def flat(row: Mapping[str, Any]) -> Row:
     return columns
 
 
-def batch_of(columns: Mapping[str, Any], schema: pa.Schema) -> pa.RecordBatch:
-    """Make a batch of one row.
-
-    Raises:
-        ValueError: if there is a column that the schema lacks, or a value does not fit its column.
-    """
-    if unknown := set(columns) - set(schema.names):
-        raise ValueError(
-            f"trial {columns['trial']}: expected columns of ANONYMIZERS and METRICS, got also {sorted(unknown)}; enter "
-            "the method or metric there and start a new sweep"
-        )
-    try:
-        arrays = [pa.array([columns.get(field.name)], type=field.type) for field in schema]
-    except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
-        raise ValueError(f"trial {columns['trial']}: a value does not fit its column: {error}") from error
-    for field, array in zip(schema, arrays, strict=True):
-        # Arrow cuts 5.5 down to 5 without a word.
-        value = columns.get(field.name)
-        if not isinstance(value, np.ndarray) and array[0].as_py() != value:
-            raise ValueError(
-                f"trial {columns['trial']}: {field.name} = {value!r} does not fit its column of {field.type}"
-            )
-    return pa.record_batch(arrays, schema=schema)
-
-
 def rows_of(table: pa.Table) -> list[dict[str, Any]]:
     """Gather the rows of a ledger as the search had them, the way back from `flat`.
 
     Args:
-        table: with the columns of `ledger_schema`.
+        table: of a ledger, as `ledger.read` returns it.
 
     Returns:
         Dictionaries as `flat` takes them; `scores.seconds` is the time of the trial.
@@ -153,9 +121,10 @@ def rows_of(table: pa.Table) -> list[dict[str, Any]]:
     rows = []
     replicates = [name for name in table.column_names if name.startswith(REPLICATES)]
     draws = {name: table.column(name) for name in replicates}
+    blamed = table.column("blamed").to_pylist() if "blamed" in table.column_names else [None] * len(table)
     for place, columns in enumerate(without_replicates(table).to_pylist()):
         drawn = {
-            name.removeprefix(REPLICATES): cells[place].values.to_numpy()
+            name.removeprefix(REPLICATES): cells[place].values.to_numpy().astype(np.float32)
             for name, cells in draws.items()
             if cells[place].is_valid
         }
@@ -163,6 +132,7 @@ def rows_of(table: pa.Table) -> list[dict[str, Any]]:
         rows.append(
             {name: columns[name] for name in ("trial", "status", "error", "method", "anonymizer", "seconds")}
             | {"hyperparameters": hyperparameters(columns), "scores": _scores(columns, drawn) if measured else None}
+            | ({} if blamed[place] is None else {"blamed": blamed[place]})
         )
     return rows
 
@@ -180,7 +150,7 @@ def hyperparameters(columns: Mapping[str, Any]) -> dict[str, Any]:
 def _scores(columns: Row, replicates: Mapping[str, Any]) -> Scores:
     """Gather the scores of a flat row."""
     return Scores(
-        values={name: columns[name] for name in METRICS},
+        values={name: columns.get(name) for name in METRICS},
         intervals={
             name: (columns[f"{name}_lo"], columns[f"{name}_hi"])
             for name in METRICS

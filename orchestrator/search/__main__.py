@@ -21,7 +21,7 @@ def main(settings: Settings, faces: FaceChoice, networks: Networks, machines: Ma
     few minutes on a laptop. Leaves trials.parquet, front.parquet and report.html in the results folder, and prints the
     front.
     """
-    with sentences():
+    with sentences(machine=(OSError, RuntimeError)):
         from orchestrator.search.run import run  # torch and optuna, which --help does without
 
         code = run(settings, faces, networks, machines, make_console())

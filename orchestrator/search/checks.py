@@ -17,6 +17,7 @@ from evaluators.options import changed, check_values
 from orchestrator.records.copies import place_of
 from orchestrator.search.faces import FaceChoice
 from orchestrator.search.settings import Machines, Settings
+from orchestrator.sweep.study import FIRST, population
 from search_spaces import SearchSpace
 
 WITH_DETECTOR = ("detection_rate", "landmark_nme", *(name for name in METRICS if name.endswith("_redetected")))
@@ -113,6 +114,25 @@ def real_networks(faces: FaceChoice, networks: Networks) -> Networks | None:
             "(python -m orchestrator.models list)"
         )
     return replace(networks, models=models)
+
+
+def check_learns(sampler: str, space: SearchSpace, trials: int) -> None:
+    """Check that a sampler that was chosen can learn something.
+
+    Raises:
+        ValueError: if it would only draw at random.
+    """
+    if space.configurations and sampler != "grid":
+        raise ValueError(
+            f"--sampler {sampler}: expected a space of ranges, {space.name} is a fixed list, which is tried whole "
+            "in its order; leave --sampler out"
+        )
+    first = {"nsga2": population(trials), "gp": FIRST}.get(sampler, 0)
+    if trials <= first:
+        raise ValueError(
+            f"--sampler {sampler}: its first {first} trials are random, and --trials {trials} are no more; give more, "
+            "or --sampler tpe"
+        )
 
 
 def check_attackers(names: Sequence[str]) -> None:

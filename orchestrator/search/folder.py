@@ -6,27 +6,75 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from orchestrator.records.arrow.messages import read_stream
 from orchestrator.records.copies import copy_in
 from orchestrator.records.event_log import LOG
-from orchestrator.records.ledger import LEDGER, Ledger
+from orchestrator.records.ledger import LEDGER, Ledger, check_free
+from orchestrator.records.trials import sweep_of
 from orchestrator.search.settings import Settings
+
+VERIFIED = ("verified.arrow", "verified.parquet", "verified.html", "curves.parquet")
+"""What a verification leaves beside the front that it verified."""
+OF_A_SWEEP = (LOG, "trials.parquet", "front.parquet", "report.html", *VERIFIED)
+"""Files that go with the ledger when a sweep is replaced."""
+PACKAGES = ("optuna", "torch", "torchvision", "onnxruntime-gpu", "numpy")
+"""Packages whose version may move what is proposed or measured."""
 
 
 def open_ledger(settings: Settings, folder: Path, facts: Mapping[str, Any]) -> Ledger:
     """Create the ledger, or open it again and refuse another sweep's."""
     path = folder / LEDGER
     if not settings.resume:
-        if settings.overwrite and folder.exists():
-            for name in (LEDGER, LOG, "trials.parquet", "front.parquet", "report.html"):
-                (folder / name).unlink(missing_ok=True)
-        return Ledger.create(path, facts)
+        ledger = Ledger.create(path, facts, replace=settings.overwrite)
+        if settings.overwrite:
+            remove(folder, OF_A_SWEEP)
+            remove(folder, [cut.name for cut in folder.glob(f"{LEDGER}.cut-*")])
+        return ledger
     ledger = Ledger.open(path)
-    for name, now in facts["options"].items():
-        _same(name, ledger.sweep.get("options", {}).get(name), now)
-    for name in ("models", "code", "versions"):
-        _same(name, ledger.sweep[name], facts[name])
-    _same("protocol", ledger.sweep["protocol"]["digest"], facts["protocol"]["digest"])
+    try:
+        check_same(ledger.sweep, facts)
+    except BaseException:
+        ledger.close()
+        raise
     return ledger
+
+
+def remove(folder: Path, names: list[str] | tuple[str, ...]) -> None:
+    """Remove files that may be there."""
+    for name in names:
+        (folder / name).unlink(missing_ok=True)
+
+
+def resumed(settings: Settings, folder: Path) -> dict[str, Any] | None:
+    """Return the facts of the sweep that goes on, None for a new one; before anything is loaded.
+
+    Raises:
+        ValueError: if another process writes the ledger, or it is damaged.
+    """
+    path = folder / LEDGER
+    if settings.overwrite and path.is_file():
+        check_free(path)
+    if not settings.resume:
+        return None
+    check_free(path)
+    return sweep_of(read_stream(path).schema)
+
+
+def check_same(before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+    """Check that a sweep goes on as what it was, as far as the facts of now are known yet.
+
+    Raises:
+        ValueError: if an option, the faces, a network, the code that measures or a package that matters is another one.
+    """
+    for name, value in now.get("options", {}).items():
+        _same(name, before.get("options", {}).get(name), value)
+    for name in ("models", "code"):
+        if name in now:
+            _same(name, before[name], now[name])
+    for name in PACKAGES if "versions" in now else ():
+        _same(f"version of {name}", before["versions"].get(name), now["versions"].get(name))
+    if "protocol" in now:
+        _same("protocol", before["protocol"]["digest"], now["protocol"]["digest"])
 
 
 def _same(name: str, before: Any, now: Any) -> None:
@@ -45,7 +93,7 @@ def results_folder(settings: Settings, name: str) -> Path:
 
     Raises:
         ValueError: if it holds a sweep and neither --resume nor --overwrite was given, if there is nothing to resume,
-            or if it cannot be written.
+            or if it is no folder or cannot be written.
     """
     folder = settings.out
     if folder is None:
@@ -54,17 +102,30 @@ def results_folder(settings: Settings, name: str) -> Path:
         while folder.exists() and not (settings.resume or settings.overwrite):
             folder = Path("results") / f"{name}-{number}"
             number += 1
-    if folder.exists() and any(folder.iterdir()) and not (settings.resume or settings.overwrite):
-        raise ValueError(f"--out: {folder} holds results already; give --resume, --overwrite or another folder")
-    if settings.resume and settings.copy_to and not (folder / LEDGER).is_file():
-        copy_in(settings.copy_to, folder)
-    if settings.resume and not (folder / LEDGER).is_file():
-        raise ValueError(f"--resume: expected {folder / LEDGER}, which is not there; leave --resume out to start anew")
+    if folder.exists() and not folder.is_dir():
+        raise ValueError(f"--out: expected a folder, {folder} is a file; name another one")
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        probe = folder / ".writable"
-        probe.touch()
-        probe.unlink()
+        if folder.exists() and any(folder.iterdir()) and not (settings.resume or settings.overwrite):
+            raise ValueError(f"--out: {folder} holds results already; give --resume, --overwrite or another folder")
+        if settings.resume and settings.copy_to and not (folder / LEDGER).is_file():
+            copy_in(settings.copy_to, folder)
+        if settings.resume and not (folder / LEDGER).is_file():
+            raise ValueError(
+                f"--resume: expected {folder / LEDGER}, which is not there; leave --resume out to start anew"
+            )
+        check_writable(folder)
     except OSError as error:
-        raise ValueError(f"--out: expected a folder that can be written, {folder}: {error.strerror}") from None
+        raise ValueError(f"--out: expected a folder that can be written, {folder}: {error.strerror or error}") from None
     return folder
+
+
+def check_writable(folder: Path) -> None:
+    """Make a folder, and see that files can be made in it.
+
+    Raises:
+        OSError: if they cannot.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    probe = folder / ".writable"
+    probe.write_bytes(b"a place may have room for a name and none for a byte")
+    probe.unlink()

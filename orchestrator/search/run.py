@@ -18,20 +18,20 @@ from anonymizers import ANONYMIZERS, Anonymizer, Word
 from evaluators.networks.catalog.choice import Networks
 from evaluators.options import lasting
 from evaluators.panel import CannotLearnError
-from orchestrator.cluster.code import code_digest, versions
+from orchestrator.cluster.code import measuring_digest, versions
 from orchestrator.cluster.environment import set_environment
-from orchestrator.records.copies import copied
+from orchestrator.records.copies import Copies, copied
 from orchestrator.records.event_log import LOG, logged
 from orchestrator.records.ledger import Ledger
 from orchestrator.records.report.searched import ContactSheet, write_report
 from orchestrator.records.tables import write_tables
 from orchestrator.records.trials import anonymizer_of
 from orchestrator.records.wording import name_of
-from orchestrator.search.checks import check, real_networks
+from orchestrator.search.checks import check, check_learns, real_networks
 from orchestrator.search.faces import FaceChoice, load_protocol
-from orchestrator.search.folder import open_ledger, results_folder
+from orchestrator.search.folder import check_same, open_ledger, results_folder, resumed
 from orchestrator.search.make_panel import MakePanel, needs_gradients
-from orchestrator.search.settings import Machines, Settings
+from orchestrator.search.settings import TRIALS, Machines, Settings
 from orchestrator.sweep.inprocess import InProcess
 from orchestrator.sweep.progress import front_table, make_progress
 from orchestrator.sweep.sweep import Sweep
@@ -85,7 +85,28 @@ def run(settings: Settings, faces: FaceChoice, networks: Networks, machines: Mac
     directions = check(settings, faces, chosen, machines, space)
     sampler = settings.sampler or ("grid" if space.configurations else "tpe")
     folder = results_folder(settings, f"{faces.name}-{space.name}")
+    before = resumed(settings, folder)
+    trials = settings.trials or (before or {}).get("trials", TRIALS)
+    check_learns(sampler, space, trials)
+    known: dict[str, Any] = {
+        "options": {"--space": space_name, "--sampler": sampler, **lasting(settings, faces)},
+        "code": measuring_digest(),
+        "versions": {"python": platform.python_version(), **versions()},
+    }
+    if before is not None:
+        check_same(before, known)
+        if sampler == "grid" and not space.configurations and trials != before["trials"]:
+            raise ValueError(
+                f"--trials: a grid of {before['trials']} points cannot be extended to {trials}, which are others; "
+                "start anew, or use another --sampler"
+            )
+    copies = None if settings.copy_to is None else Copies(folder, settings.copy_to)
+    if copies is not None:
+        copies.claim(resume=settings.resume, overwrite=settings.overwrite)
     protocol = load_protocol(faces, chosen, console)
+    known["protocol"] = protocol.describe()
+    if before is not None:
+        check_same(before, known)
     make = MakePanel(
         protocol,
         None if chosen is None else chosen.anywhere(),
@@ -106,38 +127,44 @@ def run(settings: Settings, faces: FaceChoice, networks: Networks, machines: Mac
             "space": space_name,
             "sampler": sampler,
             "seed": faces.seed,
-            "trials": settings.trials,
+            "trials": trials,
             "attackers": list(settings.attackers),
-            "options": {"--space": space_name, "--sampler": sampler, **lasting(settings, faces)},
-            "protocol": protocol.describe(),
+            **known,
             "models": panel["models"],
             "panel": {key: value for key, value in panel.items() if key != "models"},
-            "code": code_digest(),
-            "versions": {"python": platform.python_version(), **versions()},
             "notes": [DEMO_NOTE] if faces.data is None else [],
         }
         ledger = open_ledger(settings, folder, facts)
-        stack.enter_context(copied(folder, settings.copy_to))
+        stack.enter_context(copied(copies))
         stack.enter_context(logged(folder / LOG))
-        with ledger, make_progress(console) as progress:
-            sweep = Sweep(
-                space,
-                directions,
-                ledger,
-                progress,
-                sampler=sampler,
-                trials=settings.trials,
-                seed=faces.seed,
-                time_budget=settings.time_budget,
-                max_faces=settings.max_faces,
-            )
-            if facts["panel"].get("backends"):
-                console.print(networks_line(facts), markup=False)
-            progress.start(facts, sweep.total)
-            interrupted = _interruptible(backend, sweep)
-        _write(folder, ledger, facts, backend, console)
+        with ledger:
+            try:
+                with make_progress(console) as progress:
+                    sweep = Sweep(
+                        space,
+                        directions,
+                        ledger,
+                        progress,
+                        sampler=sampler,
+                        trials=trials,
+                        seed=faces.seed,
+                        time_budget=settings.time_budget,
+                        max_faces=settings.max_faces,
+                    )
+                    if facts["panel"].get("backends"):
+                        console.print(networks_line(facts), markup=False)
+                    progress.start(facts, sweep.total)
+                    interrupted = _interruptible(backend, sweep)
+            except (OSError, RuntimeError):
+                # What ended the sweep is told, by whoever called; what was finished is shown as far as it can be.
+                with contextlib.suppress(OSError, RuntimeError):
+                    _write(folder, ledger, facts, None, console)
+                raise
+            _write(folder, ledger, facts, backend, console)
         if sweep.finished:
             sweep.check_closed()
+            if sweep.exhausted:
+                console.print(f"every configuration of {space.name} was tried: {sweep.total} trials, anchors included")
         elif not interrupted:
             console.print(f"{sweep.spent} is used up after {len(sweep.rows)} of {sweep.total} trials; --resume goes on")
     return INTERRUPTED if interrupted else 0
@@ -185,10 +212,11 @@ def _interruptible(backend: Backend, sweep: Sweep) -> bool:
     return not sweep.finished and sweep.spent is None
 
 
-def _write(folder: Path, ledger: Ledger, facts: Mapping[str, Any], backend: Backend, console: Console) -> None:
-    """Write tables and report, and print the front."""
+def _write(folder: Path, ledger: Ledger, facts: Mapping[str, Any], backend: Backend | None, console: Console) -> None:
+    """Write tables and report, and print the front; without a back end there are no faces to show."""
     front = write_tables(ledger.table(), facts, folder)
-    write_report(folder / "report.html", facts, ledger.trials(), front, _contact_sheet(front, backend))
+    sheet = None if backend is None else _contact_sheet(front, backend)
+    write_report(folder / "report.html", facts, ledger.trials(), front, sheet)
     console.print(front_table(front, facts["objectives"]))
     console.print(f"{folder}/trials.parquet, front.parquet, report.html", markup=False)
 

@@ -9,6 +9,7 @@ from evaluators.options import option
 from orchestrator.search.names import ATTACKER_NAMES, SEARCHING_NAMES, SPACE_NAMES
 from orchestrator.sweep.study import SAMPLERS
 
+TRIALS = 40
 DEFAULT_OBJECTIVES = ("rank1_worst", "expression_kept")
 
 
@@ -35,7 +36,12 @@ class Settings:
         f"What may be tried: {', '.join(SPACE_NAMES)}, or package.module:NAME.",
         shown="classical; on the demo world with the generator that was trained for it",
     )
-    trials: int = option(40, "Configurations to try, besides the anchors.", least=1, lasting=True)
+    trials: int | None = option(
+        None,
+        "Configurations to try, besides the anchors; a fixed list is tried whole. With --resume, more extend a sweep.",
+        least=1,
+        shown="40; with --resume as many as at the start",
+    )
     time_budget: float | None = option(None, "Seconds after which nothing more is tried; --resume goes on.", above=0)
     max_faces: int | None = option(None, "Faces anonymized and measured after which nothing more is tried.", least=1)
     objectives: tuple[str, ...] = option(

@@ -11,6 +11,18 @@ if TYPE_CHECKING:
 
 SAMPLERS = ("tpe", "nsga2", "gp", "random", "grid")
 
+FLAT = ("nsga2", "gp")
+"""Samplers that learn only from parameters which every trial has. They get the fields of all methods in each trial,
+also those that the chosen method leaves unused: of several methods they would learn nothing otherwise."""
+
+FIRST = 10
+"""Trials that tpe and gp draw at random before they learn."""
+
+
+def population(trials: int) -> int:
+    """Return the size of NSGA-II's population: Optuna's 50 would leave a sweep of 50 trials purely random."""
+    return max(8, min(50, trials // 5))
+
 
 def make_study(sampler: str, directions: Sequence[str], *, seed: int, trials: int) -> optuna.Study:
     """Create an in-memory study with a seeded sampler.
@@ -33,12 +45,13 @@ def make_study(sampler: str, directions: Sequence[str], *, seed: int, trials: in
         with warnings.catch_warnings():
             # Grouping is how TPE learns in conditional spaces; that its interface may change is no concern of the user.
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-            made = optuna.samplers.TPESampler(seed=seed, multivariate=True, group=True, constant_liar=True)
+            made = optuna.samplers.TPESampler(
+                seed=seed, multivariate=True, group=True, constant_liar=True, n_startup_trials=FIRST
+            )
     elif sampler == "nsga2":
-        # Optuna's default population of 50 would leave a sweep of 50 trials purely random.
-        made = optuna.samplers.NSGAIISampler(seed=seed, population_size=max(8, min(50, trials // 5)))
+        made = optuna.samplers.NSGAIISampler(seed=seed, population_size=population(trials))
     elif sampler == "gp":
-        made = optuna.samplers.GPSampler(seed=seed)
+        made = optuna.samplers.GPSampler(seed=seed, n_startup_trials=FIRST)
     else:
         made = optuna.samplers.RandomSampler(seed=seed)
     return optuna.create_study(directions=[{"min": "minimize", "max": "maximize"}[d] for d in directions], sampler=made)

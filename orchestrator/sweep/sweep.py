@@ -10,16 +10,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import optuna
 
-from anonymizers import ANONYMIZERS, Anonymizer
+from anonymizers import Anonymizer
 from evaluators.metrics.scores import Scores
 from orchestrator.records.front import front_mask, hypervolume, worst_and_best
 from orchestrator.records.ledger import Ledger
 from orchestrator.records.trials import ASKED, LOST
 from orchestrator.sweep.outcome import Outcome
 from orchestrator.sweep.progress import Progress
-from orchestrator.sweep.study import make_study
+from orchestrator.sweep.proposals import Asked, Proposals
 from search_spaces import SearchSpace
 
 log = logging.getLogger(__name__)
@@ -39,25 +38,19 @@ class Proposal:
 
 
 @dataclass(eq=False)
-class _Asked:
+class _Running:
     """Remember a trial that was asked for and is not finished."""
 
-    anonymizer: Anonymizer
-    optuna_trial: optuna.Trial | None
+    asked: Asked
     started: float = field(default_factory=time.perf_counter)
-    repeats: list[int] = field(default_factory=list)
     deaths: int = 0
-
-
-ANCHORS = ("identity", "blackout", "word")
-"""Methods that every sweep measures first: the two ends, and what a told word alone is worth."""
 
 
 class Sweep:
     """Ask Optuna for configurations, take their outcomes, and keep ledger, front and progress.
 
-    Trials are numbered in the order in which they are asked for. The anchors come first and are not Optuna's. A point
-    that repeats an earlier one is answered from what is known, without a panel.
+    Trials are numbered in the order in which they are asked for. The anchors come first and are not Optuna's. Every
+    trial is another configuration: what the sampler proposes again is no trial, see `Proposals`.
     """
 
     def __init__(
@@ -81,7 +74,7 @@ class Sweep:
             ledger: open; if it has rows, they are replayed so that sampler and sweep stand where they stood.
             progress: told of every finished trial.
             sampler: of `make_study`.
-            trials: number of configurations besides the anchors.
+            trials: number of configurations besides the anchors; a fixed list is tried whole.
             seed: of the sampler.
             time_budget: s from now after which nothing more is proposed; None for no end.
             max_faces: anonymized and measured faces after which nothing more is proposed, those of the ledger counted.
@@ -93,7 +86,11 @@ class Sweep:
         self.objectives = dict(objectives)
         self.ledger = ledger
         self.progress = progress
-        self.study = make_study(sampler, list(objectives.values()), seed=seed, trials=trials)
+        begun_with = ledger.sweep.get("trials", trials)  # a sweep that is extended goes on as it began
+        self.proposals = Proposals(
+            space, list(objectives.values()), sampler=sampler, trials=trials, seed=seed, begun_with=begun_with
+        )
+        self.total = self.proposals.total
         self.rows: list[dict[str, Any]] = []
         self.failures = 0
         self.started = time.perf_counter()
@@ -101,21 +98,12 @@ class Sweep:
         self.max_faces = max_faces
         self.faces = 0
         self.front_size, self.hypervolume = 0, 0.0
+        self.exhausted = False
         self._deaths = 0
         self._new_faces = 0
-        self._outcomes: dict[str, Outcome] = {}
-        self._running: dict[int, _Asked] = {}
+        self._running: dict[int, _Running] = {}
         self._unfinished: list[Proposal] = []
         self._next = 0
-        fixed = {repr(a) for a in space.configurations}
-        anchors = [ANONYMIZERS[name]() for name in ANCHORS]
-        self._anchors: list[Anonymizer] = [a for a in anchors if repr(a) not in fixed]
-        if sampler == "grid":
-            points = space.points(trials)[:trials]
-            for point in points:
-                self.study.enqueue_trial(point)
-            trials = len(points)
-        self.total = len(self._anchors) + trials
         self._replay(ledger.rows())
 
     @property
@@ -142,36 +130,29 @@ class Sweep:
 
     def propose(self) -> Proposal | None:
         """Return the next configuration that needs a panel, or None if there is none (now, or any more)."""
-        while (self._unfinished or self._next < self.total) and not self.spent:
-            proposal = self._unfinished.pop(0) if self._unfinished else self._ask()
-            key = repr(proposal.anonymizer)
-            if key in self._outcomes:
-                self.finish(proposal.trial, self._outcomes[key])
-                continue
-            first = next(
-                (a for n, a in self._running.items() if n != proposal.trial and repr(a.anonymizer) == key), None
-            )
-            if first is not None:
-                first.repeats.append(proposal.trial)
-                continue
-            return proposal
-        return None
+        if self.spent:
+            return None
+        if self._unfinished:
+            return self._unfinished.pop(0)
+        return self._ask() if self._next < self.total else None
 
     def finish(self, trial: int, outcome: Outcome) -> None:
-        """Take the outcome of a trial: tell Optuna, write the row, count."""
-        asked = self._running.pop(trial)
-        key = repr(asked.anonymizer)
-        fresh = key not in self._outcomes
-        self._outcomes[key] = outcome = self._checked(outcome)
-        self._tell(asked, outcome)
-        seconds = time.perf_counter() - asked.started if fresh else 0.0
-        row = _row(trial, asked.anonymizer, outcome, seconds)
+        """Take the outcome of a trial: write the row, tell Optuna, count.
+
+        Raises:
+            OSError: if the row cannot be written; the trial is then as unfinished as before.
+        """
+        running = self._running[trial]
+        outcome = self._checked(outcome)
+        seconds = time.perf_counter() - running.started
+        row = _row(trial, running.asked.anonymizer, outcome, seconds)
         self.ledger.append(row)
+        del self._running[trial]
+        self.proposals.tell(running.asked, outcome, list(self.objectives))
         ended = {"trial": trial, "status": row["status"], "seconds": round(seconds, 3)}
         log.info("trial ended", extra=ended if row["error"] is None else ended | {"reason": row["error"]})
         self._count(row)
-        if fresh and isinstance(outcome, Scores):
-            self.faces += outcome.n_probe
+        if isinstance(outcome, Scores):
             self._new_faces += outcome.n_probe
         self.progress.trial_done(
             row,
@@ -183,8 +164,6 @@ class Sweep:
             hypervolume=self.hypervolume,
             faces_per_second=self.faces_per_second,
         )
-        for repeat in asked.repeats:
-            self.finish(repeat, outcome)
 
     def lose(self, trial: int, why: str, *, blamed: bool) -> None:
         """Take a trial back that ended without an outcome: it is proposed again, before anything new.
@@ -196,14 +175,14 @@ class Sweep:
                 machine or a messenger that went away says nothing about it. A configuration that is blamed too often
                 has failed.
         """
-        asked = self._running[trial]
-        asked.deaths += blamed
+        running = self._running[trial]
+        running.deaths += blamed
         self._deaths += blamed
-        if asked.deaths >= self._deaths_allowed(asked.deaths):
-            self.finish(trial, f"panels died {asked.deaths} times while they worked on it; the last time: {why}")
+        if running.deaths >= self._deaths_allowed(running.deaths):
+            self.finish(trial, f"panels died {running.deaths} times while they worked on it; the last time: {why}")
             return
-        self.ledger.append(_row(trial, asked.anonymizer, why, 0.0) | {"status": LOST})
-        self._unfinished.insert(0, Proposal(trial, asked.anonymizer))
+        self.ledger.append(_row(trial, running.asked.anonymizer, why, 0.0) | {"status": LOST, "blamed": blamed})
+        self._unfinished.insert(0, Proposal(trial, running.asked.anonymizer))
 
     def _deaths_allowed(self, own: int) -> int:
         """Return how many deaths prove a configuration broken: the more, the more often panels die anyway."""
@@ -217,23 +196,21 @@ class Sweep:
         Raises:
             RuntimeError: if one was; its sampler would wait for it for ever.
         """
-        left = self.study.get_trials(deepcopy=False, states=[optuna.trial.TrialState.RUNNING])
+        left = self.proposals.left_running()
         if left or self._running:
-            raise RuntimeError(f"{len(left)} trials of the study were left running: {[t.number for t in left][:10]}")
+            raise RuntimeError(f"{len(left)} trials of the study were left running: {left[:10]}")
 
-    def _ask(self, *, replayed: bool = False) -> Proposal:
+    def _ask(self, *, replayed: bool = False) -> Proposal | None:
+        asked = self.proposals.ask()
+        if asked is None:
+            self.total, self.exhausted = self._next, True
+            return None
         trial = self._next
         self._next += 1
-        optuna_trial = None
-        if self._anchors:
-            anonymizer = self._anchors.pop(0)
-        else:
-            optuna_trial = self.study.ask()
-            anonymizer = self.space.decode(self.space.suggest(optuna_trial))
-        self._running[trial] = _Asked(anonymizer, optuna_trial)
+        self._running[trial] = _Running(asked)
         if not replayed:
-            self.ledger.append(_row(trial, anonymizer, None, 0.0))
-        return Proposal(trial, anonymizer)
+            self.ledger.append(_row(trial, asked.anonymizer, None, 0.0))
+        return Proposal(trial, asked.anonymizer)
 
     def _checked(self, outcome: Outcome) -> Outcome:
         """Turn scores that lack an objective into a failure that says so."""
@@ -242,20 +219,11 @@ class Sweep:
         missing = [name for name in self.objectives if outcome.values[name] is None]
         return f"{', '.join(missing)} could not be measured for this configuration" if missing else outcome
 
-    def _tell(self, asked: _Asked, outcome: Outcome) -> None:
-        if asked.optuna_trial is None:
-            return
-        if isinstance(outcome, str):
-            self.study.tell(asked.optuna_trial, state=optuna.trial.TrialState.FAIL)
-        else:
-            values = [outcome[name] for name in self.objectives]
-            assert all(map(math.isfinite, values)), "Scores refuses numbers that are not finite"
-            self.study.tell(asked.optuna_trial, values)
-
     def _count(self, row: dict[str, Any]) -> None:
         """Add a finished row to what the front is computed from."""
         self.rows.append(row)
         self.failures += row["status"] == "failed"
+        self.faces += 0 if row["scores"] is None else row["scores"].n_probe
         complete = [r["scores"] for r in self.rows if r["scores"] is not None]
         points = np.array([[s[name] for name in self.objectives] for s in complete]).reshape(-1, len(self.objectives))
         directions = list(self.objectives.values())
@@ -269,26 +237,27 @@ class Sweep:
         same points again. What was asked for and not answered is proposed again first.
         """
         for event in events:
-            trial = event["trial"]
-            if event["status"] == LOST:
-                continue
-            if event["status"] == ASKED:
+            trial, status = event["trial"], event["status"]
+            if status == ASKED:
                 proposal = self._ask(replayed=True)
-                if (proposal.trial, repr(proposal.anonymizer)) != (trial, event["anonymizer"]):
+                found = None if proposal is None else (proposal.trial, repr(proposal.anonymizer))
+                if found != (trial, event["anonymizer"]):
                     raise ValueError(
-                        f"--resume: with this space, sampler and seed trial {proposal.trial} is "
-                        f"{proposal.anonymizer!r}, the ledger says {trial}: {event['anonymizer']}; give the options "
-                        "and versions of the first run"
+                        "--resume: with this space, sampler and seed "
+                        + (f"trial {found[0]} is {found[1]}" if found else "nothing is left to try")
+                        + f", the ledger says {trial}: {event['anonymizer']}; give the options and versions of the "
+                        "first run"
                     )
-                continue
-            asked = self._running.pop(trial)
-            outcome: Outcome = event["scores"] if event["scores"] is not None else event["error"]
-            fresh = event["anonymizer"] not in self._outcomes  # a repeated point is no new measurement
-            self._outcomes[event["anonymizer"]] = outcome
-            self._tell(asked, outcome)
-            self._count(dict(event))
-            self.faces += outcome.n_probe if isinstance(outcome, Scores) and fresh else 0
-        self._unfinished = [Proposal(trial, asked.anonymizer) for trial, asked in sorted(self._running.items())]
+            elif status == LOST:
+                blamed = bool(event.get("blamed"))
+                self._running[trial].deaths += blamed
+                self._deaths += blamed
+            else:
+                outcome: Outcome = event["scores"] if event["scores"] is not None else event["error"]
+                self.proposals.tell(self._running.pop(trial).asked, outcome, list(self.objectives))
+                self._count(dict(event))
+        self._unfinished = [Proposal(trial, it.asked.anonymizer) for trial, it in sorted(self._running.items())]
+        self.total = max(self.total, self._next)  # fewer trials than were asked for already end what is under way
 
 
 def _row(trial: int, anonymizer: Anonymizer, outcome: Outcome | None, seconds: float) -> dict[str, Any]:

@@ -96,7 +96,6 @@ def test_options_have_the_values_that_they_may_have() -> None:
 
 def test_what_a_sweep_is_resumed_with_is_derived_from_the_options() -> None:
     assert lasting(Settings(trials=3), FaceChoice(seed=1)) == {
-        "--trials": 3,
         "--objective": ["rank1_worst", "expression_kept"],
         "--attacker": ["fixed", "parrot", "retrained", "mapped"],
         "--seed": 1,

@@ -122,9 +122,14 @@ def test_a_sweep_in_process_leaves_its_folder(tmp_path: Path) -> None:
     again = search("--backend", "inprocess", "--trials", "3", "--out", str(out), "--resume")
     assert again.returncode == 0, again.stderr
     assert pq.read_table(out / "trials.parquet").equals(trials)
-    other = search("--backend", "inprocess", "--trials", "4", "--out", str(out), "--resume")
+    other = search("--backend", "inprocess", "--seed", "1", "--out", str(out), "--resume")
     assert other.returncode == 2
-    assert "another trials: 3, now 4" in " ".join(other.stderr.split())
+    assert "another --seed: 0, now 1" in " ".join(other.stderr.split())
+    more = search("--backend", "inprocess", "--trials", "4", "--out", str(out), "--resume")
+    assert more.returncode == 0, more.stderr
+    extended = pq.read_table(out / "trials.parquet")
+    assert extended.num_rows == 6
+    assert extended["anonymizer"].to_pylist()[:5] == trials["anonymizer"].to_pylist()
 
 
 @pytest.mark.slow

@@ -1,0 +1,1 @@
+"""How a ledger lies on the disk: few columns, messages with checksums."""

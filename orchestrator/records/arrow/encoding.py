@@ -1,0 +1,122 @@
+"""How the ledger keeps a row: in few columns, since each costs every row a description of its own.
+
+`numbers` holds the metrics, their intervals and the counts in the order that the schema's metadata names;
+`hyperparameters` is JSON; the replicates of the objectives are half-precision floats, which keep three digits, keep
+equal what is equal, and order what differs.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from orchestrator.records.trials import COUNTS, REPLICATES, Row, column_types, schema
+
+VERSION = 2
+"""Of ledger and tables, in their metadata; 1, which had none, kept every column in every row."""
+NUMBERS = b"numbers"
+BASE = ("trial", "status", "error", "method", "anonymizer", "seconds")
+EVENT_COLUMNS = {"blamed": pa.bool_(), "curves": pa.string()}
+"""Columns that the ledger alone has: whether a lost trial was held against its configuration, and curves as JSON."""
+
+
+def ledger_schema(sweep: Mapping[str, Any]) -> pa.Schema:
+    """Return the schema of the ledger of a sweep."""
+    trials = schema(sweep)
+    numbers = [name for name in trials.names if name not in BASE and "." not in name]
+    fields = [trials.field(name) for name in BASE]
+    fields += [pa.field("hyperparameters", pa.string()), pa.field("numbers", pa.list_(pa.float64()))]
+    fields += [pa.field(name, kind) for name, kind in EVENT_COLUMNS.items()]
+    fields += [pa.field(f"{REPLICATES}{name}", pa.list_(pa.float16())) for name in sweep.get("objectives", ())]
+    return pa.schema(fields, metadata={**trials.metadata, NUMBERS: json.dumps(numbers), b"version": str(VERSION)})
+
+
+def batch_of(columns: Row, ledger: pa.Schema) -> pa.RecordBatch:
+    """Make a batch of one flat row.
+
+    Raises:
+        ValueError: if there is a column that METRICS and ANONYMIZERS do not have, or a value does not fit its column.
+    """
+    names = json.loads(ledger.metadata[NUMBERS])
+    types = column_types() | {name: ledger.field(name).type for name in ledger.names}
+    trial = columns["trial"]
+    if unknown := sorted(name for name in columns if name not in types and not name.startswith(REPLICATES)):
+        raise ValueError(
+            f"trial {trial}: expected columns of ANONYMIZERS and METRICS, got also {unknown}; enter the method or "
+            "metric there and start a new sweep"
+        )
+    for name, value in columns.items():
+        if not isinstance(value, np.ndarray):
+            _check_fits(trial, name, value, types[name])
+    own = {name: value for name, value in columns.items() if "." in name and not name.startswith(REPLICATES)}
+    kept: dict[str, Any] = {name: columns.get(name) for name in ledger.names}
+    kept["hyperparameters"] = json.dumps(own)
+    if any(columns.get(name) is not None for name in names):
+        kept["numbers"] = [columns.get(name) for name in names]
+    for name in ledger.names:
+        if name.startswith(REPLICATES) and kept[name] is not None:
+            kept[name] = np.asarray(kept[name], np.float16)
+            if not np.isfinite(kept[name]).all():
+                raise ValueError(f"trial {trial}: {name} leaves ±65504, more than half precision holds")
+    return pa.record_batch([pa.array([kept[field.name]], field.type) for field in ledger], schema=ledger)
+
+
+def flat_table(ledger: pa.Table) -> pa.Table:
+    """Spread the rows of a ledger over the columns of the trials table; a ledger of version 1 has them already."""
+    if NUMBERS not in (ledger.schema.metadata or {}):
+        return ledger
+    names: list[str] = json.loads(ledger.schema.metadata[NUMBERS])
+    ledger = ledger.combine_chunks()
+    types = column_types()
+    arrays: dict[str, Any] = {name: ledger.column(name) for name in BASE}
+    found = [json.loads(text) for text in ledger.column("hyperparameters").to_pylist()]
+    for name in dict.fromkeys([*(name for name in types if "." in name), *(key for one in found for key in one)]):
+        arrays[name] = pa.array([one.get(name) for one in found], types.get(name))
+    places, values = _places(ledger.column("numbers"))
+    for n, name in enumerate(names):
+        picked = values.take(pa.array([None if place is None else place + n for place in places], pa.int64()))
+        arrays[name] = picked.cast(types.get(name, pa.int64() if name in COUNTS else pa.float64()))
+    order = [name for name in types if name in arrays]
+    order += [name for name in arrays if name not in types]
+    arrays |= {name: ledger.column(name) for name in ledger.column_names if is_ledgers_own(name)}
+    order += [name for name in ledger.column_names if is_ledgers_own(name)]
+    kept = {b"sweep": ledger.schema.metadata[b"sweep"]}
+    return pa.table({name: arrays[name] for name in order}, metadata=kept)
+
+
+def is_ledgers_own(name: str) -> bool:
+    """Tell a column that stays out of the tables."""
+    return name.startswith(REPLICATES) or name in EVENT_COLUMNS
+
+
+def _places(column: pa.ChunkedArray) -> tuple[list[int | None], pa.Array]:
+    """Return where the list of each row begins, None for none, and the values of all."""
+    places: list[int | None] = []
+    parts: list[pa.Array] = []
+    begin = 0
+    for chunk in column.chunks:
+        offsets, valid = chunk.offsets.to_pylist(), chunk.is_valid().to_pylist()
+        places += [begin + offset if ok else None for offset, ok in zip(offsets, valid, strict=False)]
+        parts.append(chunk.values)
+        begin += len(chunk.values)
+    return places, pa.concat_arrays(parts) if parts else pa.array([], pa.float64())
+
+
+def _check_fits(trial: int, name: str, value: Any, kind: pa.DataType) -> None:
+    """Refuse a value that its column would change: Arrow cuts 5.5 down to 5 without a word."""
+    try:
+        fits = pa.array([value], kind)[0].as_py() == value
+    except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+        raise ValueError(f"trial {trial}: a value does not fit its column: {name}: {error}") from error
+    if not fits:
+        raise ValueError(f"trial {trial}: {name} = {value!r} does not fit its column of {kind}")
+
+
+def measured_only(trials: pa.Table, always: Sequence[str]) -> pa.Table:
+    """Leave out the columns that no trial has a value of, as metrics that nothing here can measure; `always` stay."""
+    kept = [name for name in trials.column_names if name in always or trials.column(name).null_count < len(trials)]
+    return trials.select(kept)
