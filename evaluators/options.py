@@ -8,8 +8,10 @@ A group goes whole to the one room that uses it; `orchestrator.terminal.options_
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import math
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import MISSING, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,7 +29,10 @@ class Option:
         section: of the help page.
         flag: on the command line, where it is not the field's name.
         known: values that it may have, or each of several; () for any.
-        least, above: bounds of a number; `least` may be reached, `above` may not.
+        unless: tells other values that it may have too from unknown names; they are what `otherwise` says.
+        otherwise: in words.
+        least, above, most: bounds of a number; `least` and `most` may be reached, `above` may not.
+        needs: what it does nothing without; see `refuse_idle`.
         shown: the default in words, where the field's own says nothing.
         variable: of the environment that sets it.
         parse: reads its text, where the field's type does not say how.
@@ -39,8 +44,12 @@ class Option:
     section: str | None = None
     flag: str | None = None
     known: tuple[str, ...] = ()
+    unless: Callable[[str], bool] | None = None
+    otherwise: str = ""
     least: float | None = None
     above: float | None = None
+    most: float | None = None
+    needs: str = ""
     shown: str | None = None
     variable: str | None = None
     parse: Callable[[str], Any] | None = None
@@ -75,14 +84,46 @@ def check_values(group: Any) -> None:
         if value is None:
             continue
         for one in value if isinstance(value, tuple) else (value,):
-            if facts.known and one not in facts.known:
-                raise ValueError(f"{flag}: expected one of {', '.join(facts.known)}, got {one!r}")
             if isinstance(one, str | Path) and not str(one) and getattr(type(group), name, None) != one:
                 raise ValueError(f"{flag}: expected a value, got an empty one")
+            if facts.known and one not in facts.known and not (facts.unless is not None and facts.unless(one)):
+                raise ValueError(expected_one_of(flag, facts.known, one, facts.otherwise))
         if facts.least is not None and not (math.isfinite(value) and value >= facts.least):
             raise ValueError(f"{flag}: expected at least {facts.least:g}, got {value:g}")
         if facts.above is not None and not (math.isfinite(value) and value > facts.above):
             raise ValueError(f"{flag}: expected more than {facts.above:g}, got {value:g}")
+        if facts.most is not None and not value <= facts.most:
+            raise ValueError(f"{flag}: expected at most {facts.most:g}, got {value:g}")
+
+
+def expected_one_of(what: str, known: Collection[str], got: str, otherwise: str = "") -> str:
+    """Say that a name is unknown, which ones are known, and which of them is the nearest."""
+    near = difflib.get_close_matches(got, known, n=1)
+    or_else = f", or {otherwise}" if otherwise else ""
+    return f"{what}: expected one of {', '.join(known)}{or_else}, got {got!r}" + (
+        f"; the nearest is {near[0]}" if near else ""
+    )
+
+
+def refuse_idle(reasons: Mapping[str, str], *groups: Any) -> None:
+    """Refuse options that were given and do nothing.
+
+    Args:
+        reasons: what is not there, by which options say that they need it -> why, e.g. "with --backend inprocess".
+        groups: of options.
+
+    Raises:
+        ValueError: if there is one; the sentence names it.
+    """
+    for group in groups:
+        given = changed(group)
+        for name, facts in options_in(group).items():
+            value, flag = getattr(group, name), flag_of(group, name)
+            if facts.needs not in reasons or flag not in given:
+                continue
+            if facts.variable and os.environ.get(facts.variable) == str(value):
+                continue  # the environment's, which speaks to other commands too
+            raise ValueError(f"{flag} {value}: does nothing {reasons[facts.needs]}; leave it out")
 
 
 def lasting(*groups: Any) -> dict[str, Any]:

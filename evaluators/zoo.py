@@ -113,7 +113,8 @@ def load_models(networks: Networks, *, threads: int | None = None, device: str =
         device: where they live.
 
     Returns:
-        embedder, held_out, teacher, detector; `facts` about each, and `backends`, ready for JSON.
+        embedder, held_out (None where none is chosen), teacher, detector; `facts` about each, and `backends`, ready for
+        JSON.
 
     Raises:
         ValueError: if a file is missing or another one than declared, or if PyTorch is asked for and does not say the
@@ -135,15 +136,16 @@ def load_models(networks: Networks, *, threads: int | None = None, device: str =
             lambda: load_embedder(folder, embedder, described, threads=threads, device=device),
             lambda: load_torch_embedder(folder, "--embedder", embedder, described, device, precision),
         ),
-        "held_out": (
-            lambda: load_embedder(folder, held_out, threads=threads, device=device),
-            lambda: load_torch_embedder(folder, "--held-out", held_out, "", device, precision),
-        ),
         "teacher": (
             lambda: OnnxTeacher(folder, teacher, threads=threads, device=device),
             torch_teacher,
         ),
     }
+    if held_out is not None:
+        openers["held_out"] = (
+            lambda: load_embedder(folder, held_out, threads=threads, device=device),
+            lambda: load_torch_embedder(folder, "--held-out", held_out, "", device, precision),
+        )
     loaded: dict[str, Any] = {}
     backends: dict[str, Any] = {}
     for role, (by_onnx, of_torch) in openers.items():
@@ -157,7 +159,7 @@ def load_models(networks: Networks, *, threads: int | None = None, device: str =
         if role != "detector"
     }
     for role, name in (("embedder", embedder), ("held_out", held_out)):
-        if is_path(name):
+        if name is not None and is_path(name):
             facts[role] |= {"path": name, "input": loaded[role].convention.describe()}
     if precision != "float32":  # it moves the numbers; the back end alone does not
         for role in facts:
@@ -167,7 +169,7 @@ def load_models(networks: Networks, *, threads: int | None = None, device: str =
         "sha256": DETECTOR_SHA256,
         "terms": f"InsightFace: {RESEARCH}",
     }
-    return {**loaded, "facts": facts, "backends": backends}
+    return {"held_out": None, **loaded, "facts": facts, "backends": backends}
 
 
 def _judges(

@@ -13,6 +13,7 @@ from evaluators.networks.catalog.published import ZOO, Model
 from evaluators.networks.catalog.pulling import VARIABLE, cache_folder
 from evaluators.networks.catalog.pulling import pull as pull_model
 from evaluators.networks.catalog.trained import Trained, trained
+from evaluators.options import expected_one_of
 from orchestrator.terminal import errors, make_console, sentences
 
 MIB = 1 << 20
@@ -21,15 +22,27 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, no_args_
 
 Folder = Annotated[
     Path | None,
-    typer.Option("--models-dir", envvar=VARIABLE, help="Folder of models.", show_default="the user's cache"),
+    typer.Option("--models", envvar=VARIABLE, help="Folder of models.", show_default="the user's cache"),
 ]
 
 
+def _present(models: Path | None) -> Path:
+    """Return the folder of models; one that was named must be there.
+
+    Raises:
+        ValueError: if it is not.
+    """
+    if models is not None and not models.is_dir():
+        raise ValueError(f"--models: expected a folder of models, {models} is none; give another, or pull one into it")
+    return models or cache_folder()
+
+
 @app.command("list")
-def list_models(models_dir: Folder = None) -> None:
+def list_models(models: Folder = None) -> None:
     """List the networks, trained generators too: what they do, whether they are here, and under which terms."""
-    folder = models_dir or cache_folder()
     console = make_console()
+    with sentences():
+        folder = _present(models)
     table = Table(title=f"Networks in {folder}", title_justify="left")
     for name in ("name", "task", "present", "size", "terms", "source"):
         table.add_column(name, justify="right" if name == "size" else "left", overflow="fold")
@@ -48,17 +61,17 @@ def list_models(models_dir: Folder = None) -> None:
 @app.command()
 def pull(
     name: Annotated[str, typer.Argument(help="Name of the network, see list.")],
-    models_dir: Folder = None,
+    models: Folder = None,
     sha256: Annotated[
         str | None, typer.Option(help="Checksum of the download, where the list does not know it.")
     ] = None,
 ) -> None:
     """Download a network into the folder of models, and verify it."""
-    folder = models_dir or cache_folder()
     console = make_console()
     with sentences():
+        folder = models or cache_folder()
         if name not in ZOO:
-            raise ValueError(f"NAME: expected one of {', '.join(ZOO)}, got {name!r}")
+            raise ValueError(expected_one_of("NAME", ZOO, name))
         from orchestrator.terminal import counted  # torch, for seconds, which the list does without
 
         model = ZOO[name]
@@ -69,14 +82,17 @@ def pull(
 
 
 @app.command()
-def check(models_dir: Folder = None) -> None:
+def check(models: Folder = None) -> None:
     """Verify the checksum of every network that is here, trained generators too, and run one picture through it."""
-    folder = models_dir or cache_folder()
     console = make_console()
     with sentences():
+        folder = _present(models)
         present: list[Model | Trained] = [model for model in ZOO.values() if (folder / model.path).is_file()]
         if not present:
-            raise ValueError(f"--models-dir: expected networks in {folder}, there are none; pull some")
+            raise ValueError(
+                f"--models: expected networks in {folder}, there are none; python -m orchestrator.models list shows "
+                "which can be pulled"
+            )
     from evaluators.networks.inspection import inspect, inspect_trained  # torch, which the list does without
 
     failures = 0

@@ -11,6 +11,7 @@ import types
 import typing
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -151,6 +152,8 @@ def _parameter(group: Any, name: str) -> inspect.Parameter:
         kind = types.GenericAlias(list, typing.get_args(kind)[:1])
     if found.parse is not None:
         kind, default = str, str(default)
+    if _is_path(kind):
+        kind, words["metavar"] = (str if kind is Path else str | None), "PATH"
     if found.argument:
         about = typer.Argument(**words, show_default=found.shown or False)
     else:
@@ -170,5 +173,13 @@ def _read(group: Any, name: str, value: Any) -> Any:
     """Make of what Typer read what the field takes."""
     if isinstance(value, list):
         return tuple(value)
+    if isinstance(value, str) and _is_path(typing.get_type_hints(group)[name]):
+        if not value:  # of a variable that is not set; Path("") would be the working folder
+            raise ValueError(f"{flag_of(group, name)}: expected a path, got an empty one")
+        return Path(value)
     parse = options_in(group)[name].parse
     return value if parse is None else parse(value)
+
+
+def _is_path(kind: Any) -> bool:
+    return kind is Path or kind == Path | None

@@ -24,7 +24,7 @@ from rich.text import Text
 from evaluators.attackers import ATTACKERS
 from evaluators.datasets.protocol import Protocol
 from evaluators.demo.protocol import demo_protocol
-from evaluators.networks.catalog.choice import Networks, networks_of
+from evaluators.networks.catalog.choice import Networks, check_networks, networks_of
 from evaluators.panel import CannotLearnError, Panel
 from orchestrator.records.arrow.encoding import batch_of, flat_table, ledger_schema
 from orchestrator.records.files import replace_file
@@ -34,7 +34,7 @@ from orchestrator.records.tables import objective_replicates
 from orchestrator.records.trials import Row, anonymizer_of, flat, hyperparameters
 from orchestrator.records.trials import without_replicates as trials_only
 from orchestrator.records.wording import name_of, with_interval
-from orchestrator.search.checks import check_attackers, real_networks
+from orchestrator.search.checks import check_attackers, check_device, real_networks
 from orchestrator.search.faces import FaceChoice, load_protocol
 from orchestrator.search.make_panel import MakePanel, needs_gradients
 from orchestrator.search.settings import Machines
@@ -48,7 +48,7 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 
 @app.command()
-@options_of(faces=(FaceChoice, "data"), networks=(Networks, "models"), machines=(Machines, "device"))
+@options_of(faces=(FaceChoice, "data"), networks=(Networks, "models", "held_out"), machines=(Machines, "device"))
 def main(
     results: Annotated[Path, typer.Argument(help="Results folder of a search.")],
     faces: FaceChoice,
@@ -64,20 +64,26 @@ def main(
 ) -> None:
     """Measure the front of a search again, on other people and with all attackers.
 
-    --data and --models are needed where the search had some. Leaves verified.parquet, curves.parquet and verified.html
-    beside front.parquet, and prints both figures of every configuration side by side.
+    --data and --models are needed where the search had some, --held-out where it named none for the attacker held_out.
+    Leaves verified.parquet, curves.parquet and verified.html beside front.parquet, and prints both figures of every
+    configuration side by side.
     """
     console = make_console()
     with sentences():
+        check_device(machines.device)
         rows, sweep = read_front(results)
         used = sweep["seed"] + 1 if seed is None else seed
+        if used < 0:
+            raise ValueError(f"--seed: expected at least 0, got {used}")
         if used == sweep["seed"]:
             raise ValueError(f"--seed: expected another one than the search's {used}: the same draws prove nothing")
         attackers = tuple(attacker or ATTACKERS)
         check_attackers(attackers)
-        chosen = real_networks(faces, networks)
+        chosen = real_networks(faces, networks, attackers)
         if chosen is not None:  # the search's own, by the back end and in the precision that it had
-            chosen = networks_of(sweep["models"], sweep["panel"]["backends"], chosen.folder)
+            before = networks_of(sweep["models"], sweep["panel"]["backends"], chosen.folder)
+            chosen = replace(before, held_out=networks.held_out or before.held_out or chosen.held_out)
+            check_networks(chosen)
         protocol = fresh_protocol(sweep, replace(faces, seed=used), chosen, console)
         make = MakePanel(
             protocol,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 import importlib
+import traceback
 
 from anonymizers import Blackout, Blur, Cloak, Generator, KSame, Pixelate
 from search_spaces.space import SearchSpace
@@ -114,13 +116,38 @@ def load_space(name: str) -> SearchSpace:
         return SPACES[name]
     module, colon, attribute = name.partition(":")
     if not colon:
-        raise ValueError(f"--space: expected one of {', '.join(SPACES)}, or package.module:NAME, got {name!r}")
+        near = difflib.get_close_matches(name, SPACES, n=1)
+        raise ValueError(
+            f"--space: expected one of {', '.join(SPACES)}, or package.module:NAME, got {name!r}"
+            + (f"; the nearest is {near[0]}" if near else "")
+        )
     if not module or module.startswith(".") or not attribute:
         raise ValueError(f"--space {name}: expected package.module:NAME with an absolute module and a name")
     try:
-        space = getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError) as error:
-        raise ValueError(f"--space {name}: expected a SearchSpace to import: {error}") from error
+        found = importlib.import_module(module)
+    except (Exception, SystemExit) as error:  # whatever the user's own lines raise
+        raise ValueError(f"--space {name}: expected a module that can be imported, {_told(error)}") from error
+    try:
+        space = getattr(found, attribute)
+    except AttributeError:
+        known = [key for key, value in vars(found).items() if isinstance(value, SearchSpace)]
+        raise ValueError(
+            f"--space {name}: expected a SearchSpace {attribute} in {found.__file__ or module}, it has "
+            + (", ".join(known) or "none")
+        ) from None
     if not isinstance(space, SearchSpace):
         raise ValueError(f"--space {name}: expected a SearchSpace, got {type(space).__name__}")
     return space
+
+
+def _told(error: BaseException) -> str:
+    """Say where a user's module went wrong: file, line, error."""
+    what = f"{type(error).__name__}: {' '.join(str(error).split())}".removesuffix(": ")
+    if isinstance(error, SyntaxError) and error.filename:
+        return f"{error.filename}, line {error.lineno}: {type(error).__name__}: {error.msg}"
+    own = [frame for frame in traceback.extract_tb(error.__traceback__) if not _is_machinery(frame.filename)]
+    return f"{own[-1].filename}, line {own[-1].lineno}: {what}" if own else what
+
+
+def _is_machinery(file: str) -> bool:
+    return file == __file__ or file.startswith("<") or file == importlib.__file__

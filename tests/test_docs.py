@@ -41,7 +41,7 @@ PROOFS = {
         "tests/orchestrator/search/test_checks.py::test_names_that_help_knows_are_those_of_the_tables",
     ),
     "A signal": ("pytest", "tests/evaluators/networks/test_eyes.py"),
-    "A network": ("orchestrator.models", "check", "--models-dir", "models"),
+    "A network": ("orchestrator.models", "check", "--models", "models"),
     "An option": ("pytest", "tests/orchestrator/search/test_note.py"),
 }
 """What proves a recipe."""

@@ -20,7 +20,7 @@ class Preparation:
         argument=True,
     )
     out: Path | None = option(None, "Folder of the prepared set.", shown="faces/<name>")
-    size: int = option(112, "Side of the aligned crops, px; the context crops have 12/7 of it.")
+    size: int = option(112, "Side of the aligned crops, px; the context crops have 12/7 of it.", least=32, most=1024)
     one_face: bool = option(False, "Reject pictures of several faces.", shown="take the main one")
     processes: int | None = option(None, "Processes.", least=1, shown="one per core")
     limit: int | None = option(None, "Take only so many pictures, the first ones.", least=1)

@@ -20,6 +20,7 @@ from evaluators.datasets.sources.archives import ARCHIVES, fetch
 from evaluators.datasets.sources.listing import Source
 from evaluators.datasets.sources.opening import open_source
 from evaluators.networks.catalog.conventions import DETECTOR, DETECTOR_SHA256
+from evaluators.networks.catalog.pulling import user_cache
 from evaluators.networks.loaders import load_detector
 from evaluators.options import check_values
 from orchestrator.prepare.crop_workers import Cutter, Task, cut_all
@@ -33,8 +34,6 @@ WORK = "work"
 PLAN = "plan.json"
 SHARD = 32
 """Pictures per shard: what a killed process loses at most."""
-SIZES = (32, 1024)
-
 PACKAGES = ("torch", "onnxruntime-gpu", "insightface", "opencv-python-headless", "pillow", "numpy", "pyarrow")
 
 
@@ -81,8 +80,6 @@ def check(settings: Preparation, models: Path) -> None:
         ValueError: if an option cannot be honored; the sentence names it.
     """
     check_values(settings)
-    if not SIZES[0] <= settings.size <= SIZES[1]:
-        raise ValueError(f"--size: expected {SIZES[0]} to {SIZES[1]} px, got {settings.size}")
     if settings.resume and settings.overwrite:
         raise ValueError("--resume and --overwrite: expected one of them, got both")
     if not models.is_dir():
@@ -201,7 +198,7 @@ def _same(before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
 
 def downloads_folder() -> Path:
     """Return the folder for downloads where none is given."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "face-anonymization-search" / "data"
+    return user_cache("--downloads") / "data"
 
 
 def print_summary(facts: Mapping[str, Any], folder: Path, console: Console) -> None:

@@ -10,39 +10,53 @@ import torch
 from anonymizers import Word
 from evaluators.attackers import ATTACKERS
 from evaluators.metrics import METRICS, objectives_of
-from evaluators.networks.catalog.choice import BACKBONES, INCEPTION, Networks, check_networks, is_pulled
+from evaluators.networks.catalog.choice import (
+    BACKBONES,
+    HELD_OUT,
+    INCEPTION,
+    Networks,
+    check_networks,
+    how_to_get,
+    is_pulled,
+)
 from evaluators.networks.catalog.pulling import pulled_folder
 from evaluators.networks.signals import check_signals
-from evaluators.options import changed, check_values
+from evaluators.options import changed, check_values, expected_one_of, refuse_idle
 from orchestrator.records.copies import place_of
 from orchestrator.search.faces import FaceChoice
 from orchestrator.search.settings import Machines, Settings
 from orchestrator.sweep.study import FIRST, population
 from search_spaces import SearchSpace
 
-WITH_DETECTOR = ("detection_rate", "landmark_nme", *(name for name in METRICS if name.endswith("_redetected")))
-
-
+SMALL = "aligned crops of 112 px are too small for its five scales"
+UNMEASURED: dict[str, dict[str, str]] = {
+    "demo": {
+        **dict.fromkeys(
+            ("tar_at_far_1e4", "fnir_at_fpir_1e2"), "the demo world has too few pairs and strangers for it"
+        ),
+        "ms_ssim": SMALL,
+        **dict.fromkeys(("lpips", "fid", "kid"), "its network is of photographs; search on real faces, with --data"),
+        **dict.fromkeys(
+            ("detection_rate", "landmark_nme", *(name for name in METRICS if name.endswith("_redetected"))),
+            "the demo world has no detector; search on real faces, with --data",
+        ),
+    },
+    "folder": {
+        "ms_ssim": SMALL,
+        **dict.fromkeys(
+            ("expression_accuracy", "expression_macro_f1"),
+            "a folder of people has no expression labels, and where a prepared set has some, not of every face",
+        ),
+    },
+}
+"""Metrics that no choice of networks or attackers gives on these faces, and why."""
 OF_SIGNALS = ("signal_share", "signal_nme")
 """Quality of what conditions a method, which methods without signals do not have."""
-
-
-UNMEASURED = {
-    "demo": (
-        "tar_at_far_1e4",
-        "fnir_at_fpir_1e2",
-        "lpips",
-        "ms_ssim",
-        "fid",
-        "kid",
-        *WITH_DETECTOR,
-        *OF_SIGNALS,
-    ),
-    "folder": ("lpips", "ms_ssim", "fid", "kid", "expression_accuracy", "expression_macro_f1", *OF_SIGNALS),
+IDLE = {
+    "demo": {"real faces": "on the demo world, whose faces are fixed (--data names real ones)"},
+    "inprocess": {"Ray": "with --backend inprocess"},
 }
-"""Metrics without their network, size or labels: the backbones of LPIPS and FID must be pulled first, crops of 112 px
-are too small for five scales, the demo has too few pairs and strangers for the lowest rates and no detector, a folder
-of people has no expression labels, and the held-out attacker stays out of the search."""
+"""Where options do nothing, and why."""
 
 
 def check(
@@ -63,6 +77,7 @@ def check(
     """
     for group in (settings, faces, machines):
         check_values(group)
+    refuse_idle(IDLE.get(faces.world, {}) | IDLE.get(machines.backend, {}), settings, faces, machines)
     if settings.copy_to is not None:
         place_of(settings.copy_to)
     check_attackers(settings.attackers)
@@ -70,10 +85,8 @@ def check(
     if not 2 <= len(directions) <= 3 or len(directions) != len(settings.objectives):
         raise ValueError(f"--objective: expected two or three different metrics, got {', '.join(settings.objectives)}")
     for name in directions:
-        if name in unmeasured(settings, faces, networks):
-            raise ValueError(
-                f"--objective {name}: cannot be measured on the {faces.world} faces; choose another metric"
-            )
+        if why := unmeasured(settings, faces, networks).get(name):
+            raise ValueError(f"--objective {name}: cannot be measured here: {why}")
         if name == "psnr":
             raise ValueError("--objective psnr: has no value for identical pictures; choose mse, which orders alike")
     models = None if networks is None else networks.folder
@@ -87,13 +100,28 @@ def check(
         check_signals(models, (*space.signals, *Word.needs))
     if settings.resume and settings.overwrite:
         raise ValueError("--resume and --overwrite: expected one of them, got both")
-    if machines.device == "cuda" and machines.backend == "inprocess" and not torch.cuda.is_available():
-        raise ValueError("--device cuda: expected a GPU that torch sees, got none; use --device cpu")
+    if machines.backend == "inprocess":
+        check_device(machines.device)
     return directions
 
 
-def real_networks(faces: FaceChoice, networks: Networks) -> Networks | None:
+def check_device(device: str) -> None:
+    """Check that a GPU that was asked for is here.
+
+    Raises:
+        ValueError: if it is not.
+    """
+    if device.startswith("cuda") and not torch.cuda.is_available():
+        raise ValueError(f"--device {device}: expected a GPU that torch sees, got none; use --device cpu")
+
+
+def real_networks(faces: FaceChoice, networks: Networks, attackers: Sequence[str] = ()) -> Networks | None:
     """Return the choice of networks with its folder; None on the demo world, which has its own.
+
+    Args:
+        faces: which they look at.
+        networks: as chosen.
+        attackers: among whom `held_out` needs a network of his own, the default one where none was chosen.
 
     Raises:
         ValueError: if there are no such faces, no folder of networks for them, or real networks were chosen for the
@@ -113,7 +141,8 @@ def real_networks(faces: FaceChoice, networks: Networks) -> Networks | None:
             "--data: real faces need real networks; give their folder as --models, or pull them into the default one "
             "(python -m orchestrator.models list)"
         )
-    return replace(networks, models=models)
+    held_out = networks.held_out or (HELD_OUT if "held_out" in attackers else None)
+    return replace(networks, models=models, held_out=held_out)
 
 
 def check_learns(sampler: str, space: SearchSpace, trials: int) -> None:
@@ -142,8 +171,9 @@ def check_attackers(names: Sequence[str]) -> None:
         ValueError: if one is not known or chosen twice, or the fixed one, against whom the others are checked, is
             missing.
     """
-    if unknown := [name for name in names if name not in ATTACKERS]:
-        raise ValueError(f"--attacker: expected some of {', '.join(ATTACKERS)}, got {', '.join(unknown)}")
+    for name in names:
+        if name not in ATTACKERS:
+            raise ValueError(expected_one_of("--attacker", ATTACKERS, name))
     if len(set(names)) < len(names):
         raise ValueError(f"--attacker: expected different attackers, got {', '.join(names)}")
     if "fixed" not in names:
@@ -153,13 +183,17 @@ def check_attackers(names: Sequence[str]) -> None:
         )
 
 
-def unmeasured(settings: Settings, faces: FaceChoice, networks: Networks | None) -> set[str]:
-    """Return the metrics that cannot be objectives, on these faces and with these networks."""
-    names = set(UNMEASURED[faces.world])
-    names |= {f"rank{k}_{name}" for k in (1, 5, 10) for name in ATTACKERS if name not in settings.attackers}
+def unmeasured(settings: Settings, faces: FaceChoice, networks: Networks | None) -> dict[str, str]:
+    """Return the metrics that cannot be objectives, on these faces, with these networks and attackers -> why not."""
+    reasons = dict(UNMEASURED[faces.world])
+    reasons |= dict.fromkeys(OF_SIGNALS, "methods that are told no signals have no such value")
+    for name in ATTACKERS:
+        if name not in settings.attackers:
+            given = " ".join(f"--attacker {one}" for one in (*settings.attackers, name))
+            reasons |= {f"rank{k}_{name}": f"{name} is not among the attackers; give {given}" for k in (1, 5, 10)}
     if networks is not None:
-        if any(is_pulled(networks.folder, name) for name in BACKBONES):
-            names -= {"lpips"}
-        if is_pulled(networks.folder, INCEPTION):
-            names -= {"fid", "kid"}
-    return names
+        for names, needed in ((("lpips",), BACKBONES), (("fid", "kid"), (INCEPTION,))):
+            if not any(is_pulled(networks.folder, name) for name in needed):
+                why = f"its network is not in {networks.folder}; {how_to_get(needed[0], networks.folder)}"
+                reasons |= dict.fromkeys(names, why)
+    return reasons

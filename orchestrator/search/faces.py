@@ -26,11 +26,21 @@ class FaceChoice:
     )
     seed: int = option(0, "Of splits, sampler, anonymizers, attackers and bootstrap.", least=0, lasting=True)
     min_pictures: int | None = option(
-        None, "Evaluate all people with at least so many pictures, and nobody else.", lasting=True
+        None,
+        "Evaluate all people with at least so many pictures, and nobody else.",
+        least=2,
+        lasting=True,
+        needs="real faces",
     )
-    max_pictures: int | None = option(None, "Draw at most so many pictures of each person.", lasting=True)
+    max_pictures: int | None = option(
+        None, "Draw at most so many pictures of each person.", least=2, lasting=True, needs="real faces"
+    )
     attacker_faces: int = option(
-        2500, "Faces of other people to train the adapted reader on, at most.", least=1, lasting=True
+        2500,
+        "Faces of other people to train the adapted reader on, at most.",
+        least=1,
+        lasting=True,
+        needs="real faces",
     )
 
     @property

@@ -13,6 +13,7 @@ from evaluators.datasets.protocol import Protocol as FaceProtocol
 from evaluators.networks.catalog.choice import Networks
 from evaluators.panel import Panel
 from evaluators.zoo import load_nets
+from orchestrator.search.checks import check_device
 
 
 @dataclass(frozen=True)
@@ -37,8 +38,7 @@ class MakePanel:
         device = self.device
         if device == "auto":
             device = "cuda" if torch.cuda.is_available() else "cpu"
-        if device == "cuda" and not torch.cuda.is_available():
-            raise ValueError("--device cuda: expected a GPU that torch sees, got none; use --device cpu")
+        check_device(device)
         nets = load_nets(
             self.networks,
             device=device,

@@ -81,7 +81,7 @@ def run(settings: Settings, faces: FaceChoice, networks: Networks, machines: Mac
     optuna.logging.set_verbosity(optuna.logging.WARNING)  # a new study is no news
     space_name = settings.space or ("classical" if faces.data is not None else "classical_and_generator")
     space = load_space(space_name)
-    chosen = real_networks(faces, networks)
+    chosen = real_networks(faces, networks, settings.attackers)
     directions = check(settings, faces, chosen, machines, space)
     sampler = settings.sampler or ("grid" if space.configurations else "tpe")
     folder = results_folder(settings, f"{faces.name}-{space.name}")

@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from evaluators.metrics import METRICS
 from evaluators.options import option
 from orchestrator.search.names import ATTACKER_NAMES, SEARCHING_NAMES, SPACE_NAMES
 from orchestrator.sweep.study import SAMPLERS
 
 TRIALS = 40
+OWN_SPACE = "package.module:NAME"
 DEFAULT_OBJECTIVES = ("rank1_worst", "expression_kept")
 
 
@@ -33,7 +35,10 @@ class Settings:
 
     space: str | None = option(
         None,
-        f"What may be tried: {', '.join(SPACE_NAMES)}, or package.module:NAME.",
+        f"What may be tried: {', '.join(SPACE_NAMES)}, or {OWN_SPACE}.",
+        known=SPACE_NAMES,
+        unless=lambda name: ":" in name,
+        otherwise=OWN_SPACE,
         shown="classical; on the demo world with the generator that was trained for it",
     )
     trials: int | None = option(
@@ -45,13 +50,18 @@ class Settings:
     time_budget: float | None = option(None, "Seconds after which nothing more is tried; --resume goes on.", above=0)
     max_faces: int | None = option(None, "Faces anonymized and measured after which nothing more is tried.", least=1)
     objectives: tuple[str, ...] = option(
-        DEFAULT_OBJECTIVES, "Metric to optimize, two or three times; see METRICS.", flag="--objective", lasting=True
+        DEFAULT_OBJECTIVES,
+        "Metric to optimize, two or three times, of --list-metrics.",
+        flag="--objective",
+        known=tuple(METRICS),
+        lasting=True,
     )
     attackers: tuple[str, ...] = option(
         SEARCHING_NAMES,
         f"Attackers of every trial: {', '.join(ATTACKER_NAMES)}. restored and finetuned train networks, for minutes a "
         "trial without a GPU.",
         flag="--attacker",
+        known=ATTACKER_NAMES,
         section="Panel",
         lasting=True,
     )
@@ -73,14 +83,21 @@ class Machines:
 
     backend: str = option("ray", "ray, or inprocess: the same loop without Ray.", known=("ray", "inprocess"))
     address: str | None = option(
-        None, "Ray cluster to join, e.g. auto.", shown="RAY_ADDRESS, else a local one", variable="RAY_ADDRESS"
+        None,
+        "Ray cluster to join, e.g. auto.",
+        shown="RAY_ADDRESS, else a local one",
+        variable="RAY_ADDRESS",
+        needs="Ray",
     )
-    panels: int | None = option(None, "Panel actors.", least=1, shown="one per GPU share, or per node", section="Panel")
+    panels: int | None = option(
+        None, "Panel actors.", least=1, shown="one per GPU share, or per node", section="Panel", needs="Ray"
+    )
     gpus_per_panel: float | None = option(
         1,
         "Share of a GPU per panel; 0: CPU only; auto: as many panels on a GPU as its memory holds.",
         least=0,
         parse=share_of,
         section="Panel",
+        needs="Ray",
     )
     device: str = option("auto", "auto, cpu or cuda.", known=("auto", "cpu", "cuda"), section="Panel")

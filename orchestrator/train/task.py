@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 from evaluators.networks.catalog.choice import Networks
 from evaluators.options import REQUIRED, option
 from orchestrator.search.faces import FaceChoice
+from orchestrator.search.names import SPACE_NAMES
+from orchestrator.search.settings import OWN_SPACE
 
 if TYPE_CHECKING:
     from anonymizers.training.recipe import Recipe
@@ -18,7 +20,13 @@ if TYPE_CHECKING:
 class Training:
     """State how generators are trained, beside faces, networks and device."""
 
-    space: str = option(REQUIRED, "Space whose generators are trained, each variant once.")
+    space: str = option(
+        REQUIRED,
+        "Space whose generators are trained, each variant once.",
+        known=SPACE_NAMES,
+        unless=lambda name: ":" in name,
+        otherwise=OWN_SPACE,
+    )
     variants: tuple[str, ...] = option((), "Only these variants of the space.", flag="--variant", shown="all")
     out: Path | None = option(None, "Folder of the weights.", shown="generator/ of --models, or the project's own")
     steps: int | None = option(None, "Steps of each variant.", least=1, shown="900; 1600 for photographs")

@@ -27,7 +27,7 @@ from evaluators.networks.catalog.downloads import digest_of
 from evaluators.networks.roles import Nets
 from evaluators.zoo import load_nets
 from orchestrator.records.files import replace_file
-from orchestrator.search.checks import real_networks
+from orchestrator.search.checks import check_device, real_networks
 from orchestrator.search.faces import FaceChoice
 from orchestrator.search.settings import Machines
 from orchestrator.train.faces import DEMO_PEOPLE, training_faces
@@ -46,14 +46,14 @@ def start(training: Training, faces: FaceChoice, networks: Networks, machines: M
         ValueError: if an option cannot be honored, or faces or networks are missing.
         RuntimeError: if a gradient is not finite, or a process fails.
     """
+    check_device(machines.device)
     space = load_space(training.space)
     recipes = () if "band_blur" in space.used else recipes_of(space, training, faces)
     if training.begin is not None:
         recipes = tuple(replace(recipe, prelude=0) for recipe in recipes)
     chosen = real_networks(faces, networks)
     if chosen is not None:
-        other = "mobilefacenet_192" if chosen.embedder != "mobilefacenet_192" else "edgeface_xs"
-        chosen = replace(chosen, held_out=other, backend_nets="torch")
+        chosen = replace(chosen, backend_nets="torch")
         check_networks(chosen)
         check_files(chosen)
     task = Task(

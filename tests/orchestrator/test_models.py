@@ -81,7 +81,7 @@ def test_the_list_names_every_network_and_what_is_here(tmp_path: Path) -> None:
     path = tmp_path / ZOO["facex"].path
     path.parent.mkdir()
     path.write_bytes(bytes(3 << 19))
-    output = models("list", "--models-dir", str(tmp_path))
+    output = models("list", "--models", str(tmp_path))
     for name in ("edgeface_xs", "buffalo_l", "antelopev2", "enet_b0_8_best_vgaf", "ferplus", "fid_inception"):
         assert name in output
     assert "facex │ expression │ yes │ 1.5 MiB │ MIT by its package" in output
@@ -98,8 +98,8 @@ def test_trained_generators_are_entries_like_the_published_networks(tmp_path: Pa
     (tmp_path / ZOO["facex"].path).write_bytes(b"no network")
     shutil.copy(WEIGHTS / "demo_none-both.safetensors", folder / "none-both.safetensors")
     (folder / "both-both.safetensors").write_bytes(b"no network")
-    assert "generator none-both │ generation │ yes │" in models("list", "--models-dir", str(tmp_path))
-    output = models("check", "--models-dir", str(tmp_path), code=1)
+    assert "generator none-both │ generation │ yes │" in models("list", "--models", str(tmp_path))
+    output = models("check", "--models", str(tmp_path), code=1)
     assert "generator none-both: no checksum known; one picture: a face of mean grey" in output
     assert "generator both-both: wrong: " in output and "expected a generator that python -m orchestrator" in output
     assert f"error: 2 of 3 networks in {tmp_path} cannot serve" in output
@@ -120,7 +120,7 @@ def test_pull_then_check_and_everything_again_without_the_server(
     assert [file.name for file in path.parent.iterdir()] == ["enet_b2_8.onnx"]
 
     path.write_bytes(teacher[:-1])
-    output = models("check", "--models-dir", str(folder), code=1)
+    output = models("check", "--models", str(folder), code=1)
     assert f"enet_b2_8: wrong: --models: expected {path} with SHA-256 {digest(teacher)}, got" in output
     assert f"error: 1 of 1 networks in {folder} cannot serve" in output
 
@@ -132,12 +132,12 @@ def test_a_file_that_does_not_open_is_named(tmp_path: Path, monkeypatch: pytest.
     (tmp_path / "expression").mkdir()
     (tmp_path / convention.path).write_bytes(b"no network")
     assert f"enet_b2_8: expected {tmp_path / convention.path} to run, " in models(
-        "check", "--models-dir", str(tmp_path), code=1
+        "check", "--models", str(tmp_path), code=1
     )
 
 
 def test_checkpoints_of_generators_are_loaded_strictly(random_models: Path, tmp_path: Path) -> None:
-    output = models("check", "--models-dir", str(random_models), code=1)  # the swapper is not the published file
+    output = models("check", "--models", str(random_models), code=1)  # the swapper is not the published file
     for name in ("ganonymization", "ciagan", "deep_privacy2"):
         assert f"{name}: no checksum known; one picture: a face of mean grey" in output
     assert "inswapper: wrong: --models: expected" in output
@@ -147,7 +147,7 @@ def test_checkpoints_of_generators_are_loaded_strictly(random_models: Path, tmp_
     state["conv0.conv_l.bias_"] = state.pop("in0_e.weight")
     state["conv_end.0.bias"] = torch.zeros(4)
     torch.save(state, path)
-    output = models("check", "--models-dir", str(tmp_path), code=1)
+    output = models("check", "--models", str(tmp_path), code=1)
     assert "expected the names and shapes of CiaganGenerator; missing: 1 (in0_e.weight); unexpected: 1 " in output
     assert "shape: 1 (conv_end.0.bias)" in output
 
@@ -156,7 +156,7 @@ def test_signals_are_checked_too(tmp_path: Path, shared: Path) -> None:
     path = tmp_path / ZOO["face_landmarker"].path
     path.parent.mkdir()
     path.symlink_to(shared / "models" / ZOO["face_landmarker"].path)
-    output = models("check", "--models-dir", str(tmp_path))
+    output = models("check", "--models", str(tmp_path))
     assert "face_landmarker: right; one picture: 478 landmarks, 0 of 1 seen in noise" in output
 
 
@@ -165,14 +165,14 @@ def test_a_teacher_with_other_classes_than_declared_is_named(tmp_path: Path, mon
     convention = replace(TEACHERS["enet_b2_8"], sha256=sha256)
     monkeypatch.setitem(TEACHERS, "enet_b2_8", convention)
     monkeypatch.setitem(ZOO, "enet_b2_8", replace(ZOO["enet_b2_8"], sha256=sha256, convention=convention))
-    output = models("check", "--models-dir", str(tmp_path), code=1)
+    output = models("check", "--models", str(tmp_path), code=1)
     assert "enet_b2_8: expected finite logits of 8 classes, got" in output
 
 
 def test_a_wrong_checksum_is_an_error_and_leaves_nothing(tmp_path: Path, teacher: bytes, served: Served) -> None:
     served.files["/gone.onnx"] = b"another file"
     served.files["/enet_b2_8.onnx"] = teacher + b"!"
-    output = models("pull", "enet_b2_8", "--models-dir", str(tmp_path / "models"), code=2)
+    output = models("pull", "enet_b2_8", "--models", str(tmp_path / "models"), code=2)
     for url, data in (("gone", b"another file"), ("enet_b2_8", teacher + b"!")):
         assert f"{url}.onnx: expected a file with SHA-256 {digest(teacher)}, got {digest(data)}" in output
     assert not [path for path in (tmp_path / "models").rglob("*") if path.is_file()]
@@ -186,19 +186,19 @@ def test_a_pack_is_unpacked_and_its_recognition_network_checked(
     members = {"buffalo_sc/w600k_mbf.onnx": network, "buffalo_sc/det_500m.onnx": b"detector", "../../evil.txt": b"no"}
     pack(served, monkeypatch, members)
     folder = tmp_path / "deep" / "models"
-    models("pull", "buffalo_sc", "--models-dir", str(folder))
+    models("pull", "buffalo_sc", "--models", str(folder))
     names = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
     assert names == ["identity/buffalo_sc/det_500m.onnx", "identity/buffalo_sc/w600k_mbf.onnx"]
     assert not list(tmp_path.rglob("evil*"))
-    assert "buffalo_sc: right; one picture: 2352 numbers" in models("check", "--models-dir", str(folder))
+    assert "buffalo_sc: right; one picture: 2352 numbers" in models("check", "--models", str(folder))
     served.files.clear()
-    models("pull", "buffalo_sc", "--models-dir", str(folder))
+    models("pull", "buffalo_sc", "--models", str(folder))
     assert served.asked == ["/buffalo_sc.zip"]
 
 
 def test_a_pack_without_the_network_is_refused(tmp_path: Path, served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
     pack(served, monkeypatch, {"det_500m.onnx": b"detector"})
-    output = models("pull", "buffalo_sc", "--models-dir", str(tmp_path), code=2)
+    output = models("pull", "buffalo_sc", "--models", str(tmp_path), code=2)
     assert "buffalo_sc: expected w600k_mbf.onnx with SHA-256" in output and "in the archive, it has none" in output
 
 
@@ -223,7 +223,7 @@ def test_without_a_known_checksum_one_must_be_given(
     tmp_path: Path, teacher: bytes, served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(ZOO, "enet_b2_8", replace(ZOO["enet_b2_8"], sha256=None))
-    here = ("--models-dir", str(tmp_path / "models"))
+    here = ("--models", str(tmp_path / "models"))
     for given in ((), ("--sha256", "12"), ("--sha256", "g" * 64)):
         output = models("pull", "enet_b2_8", *here, *given, code=2)
         assert (
@@ -236,13 +236,17 @@ def test_without_a_known_checksum_one_must_be_given(
 
 
 def test_bad_input_gets_one_sentence(tmp_path: Path, teacher: bytes) -> None:
-    here = ("--models-dir", str(tmp_path / "models"))
+    here = ("--models", str(tmp_path / "models"))
     assert "NAME: expected one of edgeface_xs," in models("pull", "nobody", *here, code=2)
     output = models("pull", "edgeface_xs", *here, code=2)
     assert "edgeface_xs: expected a network with an address" in output and "github.com/otroshi/edgeface" in output
     output = models("pull", "enet_b2_8", *here, "--sha256", "0" * 64, code=2)
     assert f"--sha256: expected {digest(teacher)}, which the zoo knows of enet_b2_8, got 000" in output
-    assert "--models-dir: expected networks in" in models("check", *here, code=2)
+    for command in ("check", "list"):  # a folder that was named and is not there
+        assert f"--models: expected a folder of models, {tmp_path / 'models'} is none" in models(command, *here, code=2)
+    (tmp_path / "models").mkdir(exist_ok=True)
+    assert "--models: expected networks in" in models("check", *here, code=2)
+    assert "got 'buffalo_x'; the nearest is buffalo_" in models("pull", "buffalo_x", *here, code=2)
     assert not (tmp_path / "models").exists()
 
 
@@ -260,6 +264,6 @@ def test_the_folder_is_the_variables_or_in_the_users_cache(tmp_path: Path, monke
 
 @pytest.mark.real
 def test_the_networks_of_the_test_data_are_right_and_run(shared: Path) -> None:
-    output = models("check", "--models-dir", str(shared / "models"))
+    output = models("check", "--models", str(shared / "models"))
     for name in ("edgeface_xs", "edgeface_xxs", "mobilefacenet_192", "facex", "mini_xception", "scrfd_2.5g"):
         assert f"{name}: right; one picture:" in output

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from types import ModuleType
 from typing import Any, ClassVar
 
@@ -196,7 +198,7 @@ def test_a_space_is_loaded_by_name_or_import(monkeypatch: pytest.MonkeyPatch) ->
             "expected one of classical_grid, k_same_grid, adaptive_five, classical, classical_and_generator, ",
         ),
         ("no.such.module:SPACE", "No module named 'no'"),
-        ("json:SPACE", "has no attribute 'SPACE'"),
+        ("json:SPACE", "expected a SearchSpace SPACE in .*, it has none"),
         ("json:dumps", "expected a SearchSpace, got function"),
         (":SPACE", "absolute module"),
         ("..spaces:SPACE", "absolute module"),
@@ -206,3 +208,27 @@ def test_a_space_is_loaded_by_name_or_import(monkeypatch: pytest.MonkeyPatch) ->
 def test_a_space_that_cannot_be_found_is_refused(name: str, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         load_space(name)
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        ("MINE = (\n", r"own_space\.py, line 1: SyntaxError: '\(' was never closed"),
+        ("import math\n\nMINE = math.sqrt(-1)\n", r"own_space\.py, line 3: ValueError: math domain error"),
+        ("import no_such_package\n", r"own_space\.py, line 1: ModuleNotFoundError: No module named 'no_such_package'"),
+        ("raise SystemExit\n", r"own_space\.py, line 1: SystemExit"),
+        (
+            "from search_spaces import SearchSpace\nOURS = SearchSpace('ours', methods=('blur',))\n",
+            r"expected a SearchSpace MINE in .*own_space\.py, it has OURS",
+        ),
+    ],
+)
+def test_a_module_that_cannot_be_imported_is_named_with_its_line(
+    lines: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "own_space.py").write_text(lines)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "own_space", raising=False)
+    importlib.invalidate_caches()
+    with pytest.raises(ValueError, match=message):
+        load_space("own_space:MINE")

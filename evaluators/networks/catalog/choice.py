@@ -9,6 +9,7 @@ from typing import Any
 
 from evaluators.networks.catalog.conventions import EMBEDDERS, TEACHERS, convention_of
 from evaluators.networks.catalog.published import ZOO
+from evaluators.networks.catalog.pulling import cache_folder
 from evaluators.options import check_values, option
 
 BACKBONES = ("lpips_alex", "lpips_squeeze", "lpips_vgg")
@@ -30,6 +31,16 @@ RUNTIMES = ("auto", "onnx", "torch")
 PRECISIONS = ("float32", "float16", "bfloat16")
 
 
+HELD_OUT = "mobilefacenet_192"
+"""Network of the attacker held_out where none is chosen."""
+AN_ONNX_FILE = "the path of an ONNX file"
+
+
+def is_path(name: str) -> bool:
+    """Tell the path of an ONNX file from a name of the zoo."""
+    return name.endswith(".onnx")
+
+
 @dataclass(frozen=True)
 class Networks:
     """Choose the real networks of a panel, and how they run."""
@@ -40,6 +51,9 @@ class Networks:
     embedder: str = option(
         "edgeface_xs",
         f"Network of the attackers: {', '.join(EMBEDDERS)}, or the path of an ArcFace-style ONNX file.",
+        known=tuple(EMBEDDERS),
+        unless=is_path,
+        otherwise=AN_ONNX_FILE,
         section="Networks",
     )
     embedder_input: str = option(
@@ -48,9 +62,14 @@ class Networks:
         "parts that differ.",
         section="Networks",
     )
-    held_out: str = option(
-        "mobilefacenet_192",
-        "Network that the search never uses, for orchestrator.verify: of another family.",
+    held_out: str | None = option(
+        None,
+        f"Network of the attacker held_out, of another family: {', '.join(EMBEDDERS)}, or the path of an ONNX file. A "
+        "search without him notes it for orchestrator.verify.",
+        known=tuple(EMBEDDERS),
+        unless=is_path,
+        otherwise=AN_ONNX_FILE,
+        shown=f"{HELD_OUT}, where he is asked for",
         section="Networks",
     )
     teacher: str = option(
@@ -107,15 +126,12 @@ class Networks:
 
     def anywhere(self) -> Networks:
         """Return the same choice for a process that has another working folder: paths are absolute."""
-        embedder, held_out = (
-            str(Path(name).resolve()) if is_path(name) else name for name in (self.embedder, self.held_out)
-        )
-        return replace(self, models=self.folder.resolve(), embedder=embedder, held_out=held_out)
-
-
-def is_path(name: str) -> bool:
-    """Tell the path of an ONNX file from a name of the zoo."""
-    return name.endswith(".onnx")
+        own = {
+            name: str(Path(path).resolve())
+            for name in ("embedder", "held_out")
+            if is_path(path := getattr(self, name) or "")
+        }
+        return replace(self, models=self.folder.resolve(), **own)
 
 
 def check_networks(networks: Networks) -> None:
@@ -136,23 +152,21 @@ def check_networks(networks: Networks) -> None:
         raise ValueError(f"--embedder-input: expected --embedder to be the path of an ONNX file, got {embedder!r}")
     if is_path(embedder):
         convention_of("--embedder", Path(embedder), embedder_input)
-    if is_path(held_out):
-        convention_of("--held-out", Path(held_out))
-    for flag, name in (("--embedder", embedder), ("--held-out", held_out)):
-        if not is_path(name) and name not in EMBEDDERS:
-            raise ValueError(
-                f"{flag}: expected one of {', '.join(EMBEDDERS)}, or the path of an ONNX file, got {name!r}"
-            )
     if networks.judges and set(networks.judges) == {networks.telling}:
         raise ValueError(
             f"--judge {networks.telling}: expected a judge who does not tell the methods what to show, got the teller "
             "alone; name another judge too, or another --teller"
         )
+    if held_out is None:
+        return
+    if is_path(held_out):
+        convention_of("--held-out", Path(held_out))
     families = [str(Path(name).resolve()) if is_path(name) else ZOO[name].family for name in (embedder, held_out)]
     if families[0] == families[1]:
         raise ValueError(
             f"--held-out {held_out}: expected another family than that of --embedder {embedder}, got {families[0]} "
-            "twice; a front that was found against one network is checked against one of another lineage"
+            "twice; a front that was found against one network is checked against another lineage; choose one of "
+            + ", ".join(name for name in EMBEDDERS if ZOO[name].family != families[0])
         )
 
 
@@ -163,11 +177,25 @@ def check_files(networks: Networks) -> None:
         ValueError: if one is missing; the sentence says how to get it.
     """
     folder = networks.folder
-    judges = [LANDMARKER if name == BLENDSHAPES else name for name in networks.judges]
-    for name in (DETECTOR_NAME, networks.embedder, networks.held_out, networks.teacher, *judges):
+    wanted = [("--models", DETECTOR_NAME), ("--embedder", networks.embedder), ("--teacher", networks.teacher)]
+    wanted += [("--held-out", networks.held_out)] if networks.held_out else []
+    wanted += [("--judge", LANDMARKER if name == BLENDSHAPES else name) for name in networks.judges]
+    for flag, name in wanted:
         if name in ZOO and not is_pulled(folder, name):
-            how = f"python -m orchestrator.models pull {name} gets it" if ZOO[name].urls else ZOO[name].source
-            raise ValueError(f"--models: expected {folder / ZOO[name].path}, which is missing; {how}")
+            raise ValueError(
+                f"{flag}: expected {name} as {folder / ZOO[name].path}, which is missing; {how_to_get(name, folder)}"
+            )
+
+
+def how_to_get(name: str, folder: Path) -> str:
+    """Say how a network of the zoo comes into a folder of models."""
+    if not ZOO[name].urls:
+        return ZOO[name].source
+    try:
+        where = "" if folder == cache_folder() else f" --models {folder}"
+    except ValueError:  # there is no default without a home folder
+        where = f" --models {folder}"
+    return f"python -m orchestrator.models pull {name}{where} gets it"
 
 
 def networks_of(facts: Mapping[str, Any], backends: Mapping[str, Any], models: Path) -> Networks:
@@ -182,7 +210,11 @@ def networks_of(facts: Mapping[str, Any], backends: Mapping[str, Any], models: P
     fed = facts["embedder"].get("input", {})
     return Networks(
         models=models,
-        **{role: facts[role].get("path", facts[role]["name"]) for role in ("embedder", "held_out", "teacher")},
+        **{
+            role: facts[role].get("path", facts[role]["name"])
+            for role in ("embedder", "held_out", "teacher")
+            if role in facts
+        },
         embedder_input=",".join(f"{key}={value}" for key, value in fed.items()),
         backend_nets=served.pop() if len(served) == 1 else "auto",
         precision=facts["embedder"].get("precision", "float32"),

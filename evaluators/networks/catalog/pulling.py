@@ -15,10 +15,28 @@ VARIABLE = "FACE_MODELS"
 
 
 def cache_folder() -> Path:
-    """Return the folder of models where none is given: that of FACE_MODELS, or in the user's cache."""
+    """Return the folder of models where none is given: that of FACE_MODELS, or in the user's cache.
+
+    Raises:
+        ValueError: if there is neither, since the user has no home folder.
+    """
     if given := os.environ.get(VARIABLE):
         return Path(given)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "face-anonymization-search" / "models"
+    return user_cache("--models") / "models"
+
+
+def user_cache(option: str) -> Path:
+    """Return this project's folder in the user's cache; `option` names another place for what lies there.
+
+    Raises:
+        ValueError: if the user has no home folder.
+    """
+    try:
+        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "face-anonymization-search"
+    except RuntimeError:
+        raise ValueError(
+            f"{option}: expected a folder, since this user has no home folder for a cache; give one"
+        ) from None
 
 
 def pulled_folder() -> Path | None:

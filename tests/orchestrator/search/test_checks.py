@@ -11,12 +11,12 @@ from typer.testing import CliRunner
 
 from evaluators.attackers import ATTACKERS, SEARCHING
 from evaluators.networks.backends.race import AGREEMENT
-from evaluators.networks.catalog.choice import PRECISIONS, Networks
+from evaluators.networks.catalog.choice import HELD_OUT, PRECISIONS, Networks
 from evaluators.networks.catalog.published import ZOO
-from evaluators.options import changed, check_values, lasting
+from evaluators.options import changed, check_values, lasting, refuse_idle
 from orchestrator.search import __main__ as search
 from orchestrator.search import make_panel
-from orchestrator.search.checks import check_attackers, unmeasured
+from orchestrator.search.checks import IDLE, check_attackers, real_networks, unmeasured
 from orchestrator.search.faces import FaceChoice
 from orchestrator.search.names import ATTACKER_NAMES, SEARCHING_NAMES, SPACE_NAMES
 from orchestrator.search.settings import Machines, Settings
@@ -46,7 +46,7 @@ def test_the_searchs_options_are_checked(arguments: list[str], sentence: str) ->
 @pytest.mark.parametrize(
     ("names", "sentence"),
     [
-        (("fixed", "oracle"), r"--attacker: expected some of fixed, .*finetuned.*, got oracle"),
+        (("fixed", "oracle"), r"--attacker: expected one of fixed, .*finetuned.*, got 'oracle'"),
         (("fixed", "mapped", "fixed"), "expected different attackers"),
         (("mapped",), "expected fixed among them, got mapped"),
     ],
@@ -57,19 +57,26 @@ def test_a_choice_of_attackers_is_checked(names: tuple[str, ...], sentence: str)
 
 
 def test_the_rate_of_an_attacker_who_serves_can_be_an_objective() -> None:
-    assert {"rank1_restored", "rank5_held_out"} < unmeasured(Settings(), FaceChoice(), None)
+    reasons = unmeasured(Settings(), FaceChoice(), None)
+    assert {"rank1_restored", "rank5_held_out"} < reasons.keys()
+    assert reasons["rank1_held_out"] == (
+        "held_out is not among the attackers; give --attacker fixed --attacker parrot --attacker retrained "
+        "--attacker mapped --attacker held_out"
+    )
     assert "rank1_restored" not in unmeasured(Settings(attackers=("fixed", "restored")), FaceChoice(), None)
 
 
 def test_what_was_pulled_can_be_an_objective(tmp_path: Path) -> None:
     settings, faces, networks = Settings(), FaceChoice(data=tmp_path), Networks(models=tmp_path)
-    assert {"lpips", "fid", "kid"} <= unmeasured(settings, faces, networks)
+    assert {"lpips", "fid", "kid"} <= unmeasured(settings, faces, networks).keys()
+    pull = f"python -m orchestrator.models pull fid_inception --models {tmp_path} gets it"
+    assert unmeasured(settings, faces, networks)["fid"] == f"its network is not in {tmp_path}; {pull}"
     for name in ("lpips_vgg", "fid_inception"):
         path = tmp_path / ZOO[name].path
         path.parent.mkdir()
         path.touch()
-    assert not {"lpips", "fid", "kid"} & unmeasured(settings, faces, networks)
-    assert {"lpips", "fid", "kid"} <= unmeasured(settings, FaceChoice(), None)
+    assert not {"lpips", "fid", "kid"} & unmeasured(settings, faces, networks).keys()
+    assert {"lpips", "fid", "kid"} <= unmeasured(settings, FaceChoice(), None).keys()
 
 
 def test_names_that_help_knows_are_those_of_the_tables() -> None:
@@ -92,6 +99,48 @@ def test_options_have_the_values_that_they_may_have() -> None:
         check_values(group)
         assert changed(group) == []
     assert changed(Settings(objectives=("ssim", "mse"), trials=3)) == ["--trials", "--objective"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--min-pictures", "3"], "--min-pictures 3: does nothing on the demo world"),
+        (["--max-pictures", "3"], "--max-pictures 3: does nothing on the demo world"),
+        (["--attacker-faces", "100"], "--attacker-faces 100: does nothing on the demo world"),
+        (["--backend", "inprocess", "--panels", "2"], "--panels 2: does nothing with --backend inprocess"),
+        (["--backend", "inprocess", "--gpus-per-panel", "0.5"], "--gpus-per-panel 0.5: does nothing with --backend"),
+        (["--backend", "inprocess", "--address", "auto"], "--address auto: does nothing with --backend inprocess"),
+        (["--data", ""], "--data: expected a path, got an empty one"),
+        (["--space", "clasical"], "got 'clasical'; the nearest is classical"),
+        (["--objective", "sim", "--objective", "mse"], "got 'sim'; the nearest is ssim"),
+        (["--attacker", "Fixed"], "got 'Fixed'; the nearest is fixed"),
+        (["--backend", "inprocess", "--device", "cuda"], "--device cuda: expected a GPU that torch sees"),
+        (["--objective", "fid", "--objective", "mse"], "--objective fid: cannot be measured here: its network is of"),
+    ],
+)
+def test_what_does_nothing_is_not_known_or_cannot_be_is_refused_by_name(
+    arguments: list[str], sentence: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    result = CliRunner().invoke(search.app, arguments, env={"RAY_ADDRESS": None})
+    assert result.exit_code == 2 and sentence in " ".join(result.output.split())
+
+
+def test_what_the_environment_says_to_all_commands_is_no_option_that_does_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("RAY_ADDRESS", "10.0.0.1:6379")
+    refuse_idle(IDLE["inprocess"], Machines(backend="inprocess", address="10.0.0.1:6379"))
+    with pytest.raises(ValueError, match="--address auto: does nothing"):
+        refuse_idle(IDLE["inprocess"], Machines(backend="inprocess", address="auto"))
+
+
+def test_a_network_of_the_attacker_held_out_is_wanted_where_he_is_asked(tmp_path: Path) -> None:
+    faces, networks = FaceChoice(data=tmp_path), Networks(models=tmp_path)
+    held_out = [real_networks(faces, networks, names) for names in (SEARCHING, (*SEARCHING, "held_out"))]
+    assert [chosen and chosen.held_out for chosen in held_out] == [None, HELD_OUT]
+    named = real_networks(faces, replace(networks, held_out="edgeface_xxs"), (*SEARCHING, "held_out"))
+    assert named is not None and named.held_out == "edgeface_xxs"
 
 
 def test_what_a_sweep_is_resumed_with_is_derived_from_the_options() -> None:

@@ -17,7 +17,7 @@ from evaluators.networks.backends.feeding import feed, normalized
 from evaluators.networks.backends.insightface_files import arcface, confirm
 from evaluators.networks.backends.last_layer import last_layer
 from evaluators.networks.backends.onnx_nets import OnnxEmbedder, OnnxTeacher
-from evaluators.networks.catalog.choice import Networks, check_files, check_networks, networks_of
+from evaluators.networks.catalog.choice import HELD_OUT, Networks, check_files, check_networks, networks_of
 from evaluators.networks.catalog.conventions import EMBEDDERS, INSIGHTFACE, TEACHERS, Convention, convention_of
 from evaluators.networks.catalog.published import ZOO
 from evaluators.networks.loaders import load_embedder, load_lpips
@@ -27,8 +27,8 @@ from tests.helpers.tiny_nets import NOISE
 
 
 def test_the_default_embedders_are_of_two_families() -> None:
-    assert ZOO[Networks().embedder].family != ZOO[Networks().held_out].family
-    assert Networks().embedder == "edgeface_xs" and Networks().held_out == "mobilefacenet_192"
+    assert ZOO[Networks().embedder].family != ZOO[HELD_OUT].family
+    assert Networks().embedder == "edgeface_xs" and Networks().held_out is None
 
 
 def test_a_description_of_the_input_is_read(tmp_path: Path) -> None:
@@ -126,16 +126,19 @@ def test_a_choice_of_networks_is_checked_before_anything_is_loaded(tmp_path: Pat
 
 
 def test_missing_files_are_named_with_the_way_to_get_them(tmp_path: Path) -> None:
-    choice = Networks(models=tmp_path, teacher="enet_b2_8")
-    for name, how in (
-        ("scrfd_2.5g", "python -m orchestrator.models pull scrfd_2.5g gets it"),
-        ("edgeface_xs", "no address of this file is known, bring it yourself"),
-        ("mobilefacenet_192", "no address of this file is known"),
-        ("enet_b2_8", "pull enet_b2_8 gets it"),
+    choice = Networks(models=tmp_path, teacher="enet_b2_8", held_out="mobilefacenet_192")
+    for flag, name, how in (
+        ("--models", "scrfd_2.5g", f"python -m orchestrator.models pull scrfd_2.5g --models {tmp_path} gets it"),
+        ("--embedder", "edgeface_xs", "no address of this file is known, bring it yourself"),
+        ("--teacher", "enet_b2_8", f"pull enet_b2_8 --models {tmp_path} gets it"),
+        ("--held-out", "mobilefacenet_192", "no address of this file is known"),
     ):
         path = tmp_path / ZOO[name].path
-        with pytest.raises(ValueError, match=re.escape(f"--models: expected {path}, which is missing; ") + ".*" + how):
+        missing = re.escape(f"{flag}: expected {name} as {path}, which is missing; ") + ".*" + re.escape(how)
+        with pytest.raises(ValueError, match=missing):
             check_files(choice)
+        if flag == "--held-out":
+            check_files(replace(choice, held_out=None))  # nobody asks it
         path.parent.mkdir(exist_ok=True)
         path.touch()
     check_files(choice)
@@ -164,6 +167,8 @@ def test_facts_lead_back_to_the_same_networks() -> None:
     )
     facts["embedder"]["precision"] = "bfloat16"  # type: ignore[index]
     assert networks_of(facts, served, Path("/models")).precision == "bfloat16"
+    del facts["held_out"]  # nobody asked it
+    assert networks_of(facts, served, Path("/models")).held_out is None
     served["teacher"]["backend"] = "onnx"
     assert networks_of(facts, served, Path("/models")).backend_nets == "auto"
 
