@@ -244,8 +244,7 @@ def test_bad_input_gets_one_sentence(tmp_path: Path, teacher: bytes) -> None:
     assert f"--sha256: expected {digest(teacher)}, which the zoo knows of enet_b2_8, got 000" in output
     for command in ("check", "list"):  # a folder that was named and is not there
         assert f"--models: expected a folder of models, {tmp_path / 'models'} is none" in models(command, *here, code=2)
-    (tmp_path / "models").mkdir(exist_ok=True)
-    assert "--models: expected networks in" in models("check", *here, code=2)
+    assert "--models: expected networks in" in models("check", "--models", str(tmp_path), code=2)
     assert "got 'buffalo_x'; the nearest is buffalo_" in models("pull", "buffalo_x", *here, code=2)
     assert not (tmp_path / "models").exists()
 
