@@ -143,7 +143,7 @@ def load_models(networks: Networks, *, threads: int | None = None, device: str =
     }
     if held_out is not None:
         openers["held_out"] = (
-            lambda: load_embedder(folder, held_out, threads=threads, device=device),
+            lambda: load_embedder(folder, held_out, threads=threads, device=device, option="--held-out"),
             lambda: load_torch_embedder(folder, "--held-out", held_out, "", device, precision),
         )
     loaded: dict[str, Any] = {}

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from evaluators.networks.catalog.choice import INCEPTION, is_path
+from evaluators.networks.catalog.choice import INCEPTION, Networks, is_path
 from evaluators.networks.catalog.conventions import DETECTOR, DETECTOR_SHA256, INSIGHTFACE, checked, convention_of
 from evaluators.networks.catalog.published import ZOO
 
@@ -49,7 +50,13 @@ def load_detector(folder: Path, *, threads: int | None = None) -> Scrfd:
 
 
 def load_embedder(
-    folder: Path, name: str, embedder_input: str = "", *, threads: int | None = None, device: str = "cpu"
+    folder: Path,
+    name: str,
+    embedder_input: str = "",
+    *,
+    threads: int | None = None,
+    device: str = "cpu",
+    option: str = "--embedder",
 ) -> OnnxEmbedder:
     """Load an embedder by its name, or an ArcFace-style ONNX file by its path.
 
@@ -60,13 +67,65 @@ def load_embedder(
     from evaluators.networks.backends.onnx_nets import OnnxEmbedder
 
     if is_path(name):
-        convention = convention_of("--embedder", Path(name), embedder_input)
-        return OnnxEmbedder(folder, Path(name).stem, convention, threads=threads, device=device)
+        convention = convention_of(option, Path(name), embedder_input)
+        net = OnnxEmbedder(folder, Path(name).stem, convention, threads=threads, device=device)
+        if not convention.batch and not _takes_any_batch(net):
+            one = replace(convention, batch=1)  # whatever its input says, its graph was made for one picture
+            net = OnnxEmbedder(folder, net.name, one, threads=threads, device=device)
+        return net
     if name in INSIGHTFACE:
         from evaluators.networks.backends.insightface_files import confirm
 
         confirm(folder, INSIGHTFACE[name])
     return OnnxEmbedder(folder, name, threads=threads, device=device)
+
+
+def try_own(networks: Networks) -> None:
+    """Run pictures through the networks of a choice that are the user's own, before anything else is done.
+
+    Raises:
+        ValueError: if one does not open, or does not answer with an embedding of each picture.
+    """
+    for option, name, described in (
+        ("--embedder", networks.embedder, networks.embedder_input),
+        ("--held-out", networks.held_out or "", ""),
+    ):
+        if not is_path(name):
+            continue
+        from evaluators.networks.backends.onnx_nets import ONNX_ERRORS
+        from evaluators.networks.backends.race import smooth_pictures
+
+        pictures = smooth_pictures(3)
+        try:
+            found = load_embedder(networks.folder, name, described, option=option)(pictures)
+        except ONNX_ERRORS as error:
+            raise ValueError(f"{option} {name}: expected a network that runs on pictures: {error}") from error
+        if found.shape[0] != len(pictures) or found.shape[1] < 2:
+            raise ValueError(
+                f"{option} {name}: expected embeddings of {len(pictures)} pictures as its first output, got "
+                f"{tuple(found.shape)}; export it with the embedding alone"
+            )
+        if not found.isfinite().all():
+            raise ValueError(
+                f"{option} {name}: expected finite embeddings, got some that are not; is it fed as it was trained "
+                "(--embedder-input)?"
+            )
+        if (found[0] - found[1]).abs().max() < 1e-6:
+            raise ValueError(
+                f"{option} {name}: expected other embeddings of other pictures, got the same; is it fed as it was "
+                "trained (--embedder-input)?"
+            )
+
+
+def _takes_any_batch(net: OnnxEmbedder) -> bool:
+    """Tell whether two pictures at a time get two embeddings."""
+    from evaluators.networks.backends.onnx_nets import ONNX_ERRORS
+    from evaluators.networks.backends.race import smooth_pictures
+
+    try:
+        return len(net(smooth_pictures(2))) == 2
+    except (*ONNX_ERRORS, RuntimeError):
+        return False
 
 
 def load_torch_embedder(

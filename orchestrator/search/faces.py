@@ -69,6 +69,7 @@ def load_protocol(faces: FaceChoice, networks: Networks | None, console: Console
         from evaluators.demo import demo_protocol
 
         return demo_protocol(seed=faces.seed)
+    from evaluators.networks.loaders import load_detector, try_own
     from orchestrator.prepare.faces_file import FACES, read_prepared
 
     split = {
@@ -80,15 +81,16 @@ def load_protocol(faces: FaceChoice, networks: Networks | None, console: Console
     if (faces.data / FACES).is_file():
         if networks is not None:
             check_files(networks)
+            try_own(networks)
         from evaluators.datasets.prepared import protocol_of
 
         return protocol_of(read_prepared(faces.data), **split)  # type: ignore[arg-type]
     from evaluators.datasets.folder import folder_protocol, read_people
-    from evaluators.networks.loaders import load_detector
 
     read_people(faces.data)  # a folder that cannot serve is refused before any network is loaded
     assert networks is not None
     check_files(networks)
+    try_own(networks)
     with console.status("faces") as status:
         return folder_protocol(
             faces.data,

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import onnxruntime
 import torch
+from onnxruntime.capi import onnxruntime_pybind11_state
 from torch import Tensor
 from torch.nn import functional
 
@@ -20,6 +21,20 @@ BATCH = {"cpu": 8, "cuda": 64}
 """Faces per run: on a CPU the tensors of more no longer fit its caches, and each face costs up to half more."""
 ARENA_BYTES = 4 * 2**30
 """Most that one network's arena on a GPU may grow to."""
+
+
+TYPES = {
+    "tensor(float)": torch.float32,
+    "tensor(float16)": torch.float16,
+    "tensor(double)": torch.float64,
+    "tensor(uint8)": torch.uint8,
+}
+"""Types of inputs and outputs, by ONNX Runtime's names."""
+ONNX_ERRORS = tuple(
+    getattr(onnxruntime_pybind11_state, name)
+    for name in ("Fail", "InvalidArgument", "InvalidGraph", "InvalidProtobuf", "NotImplemented", "RuntimeException")
+)
+"""What ONNX Runtime raises on files and pictures that do not fit it."""
 
 
 class _OnnxNet:
@@ -42,10 +57,14 @@ class _OnnxNet:
         self.convention = convention
         self.device = torch.device(device)
         self.batch = convention.batch or BATCH[self.device.type]
-        self.fixed = self.device.type == "cuda" if fixed is None else fixed
-        self.session = session(with_outputs(path, outputs).SerializeToString(), threads=threads, device=device)
+        self.fixed = bool(convention.batch) or (self.device.type == "cuda" if fixed is None else fixed)
+        try:
+            self.session = session(with_outputs(path, outputs).SerializeToString(), threads=threads, device=device)
+        except ONNX_ERRORS as error:
+            raise ValueError(f"{path}: expected a network that ONNX Runtime opens: {error}") from error
         self.outputs = list(outputs) or [self.session.get_outputs()[0].name]
         self.input = self.session.get_inputs()[0].name
+        self.types = {v.name: v.type for v in (*self.session.get_inputs(), *self.session.get_outputs())}
         self.shapes: dict[int, list[tuple[int, ...]]] = {}
 
     def halve(self) -> bool:
@@ -64,7 +83,12 @@ class _OnnxNet:
         count = len(images)
         if self.fixed:
             images = padded(images, self.batch)
-        return [out[:count] for out in self._bound(feed(images, self.convention))]
+        return [out[:count].float() for out in self._bound(self._typed(feed(images, self.convention)))]
+
+    def _typed(self, x: Tensor) -> Tensor:
+        """Bring float32 to the type that the file takes."""
+        wanted = TYPES[self.types[self.input]]
+        return (x.round().clamp(0, 255) if wanted == torch.uint8 else x).to(wanted)
 
     def _bound(self, x: Tensor) -> list[Tensor]:
         """Let the session read and write torch's own memory, so that on a GPU nothing passes through the host."""
@@ -74,10 +98,11 @@ class _OnnxNet:
                 binding.bind_output(name, x.device.type, x.device.index or 0)
             self.session.run_with_iobinding(binding)
             self.shapes[len(x)] = [tuple(value.shape()) for value in binding.get_outputs()]
-        out = [torch.empty(shape, device=x.device) for shape in self.shapes[len(x)]]
-        binding = self._binding(x)
-        for name, value in zip(self.outputs, out, strict=True):
-            binding.bind_output(name, x.device.type, x.device.index or 0, "float32", value.shape, value.data_ptr())
+        binding, out = self._binding(x), []
+        for name, shape in zip(self.outputs, self.shapes[len(x)], strict=True):
+            value = torch.empty(shape, device=x.device, dtype=TYPES[self.types[name]])
+            binding.bind_output(name, x.device.type, x.device.index or 0, _numpy(value), value.shape, value.data_ptr())
+            out.append(value)
         if x.is_cuda:
             torch.cuda.current_stream(x.device).synchronize()  # the session works on a stream of its own
         self.session.run_with_iobinding(binding)
@@ -86,7 +111,7 @@ class _OnnxNet:
 
     def _binding(self, x: Tensor) -> onnxruntime.IOBinding:
         binding = self.session.io_binding()
-        binding.bind_input(self.input, x.device.type, x.device.index or 0, "float32", x.shape, x.data_ptr())
+        binding.bind_input(self.input, x.device.type, x.device.index or 0, _numpy(x), x.shape, x.data_ptr())
         return binding
 
 
@@ -107,7 +132,7 @@ class OnnxEmbedder(_OnnxNet):
 
     def __call__(self, images: Tensor) -> Tensor:
         """Map (N, 3, S, S) uint8 RGB aligned faces to (N, D) float32 of unit norm."""
-        return functional.normalize(self.run(images)[0], dim=1)
+        return functional.normalize(self.run(images)[0].flatten(1), dim=1)
 
 
 class OnnxTeacher(_OnnxNet):
@@ -126,6 +151,11 @@ class OnnxTeacher(_OnnxNet):
     def _batch(self, images: Tensor) -> list[Tensor]:
         logits, features = super()._batch(images)
         return [logits, pooled(features)]  # batch by batch: the maps of all faces would fill the memory
+
+
+def _numpy(x: Tensor) -> str:
+    """Return the name of a tensor's type as numpy has it."""
+    return str(x.dtype).removeprefix("torch.")
 
 
 def session(model: bytes, *, threads: int | None, device: str) -> onnxruntime.InferenceSession:

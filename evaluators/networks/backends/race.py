@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from evaluators.networks.backends.memory import out_of_memory
 from evaluators.networks.roles import TeacherOutput
 
 AGREEMENT = {"float32": 0.9999, "float16": 0.999, "bfloat16": 0.99}
@@ -72,9 +73,14 @@ def choose(
                 f"{getattr(other, 'name', 'network')}: expected PyTorch to agree with ONNX Runtime to a cosine of "
                 f"{AGREEMENT[precision]}, got {cosine:.6f}; choose --backend-nets onnx"
             )
-    except ValueError as error:
-        if wanted == "torch":
+    except Exception as error:  # whatever PyTorch raises on a converted graph
+        if out_of_memory(error) or (wanted == "torch" and isinstance(error, ValueError)):
             raise
+        if wanted == "torch":
+            raise ValueError(
+                f"--backend-nets torch: expected a network that PyTorch runs as converted, {type(error).__name__}: "
+                f"{error}; choose --backend-nets onnx"
+            ) from error
         return reference, Choice("onnx", str(error))
     if wanted == "torch":
         return other, Choice("torch", "as asked for", cosine=cosine)

@@ -95,9 +95,11 @@ class _TorchNet:
         return [torch.cat(out) for out in zip(*parts, strict=True)]
 
     def _batch(self, images: Tensor) -> tuple[Tensor, ...]:
-        if self.device.type != "cuda":
-            return self.read(images)
         count = len(images)
+        if self.device.type != "cuda":
+            if self.convention.batch:
+                images = padded(images, self.batch)
+            return tuple(value[:count] for value in self.read(images))
         images = padded(images, self.batch)
         side = images.shape[-1]
         if side not in self.graphs:
@@ -122,7 +124,7 @@ class TorchEmbedder(_TorchNet):
 
     def __call__(self, images: Tensor) -> Tensor:
         """Map (N, 3, S, S) uint8 RGB aligned faces to (N, D) float32 of unit norm."""
-        return functional.normalize(self.run(images)[0], dim=1)
+        return functional.normalize(self.run(images)[0].flatten(1), dim=1)
 
     def embed(self, images: Tensor) -> Tensor:
         """Map (N, 3, S, S) faces, uint8 or float in [0, 255], to (N, D) float32 of unit norm, differentiably."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from evaluators.networks.catalog.downloads import digest_of
+from evaluators.networks.catalog.onnx_file import damage, misfit, read_input, whole_digest
 
 RESEARCH = "non-commercial research"
 PACKAGE_MIT = "MIT by its package"
@@ -197,10 +198,9 @@ def convention_of(option: str, path: Path, described: str = "") -> Convention:
         described: what deviates from size=112,layout=nchw,color=rgb,mean=127.5,scale=127.5, in the same form.
 
     Raises:
-        ValueError: if the file is missing or the description cannot be read.
+        ValueError: if the file cannot serve, or the description cannot be read or is not what the file takes.
     """
-    if not path.is_file():
-        raise ValueError(f"{option}: expected an ONNX file, {path} is none; give its path, or a name of the zoo")
+    takes = read_input(option, path)
     given = {"size": "112", "layout": "nchw", "color": "rgb", "mean": "127.5", "scale": "127.5"}
     for part in described.split(",") if described else ():
         key, _, value = part.strip().partition("=")
@@ -216,15 +216,25 @@ def convention_of(option: str, path: Path, described: str = "") -> Convention:
         raise ValueError(f"--embedder-input: expected numbers for size, mean and scale, got {described!r}") from None
     if size < 1 or not 0 < scale < float("inf") or not -float("inf") < mean < float("inf"):
         raise ValueError(f"--embedder-input: expected size and scale above 0, and finite numbers, got {described!r}")
+    if found := misfit(takes.shape, size, given["layout"]):
+        raise ValueError(
+            f"{option} {path}: expected what --embedder-input describes, {size} px {given['layout']}, {found}"
+        )
+    if takes.dtype == "uint8" and (mean, scale) != (0, 1):
+        raise ValueError(
+            f"{option} {path}: expected no mean and scale for the whole numbers (uint8) that it takes; give "
+            "--embedder-input mean=0,scale=1"
+        )
     return Convention(
         str(path.resolve()),
-        digest_of(path),
+        takes.digest,
         size,
         given["layout"] == "nhwc",
         mean,
         scale,
         "the user's own file",
         bgr=given["color"] == "bgr",
+        batch=takes.shape[0],
     )
 
 
@@ -238,6 +248,13 @@ def checked(path: Path, sha256: str) -> Path:
         raise ValueError(
             f"--models: expected {path}, which is missing; python -m orchestrator.models list shows what can be pulled"
         )
-    if (found := digest_of(path)) != sha256:
-        raise ValueError(f"--models: expected {path} with SHA-256 {sha256}, got {found}; fetch it again")
-    return path
+    if (found := digest_of(path)) == sha256:
+        return path
+    if what := damage(path):
+        raise ValueError(f"--models: expected {path} with SHA-256 {sha256}, {what}")
+    try:
+        if whole_digest(path) == sha256:  # a network of the user's own, whose weights lie beside it
+            return path
+    except ValueError:
+        pass  # it is no ONNX file, which its digest says already
+    raise ValueError(f"--models: expected {path} with SHA-256 {sha256}, got {found}; fetch it again")

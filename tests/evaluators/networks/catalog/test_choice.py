@@ -101,7 +101,7 @@ def test_a_teacher_that_takes_one_picture_at_a_time(tmp_path: Path, monkeypatch:
 
 
 def test_a_choice_of_networks_is_checked_before_anything_is_loaded(tmp_path: Path) -> None:
-    (tmp_path / "own.onnx").touch()
+    tiny_nets.embedder(tmp_path / "own.onnx", size=112)
     check_networks(Networks())
     check_networks(Networks(embedder="buffalo_l", held_out="edgeface_xs", teacher="ferplus"))
     own = {"embedder": str(tmp_path / "own.onnx")}
