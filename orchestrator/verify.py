@@ -156,7 +156,12 @@ def fresh_protocol(
     if faces.data is None:
         return demo_protocol(seed=faces.seed, evaluated=DEMO_PEOPLE)
     most = searched.get("max_pictures")
-    split = replace(faces, min_pictures=searched.get("min_pictures"), max_pictures=2 * most if most else None)
+    split = replace(
+        faces,
+        min_pictures=searched.get("min_pictures"),
+        max_pictures=2 * most if most else None,
+        depth=searched.get("depth"),
+    )
     return load_protocol(split, networks, console)
 
 

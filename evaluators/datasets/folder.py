@@ -11,39 +11,42 @@ import torch
 from anonymizers import TEMPLATE_SIZE, Faces
 from evaluators.datasets.cropping import Cropped, crop_face
 from evaluators.datasets.protocol import ROLES, Protocol
-from evaluators.datasets.sources.opening import pictures_below
-from evaluators.datasets.sources.pictures import SUFFIXES, UNREADABLE, read_picture
+from evaluators.datasets.sources.listing import Source, utf8
+from evaluators.datasets.sources.opening import open_source
+from evaluators.datasets.sources.pictures import UNREADABLE, read_picture
 from evaluators.datasets.split import Rejected, draw, split_people, split_protocol
 from evaluators.networks.detection import FaceFinder
 
 
-def read_people(root: Path) -> dict[str, list[Path]]:
-    """List the pictures of each person, a folder per person, whatever lies deeper included; hidden names are ignored.
+def read_people(root: Path, depth: int | None = None) -> tuple[Source, dict[str, list[Path]]]:
+    """List the pictures of each person, as `orchestrator.prepare` lists them.
+
+    Args:
+        root: of the set.
+        depth: how deep the people's folders lie; None to find it out.
 
     Returns:
-        name of the person's folder -> paths, both sorted. Nothing is opened: a broken file is found when it is read.
+        the set, and name of the person -> paths, both sorted. Nothing is opened: a broken file is found when it is
+        read.
 
     Raises:
-        ValueError: if `root` is no folder, holds no pictures in folders, or nobody has two.
+        ValueError: if `root` is no folder of people, it is not plain who they are, or nobody has two pictures.
     """
     if not root.is_dir():
         raise ValueError(f"--data: expected a folder with one folder of pictures per person, {root} is none")
+    source = open_source(root, option="--data", depth=depth)
+    if any(picture.offset is not None for picture in source.pictures):
+        raise ValueError(f"--data: expected pictures of people, {root} is {source.kind}, whose people are not known")
     people: dict[str, list[Path]] = {}
-    for person in sorted(root.iterdir()):
-        if person.name.startswith(".") or not person.is_dir():
-            continue
-        found, _ = pictures_below(person, avoid=[root, *root.resolve().parents])
-        if found:
-            people[person.name] = found
-    if not people:
-        kinds = ", ".join(sorted(SUFFIXES))
-        raise ValueError(f"--data: expected pictures ({kinds}) in one folder per person, {root} has none")
+    for picture in source.pictures:
+        people.setdefault(picture.identity, []).append(source.root / picture.path)
+    people = {name: sorted(people[name]) for name in sorted(people)}
     if max(map(len, people.values())) < 2:
         raise ValueError(
             "--data: expected people with at least 2 pictures (identification needs one in the gallery, one as probe), "
             f"each of the {len(people)} people in {root} has 1"
         )
-    return people
+    return source, people
 
 
 def load_faces(
@@ -75,7 +78,7 @@ def load_faces(
     with ThreadPoolExecutor(workers) as pool:
         found = pool.map(lambda path: _face_in(path, detector, size), pictures)
         for done, (path, identity, crop) in enumerate(zip(pictures, identities, found, strict=True), start=1):
-            key = path.relative_to(root).as_posix()
+            key = utf8(path.relative_to(root).as_posix())
             if isinstance(crop, str):
                 rejected.append(Rejected(key, crop))
             else:
@@ -108,6 +111,7 @@ def folder_protocol(
     background_faces: int = 500,
     size: int = TEMPLATE_SIZE,
     workers: int = 2,
+    depth: int | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Protocol:
     """Make a protocol of a folder of pictures.
@@ -115,19 +119,20 @@ def folder_protocol(
     Only the pictures that serve are read; `split_protocol` says what is left out.
 
     Args:
-        root: one folder per person.
+        root: of a set that `open_source` knows, such as one folder per person.
         detector: finds faces and their landmarks.
         seed: of the split and of all draws.
         min_pictures, max_pictures: as in `split_people`.
         attacker_faces, background_faces: at most so many are drawn.
         size: side of the crops, px.
         workers: threads.
+        depth: how deep the people's folders lie; None to find it out.
         progress: called with (done, total) after each picture.
 
     Raises:
         ValueError: if the folder cannot carry the measurement.
     """
-    people = read_people(root)
+    source, people = read_people(root, depth)
     split = split_people(
         {name: len(paths) for name, paths in people.items()},
         seed=seed,
@@ -137,10 +142,12 @@ def folder_protocol(
     chosen = draw(people, split, seed=seed, attacker_faces=attacker_faces, background_faces=background_faces)
     names = list(people)
     number = {name: i for i, name in enumerate(names)}
-    role_of = {path: role for role, drawn in chosen.items() for _, path in drawn}
+    role_of = {
+        utf8(path.relative_to(source.root).as_posix()): role for role, drawn in chosen.items() for _, path in drawn
+    }
     pairs = [pair for role in ROLES for pair in chosen[role]]
     faces, rejected = load_faces(
-        root,
+        source.root,
         [path for _, path in pairs],
         [number[name] for name, _ in pairs],
         detector,
@@ -150,7 +157,7 @@ def folder_protocol(
     )
     return split_protocol(
         faces,
-        [role_of[root / key] for key in faces.key],
+        [role_of[key] for key in faces.key],
         rejected,
         names=names,
         split=split,
@@ -160,6 +167,8 @@ def folder_protocol(
             "source": f"folder {root.name}: {sum(map(len, people.values()))} pictures of {len(people)} people",
             "min_pictures": min_pictures,
             "max_pictures": max_pictures,
+            "depth": depth,
+            "ignored": dict(source.ignored),
             "n_read": len(pairs),
         },
     )

@@ -24,6 +24,12 @@ class Preparation:
     one_face: bool = option(False, "Reject pictures of several faces.", shown="take the main one")
     processes: int | None = option(None, "Processes.", least=1, shown="one per core")
     limit: int | None = option(None, "Take only so many pictures, the first ones.", least=1)
+    depth: int | None = option(
+        None,
+        "How deep the people's folders lie in SOURCE: 1 for people in it, 2 for parts with people in them.",
+        least=1,
+        shown="found out where it is plain",
+    )
     resume: bool = option(False, "Go on with the set in the folder.")
     overwrite: bool = option(False, "Replace the set in the folder.")
     downloads: Path | None = option(None, "Folder for downloads.", shown="the user's cache")

@@ -96,7 +96,7 @@ def _source(settings: Preparation, console: Console) -> Source:
         with counted(console, "downloaded", unit=1 << 20) as progress:
             path = fetch(settings.source, settings.downloads or downloads_folder(), progress)
     with console.status("listing pictures"):
-        source = open_source(path)
+        source = open_source(path, depth=settings.depth)
     return source if settings.limit is None else replace(source, pictures=source.pictures[: settings.limit])
 
 

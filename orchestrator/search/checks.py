@@ -22,6 +22,7 @@ from evaluators.networks.catalog.choice import (
 from evaluators.networks.catalog.pulling import pulled_folder
 from evaluators.networks.signals import check_signals
 from evaluators.options import changed, check_values, expected_one_of, refuse_idle
+from orchestrator.prepare.faces_file import FACES
 from orchestrator.records.copies import place_of
 from orchestrator.search.faces import FaceChoice
 from orchestrator.search.settings import Machines, Settings
@@ -53,7 +54,10 @@ UNMEASURED: dict[str, dict[str, str]] = {
 OF_SIGNALS = ("signal_share", "signal_nme")
 """Quality of what conditions a method, which methods without signals do not have."""
 IDLE = {
-    "demo": {"real faces": "on the demo world, whose faces are fixed (--data names real ones)"},
+    "demo": dict.fromkeys(
+        ("real faces", "a folder of pictures"), "on the demo world, whose faces are fixed (--data names real ones)"
+    ),
+    "prepared": {"a folder of pictures": "on a prepared set, whose people are listed"},
     "inprocess": {"Ray": "with --backend inprocess"},
 }
 """Where options do nothing, and why."""
@@ -77,7 +81,8 @@ def check(
     """
     for group in (settings, faces, machines):
         check_values(group)
-    refuse_idle(IDLE.get(faces.world, {}) | IDLE.get(machines.backend, {}), settings, faces, machines)
+    here = (faces.world, machines.backend, "prepared" if faces.data and (faces.data / FACES).is_file() else "")
+    refuse_idle({need: why for one in here for need, why in IDLE.get(one, {}).items()}, settings, faces, machines)
     if settings.copy_to is not None:
         place_of(settings.copy_to)
     check_attackers(settings.attackers)

@@ -43,6 +43,15 @@ class FaceChoice:
         needs="real faces",
     )
 
+    depth: int | None = option(
+        None,
+        "How deep the people's folders lie in --data: 1 for people in it, 2 for parts with people in them.",
+        least=1,
+        lasting=True,
+        shown="found out where it is plain",
+        needs="a folder of pictures",
+    )
+
     @property
     def world(self) -> str:
         """Return "demo" or "folder"."""
@@ -87,14 +96,19 @@ def load_protocol(faces: FaceChoice, networks: Networks | None, console: Console
         return protocol_of(read_prepared(faces.data), **split)  # type: ignore[arg-type]
     from evaluators.datasets.folder import folder_protocol, read_people
 
-    read_people(faces.data)  # a folder that cannot serve is refused before any network is loaded
+    source, _ = read_people(
+        faces.data, faces.depth
+    )  # a folder that cannot serve is refused before any network is loaded
     assert networks is not None
     check_files(networks)
     try_own(networks)
+    for what, count in source.ignored.items():
+        console.print(f"{faces.data}: ignored, {what}: {count}", markup=False, soft_wrap=True)
     with console.status("faces") as status:
         return folder_protocol(
             faces.data,
             load_detector(networks.folder),
             **split,  # type: ignore[arg-type]
+            depth=faces.depth,
             progress=lambda done, total: status.update(f"faces: {done} of {total} pictures found and aligned"),
         )

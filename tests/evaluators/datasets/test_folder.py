@@ -47,7 +47,7 @@ def test_read_people_sorts_and_ignores_what_is_hidden_or_no_picture(tree: Path) 
     (tree / "p0" / "notes.txt").write_text("no picture")
     (tree / "empty").mkdir()
     (tree / "linked").symlink_to(tree / "p1")
-    people = read_people(tree)
+    _, people = read_people(tree)
     assert list(people) == ["linked", *(f"p{i}" for i in range(8))]
     assert [path.relative_to(tree).as_posix() for path in people["p0"]] == [
         *(f"p0/{i}.png" for i in range(4)),
@@ -60,7 +60,7 @@ def test_read_people_refuses_what_cannot_be_measured(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"nowhere is none"):
         read_people(tmp_path / "nowhere")
     draw(tmp_path / "flat.png", 0)
-    with pytest.raises(ValueError, match=r"expected pictures .* in one folder per person"):
+    with pytest.raises(ValueError, match=r"--data: expected one folder of pictures .* per person"):
         read_people(tmp_path)
     draw(tmp_path / "a" / "1.png", 0)
     draw(tmp_path / "b" / "1.png", 1)
@@ -190,7 +190,7 @@ def test_who_loses_the_last_gallery_picture_leaves_and_is_counted(tree: Path) ->
 @pytest.mark.real
 @pytest.mark.skipif(not (SHARED / "data" / "lfw").is_dir(), reason="needs LFW of the test data")
 def test_lfw_gives_158_people_with_five_and_five_pictures() -> None:
-    people = read_people(SHARED / "data" / "lfw")
+    _, people = read_people(SHARED / "data" / "lfw")
     assert (len(people), sum(map(len, people.values()))) == (5748, 13232)
     split = split_people({n: len(p) for n, p in people.items()}, seed=0, min_pictures=10, max_pictures=10)
     assert len(split.evaluation) == 158
