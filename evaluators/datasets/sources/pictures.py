@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import math
 import struct
 import zlib
@@ -12,6 +13,8 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
+
+from evaluators.datasets.sources.mending import mended
 
 SUFFIXES = frozenset(
     [
@@ -79,6 +82,8 @@ def read_picture(file: Path | BinaryIO, longest: int = LONGEST) -> Upright:
     The first frame of an animation is read. Gray of 16 bits keeps its upper 8; what is transparent is laid on white; a
     CMYK picture is converted without its color profile.
 
+    A damaged note (EXIF, XMP, a text) costs the note, not the picture, and so does a missing end behind whole pixels.
+
     Args:
         file: path or open file.
         longest: side in px from which the picture is read smaller, by halves.
@@ -86,6 +91,28 @@ def read_picture(file: Path | BinaryIO, longest: int = LONGEST) -> Upright:
     Raises:
         One of `UNREADABLE`: if the file is missing, broken, no picture, too large, or its gray levels have no range.
     """
+    try:
+        return _decode(file, longest)
+    except UNREADABLE as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise  # it could not be read at all
+        for again in mended(_bytes_of(file)):
+            try:
+                return _decode(io.BytesIO(again), longest)
+            except UNREADABLE:
+                continue
+        raise
+
+
+def _bytes_of(file: Path | BinaryIO) -> bytes:
+    if isinstance(file, Path):
+        return file.read_bytes()
+    file.seek(0)
+    return file.read()
+
+
+def _decode(file: Path | BinaryIO, longest: int) -> Upright:
+    """Decode a picture as Pillow does, see `read_picture`."""
     with Image.open(file) as image:
         width, height = image.size
         if width * height > MOST_PIXELS:
@@ -119,7 +146,10 @@ def _orientation(image: Image.Image) -> int:
     """Return what the camera noted, 1 for upright."""
     if image.format == "JPEG" and not {"exif", "xmp"} & image.info.keys():
         return 1  # to ask would cost half as much as to decode
-    noted: int = image.getexif().get(ORIENTATION, 1)
+    try:
+        noted: int = image.getexif().get(ORIENTATION, 1)
+    except Exception:  # whatever Pillow raises on notes that are none; the pixels are decoded already
+        return 1
     return noted
 
 
