@@ -59,13 +59,14 @@ def fetch(name: str, folder: Path, progress: Callable[[int, int | None], None] |
         return ready
     archive, packed = ARCHIVES[name], folder / f"{name}.tgz"
     folder.mkdir(parents=True, exist_ok=True)
-    if not packed.exists():
-        download(archive.url, packed, archive.sha256, progress)
+    download(archive.url, packed, archive.sha256, progress)  # unless the right one lies there
     new = folder / f".{name}.{os.getpid()}.new"
     try:
         with tarfile.open(packed) as file:
             file.extractall(new, filter="data")
         new.replace(ready)
+    except tarfile.TarError as error:
+        raise ValueError(f"{packed}: expected an archive that unpacks: {error}") from error
     finally:
         shutil.rmtree(new, ignore_errors=True)
     packed.unlink()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from evaluators.datasets.sources.listing import Picture, Source, cells_of, file_picture, utf8
@@ -57,17 +57,34 @@ def _listed(path: Path) -> Source:
     """List a table of paths, relative to it or absolute, with persons and perhaps expressions."""
     pictures = []
     with path.open(newline="", encoding="utf-8-sig", errors="surrogateescape") as file:
-        rows = csv.DictReader(file, skipinitialspace=True)
-        rows.fieldnames = [name.strip().lower() for name in rows.fieldnames or ()]
-        for row in rows:
-            cells = {name: (row.get(name) or "").strip() for name in ("path", "identity", "expression")}
-            if not cells["path"] or not cells["identity"]:
-                raise ValueError(f"{path}, line {rows.line_num}: expected a path and an identity, got {dict(row)}")
-            # Names may begin or end with a space, so the path is taken as it stands.
-            pictures.append(file_picture(row["path"], cells["identity"], cells["expression"] or None))
+        rows = csv.DictReader(file, skipinitialspace=True, strict=True)
+        before = 0
+        try:
+            rows.fieldnames = [name.strip().lower() for name in rows.fieldnames or ()]
+            before = rows.line_num
+            for row in rows:
+                cells = {name: (row.get(name) or "").strip() for name in ("path", "identity", "expression")}
+                if not cells["path"] or not cells["identity"]:
+                    raise ValueError(
+                        f"{path}, line {rows.line_num}: expected a path and an identity, got {_short(row)}"
+                    )
+                # Names may begin or end with a space, so the path is taken as it stands.
+                pictures.append(file_picture(row["path"], cells["identity"], cells["expression"] or None))
+                before = rows.line_num
+        except csv.Error as error:
+            raise ValueError(
+                f"{path}, line {before + 1}: expected a row of a CSV file, whose quotes are closed, {error}; mend the "
+                "row that begins there"
+            ) from None
     if not pictures:
         raise ValueError(f"{path}: expected rows of path,identity[,expression] below the header, got none")
     return Source("table", path.parent, path.stem, _unique(pictures, path))
+
+
+def _short(row: Mapping[str | None, object]) -> str:
+    """Write a row that may be long, or have lines in it."""
+    text = repr({name: value for name, value in row.items() if value})
+    return text if len(text) <= 200 else f"{text[:200]}…"
 
 
 def list_celeba(root: Path, listed: Path) -> Source:
@@ -77,7 +94,7 @@ def list_celeba(root: Path, listed: Path) -> Source:
         raise ValueError(f"SOURCE: expected CelebA's pictures in one of {', '.join(CELEBA_FOLDERS)}, {root} has none")
     prefix = "" if where == "." else f"{where}/"
     pictures = []
-    for number, line in enumerate(listed.read_text().splitlines(), start=1):
+    for number, line in enumerate(listed.read_text(errors="surrogateescape").splitlines(), start=1):
         match line.split():
             case [name, identity]:
                 pictures.append(file_picture(prefix + name, identity))

@@ -229,6 +229,12 @@ def test_a_table_of_paths(tmp_path: Path) -> None:
         ("path,identity\na.png,A\na.png,B\n", "'a.png' is listed 2 times"),
         ("file,name\na.png,A\n", r"expected a header with path,identity\[,expression\]"),
         ("", "expected a header"),
+        (
+            'path,identity\na.png,A\n"b.png,B\nc.png,C\n',
+            "line 3: expected a row of a CSV file, whose quotes are closed",
+        ),
+        ('path,identity\n"a.png,A\n"b.png",B\n', "line 2: expected a row of a CSV file, whose quotes are closed"),
+        ('path,identity\n"a.png,A\n' + "b.png,B\n" * 20_000, "line 2: .* field larger than field limit"),
         ("x" * 200_000, "no line of a CSV file|expected a header"),
     ],
 )
@@ -316,10 +322,25 @@ def test_an_archive_that_is_not_the_right_one_leaves_nothing(
     data = packed({"../outside.jpg": b"x"})
     (served / "lfw.tgz").write_bytes(data)
     monkeypatch.setitem(ARCHIVES, "lfw", Archive(f"{url}/lfw.tgz", hashlib.sha256(data).hexdigest(), "none"))
-    with pytest.raises(tarfile.OutsideDestinationError):
+    with pytest.raises(ValueError, match=r"lfw\.tgz: expected an archive that unpacks: .*outside"):
         fetch("lfw", tmp_path / "cache")
     assert not (tmp_path / "outside.jpg").exists() and not (tmp_path / "cache" / "outside.jpg").exists()
     assert not (tmp_path / "cache" / "lfw").exists()
+
+
+def test_an_archive_that_lies_in_the_cache_is_verified_before_it_is_unpacked(
+    tmp_path: Path, server: tuple[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url, served = server
+    data = packed({"lfw/Ada/1.jpg": b"right"})
+    (served / "lfw.tgz").write_bytes(data)
+    monkeypatch.setitem(ARCHIVES, "lfw", Archive(f"{url}/lfw.tgz", hashlib.sha256(data).hexdigest(), "none"))
+    for other in (packed({"lfw/Eve/1.jpg": b"another"}), data[:-20], b""):
+        cache = tmp_path / f"cache{len(other)}"
+        cache.mkdir()
+        (cache / "lfw.tgz").write_bytes(other)
+        assert (fetch("lfw", cache) / "lfw" / "Ada" / "1.jpg").read_bytes() == b"right"
+        assert not (cache / "lfw" / "lfw" / "Eve").exists()
 
 
 def test_a_download_that_fails_says_so_and_leaves_nothing(tmp_path: Path, server: tuple[str, Path]) -> None:
