@@ -126,12 +126,11 @@ class Networks:
 
     def anywhere(self) -> Networks:
         """Return the same choice for a process that has another working folder: paths are absolute."""
-        own = {
-            name: str(Path(path).resolve())
-            for name in ("embedder", "held_out")
-            if is_path(path := getattr(self, name) or "")
-        }
-        return replace(self, models=self.folder.resolve(), **own)
+        embedder, held_out = (
+            str(Path(name).resolve()) if name and is_path(name) else name for name in (self.embedder, self.held_out)
+        )
+        assert embedder is not None
+        return replace(self, models=self.folder.resolve(), embedder=embedder, held_out=held_out)
 
 
 def check_networks(networks: Networks) -> None:
