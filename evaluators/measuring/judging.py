@@ -18,6 +18,8 @@ from evaluators.readers.shown import Entry, degradations, entry_of
 
 BANK_FACES = 600
 """Attacker faces that the shown reader learns each degradation on; on a CPU they cost most of a panel's start."""
+BANK_PICTURES = 2
+"""Of each attacker person, at most."""
 LEAST_VARIED = 0.02
 """Deviation on attacker people from which a coefficient counts."""
 LEAST_SCORE = {"kappa": 0.3, "r2": 0.2}
@@ -86,13 +88,25 @@ def verdicts_of(clear: Clear, nets: Nets, *, seed: int) -> Verdicts:
     person = clear.attacker.identity.to(rows.device)[rows]
     features, blocks = look(clear.attacker.images[rows], nets, clear.attacker_embedding[rows])
     bank = [entry_of("clear", features, attacker, person, blocks)]
-    some = torch.linspace(0, len(rows) - 1, min(BANK_FACES, len(rows)), device=rows.device).long()
+    some = _a_few_of_each(person)
+    some = some[torch.linspace(0, len(some) - 1, min(BANK_FACES, len(some))).long()].to(rows.device)
     faces = clear.attacker.take(rows[some].to(clear.attacker.identity.device))
     for name, degrade in degradations(seed).items():
         features, _ = look(degrade(faces), nets)
         targets = {judge: target[some] for judge, target in attacker.items()}
         bank.append(entry_of(name, features, targets, person[some], blocks))
     return Verdicts(probe, attacker, rows, person, classes, tuple(bank))
+
+
+def _a_few_of_each(person: Tensor) -> Tensor:
+    """Return the places of every person's first BANK_PICTURES faces."""
+    seen: dict[int, int] = {}
+    places = []
+    for place, one in enumerate(person.tolist()):
+        seen[one] = seen.get(one, 0) + 1
+        if seen[one] <= BANK_PICTURES:
+            places.append(place)
+    return torch.tensor(places)
 
 
 def look(

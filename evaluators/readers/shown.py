@@ -17,7 +17,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from anonymizers import Blur, Context, Faces, Pixelate
+from anonymizers import Anonymizer, Blackout, Blur, Context, Faces, Pixelate
 from evaluators.readers.heads import Head, fit_heads
 from evaluators.readers.sight import Sight
 
@@ -59,15 +59,21 @@ def nearest(bank: Sequence[Entry], features: Tensor) -> Entry:
 def entry_of(
     name: str, features: Tensor, targets: Mapping[str, Tensor], person: Tensor, blocks: Sequence[int]
 ) -> Entry:
-    """Learn one entry of the bank, see `fit_heads` for the arguments."""
-    heads = fit_heads(features, targets, person, blocks)
+    """Learn one entry of the bank, see `fit_heads` for the arguments.
+
+    Coefficients are centered on these faces: who sees nothing says the mean of all attacker people, 0, and not that of
+    the few whom the entry was learned on.
+    """
+    centered = {name: said - said.mean(0) if said.is_floating_point() else said for name, said in targets.items()}
+    heads = fit_heads(features, centered, person, blocks)
     return Entry(name, heads, features.mean(0), features.std(0, correction=0))
 
 
 def degradations(seed: int) -> dict[str, Callable[[Faces], Tensor]]:
     """Return the bank: name -> map of faces to (N, 3, S, S) uint8 pictures."""
     context = Context(seed=seed)
-    methods = [Blur(kernel=kernel) for kernel in (15, 41, 87)] + [Pixelate(block=block) for block in (6, 12)]
+    methods: list[Anonymizer] = [Blur(kernel=kernel) for kernel in (15, 41, 87)]
+    methods += [*(Pixelate(block=block) for block in (6, 12, 24)), Blackout()]  # of black he has learned nothing to see
     bank = {repr(method): functools.partial(method, context=context) for method in methods}
     return {**bank, f"JPEG of quality {JPEG_QUALITY}": _jpeg, "noise": functools.partial(_noise, seed=seed)}
 
