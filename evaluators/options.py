@@ -88,6 +88,8 @@ def check_values(group: Any) -> None:
                 raise ValueError(f"{flag}: expected a value, got an empty one")
             if facts.known and one not in facts.known and not (facts.unless is not None and facts.unless(one)):
                 raise ValueError(expected_one_of(flag, facts.known, one, facts.otherwise))
+        if facts.least is not None and facts.most is not None and not facts.least <= value <= facts.most:
+            raise ValueError(f"{flag}: expected {facts.least:g} to {facts.most:g}, got {value:g}")
         if facts.least is not None and not (math.isfinite(value) and value >= facts.least):
             raise ValueError(f"{flag}: expected at least {facts.least:g}, got {value:g}")
         if facts.above is not None and not (math.isfinite(value) and value > facts.above):

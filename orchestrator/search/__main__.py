@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
-import typer
+from collections.abc import Sequence
+from typing import Annotated
 
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from evaluators.metrics import METRICS
 from evaluators.networks.catalog.choice import Networks
 from orchestrator.search.faces import FaceChoice
 from orchestrator.search.settings import Machines, Settings
@@ -12,9 +18,46 @@ from orchestrator.terminal import make_console, options_of, sentences
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 
+def _metrics(asked: bool) -> None:
+    if asked:
+        _listed(("metric", "better", "what it is"), [(name, m.direction, m.description) for name, m in METRICS.items()])
+
+
+def _spaces(asked: bool) -> None:
+    if asked:
+        from search_spaces import SPACES  # torch, which --help does without
+
+        rows = [
+            (name, "any number" if space.size is None else f"{space.size:,}", space.description)
+            for name, space in SPACES.items()
+        ]
+        _listed(("space", "configurations", "what it is"), rows)
+
+
+def _listed(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
+    """Print a table, and end."""
+    table = Table(*head, box=None, pad_edge=False)
+    for row in rows:
+        table.add_row(*(Text(cell) for cell in row))
+    make_console().print(table)
+    raise typer.Exit
+
+
 @app.command()
 @options_of(settings=Settings, faces=FaceChoice, networks=Networks, machines=Machines)
-def main(settings: Settings, faces: FaceChoice, networks: Networks, machines: Machines) -> None:
+def main(
+    settings: Settings,
+    faces: FaceChoice,
+    networks: Networks,
+    machines: Machines,
+    list_metrics: Annotated[
+        bool,
+        typer.Option("--list-metrics", help="List what can be measured, and end.", callback=_metrics, is_eager=True),
+    ] = False,
+    list_spaces: Annotated[
+        bool, typer.Option("--list-spaces", help="List what can be tried, and end.", callback=_spaces, is_eager=True)
+    ] = False,
+) -> None:
     """Find the privacy-utility front of face anonymization.
 
     Without options: 40 configurations of blur, pixelation, k-Same and the project's generator on the demo world, in a

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from anonymizers import Generator
-from anonymizers.generative.conditioning import CONDITIONINGS
+from anonymizers.generative.conditioning import CONDITIONINGS, MAPS
 from anonymizers.training.recipe import Recipe
+from evaluators.options import expected_one_of
 from orchestrator.search.faces import FaceChoice
 from orchestrator.train.task import Training
 from search_spaces import SearchSpace
@@ -31,8 +32,9 @@ def recipes_of(space: SearchSpace, training: Training, faces: FaceChoice) -> tup
     found = dict.fromkeys(example.variant for example in space.examples() if isinstance(example, Generator))
     if not found:
         raise ValueError(f"--space {space.name}: expected a space with the method generator, it has none")
-    if unknown := [name for name in training.variants if name not in found]:
-        raise ValueError(f"--variant: expected some of {', '.join(found)}, got {', '.join(unknown)}")
+    for name in training.variants:
+        if name not in found:
+            raise ValueError(expected_one_of("--variant", found, name))
     base = FOR_PHOTOGRAPHS if faces.data is not None else FOR_DEMO
     recipes = []
     for name in training.variants or found:
@@ -43,12 +45,26 @@ def recipes_of(space: SearchSpace, training: Training, faces: FaceChoice) -> tup
 
 
 def preludes_of(recipes: Sequence[Recipe]) -> tuple[Recipe, ...]:
-    """Return the run that the variants share, if they do: it learns to draw faces, from all signals."""
+    """Return the run that the variants share, if they do: it learns to draw faces, from all signals.
+
+    Raises:
+        ValueError: if no conditioning has what they are told.
+    """
     if not any(recipe.prelude for recipe in recipes):
         return ()
     first = recipes[0]
     signals = {name for recipe in recipes for name in signals_needed(recipe)}
-    told = min((c for c, needs in CONDITIONINGS.items() if signals <= set(needs)), key=lambda c: len(CONDITIONINGS[c]))
+    # Words can be begun with later, maps cannot: where no conditioning has all, one that has the maps.
+    enough = [
+        [c for c, needs in CONDITIONINGS.items() if wanted <= set(needs)] for wanted in (signals, signals & MAPS.keys())
+    ]
+    seeing = next((found for found in enough if found), [])
+    if not seeing:
+        raise ValueError(
+            f"--space: expected variants that can begin alike, no conditioning has {', '.join(sorted(signals))}; train "
+            "some of them with --variant"
+        )
+    told = min(seeing, key=lambda c: len(CONDITIONINGS[c]))
     return (
         replace(
             first,

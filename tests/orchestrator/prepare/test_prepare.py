@@ -241,7 +241,7 @@ def refused(*arguments: str) -> str:
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["--size", "8"], "--size: expected 32 to 1024 px, got 8"),
+        (["--size", "8"], "--size: expected 32 to 1024, got 8"),
         (["--processes", "0"], "--processes: expected at least 1, got 0"),
         (["--limit", "0"], "--limit: expected at least 1, got 0"),
         (["--resume", "--overwrite"], "--resume and --overwrite: expected one of them"),

@@ -53,9 +53,14 @@ def test_the_recipes_of_a_space_and_their_prelude() -> None:
     (prelude,) = preludes_of(recipes)
     assert prelude.conditioning == "landmarks+expression" and prelude.width == recipes[0].width
     assert preludes_of(recipes[2:])[0].conditioning == "expression"
+    recipes = recipes_of(SPACES["conditioning_ablation"], ANY, DEMO)  # maps and words, which no conditioning has all of
+    (prelude,) = preludes_of(recipes)
+    assert prelude.conditioning == "both" and len(recipes) == 5
     with pytest.raises(ValueError, match="--space bands: expected a space with the method generator"):
         recipes_of(SPACES["bands"], ANY, DEMO)
-    with pytest.raises(ValueError, match=r"--variant: expected some of both-none, .*, got none-both"):
+    with pytest.raises(
+        ValueError, match=r"--variant: expected one of both-none, .*, got 'none-both'; the nearest is both-both"
+    ):
         recipes_of(SPACES["expression_loss_ablation"], Training("", variants=("none-both",)), DEMO)
 
 
@@ -107,7 +112,7 @@ def test_two_processes_train_together(tmp_path: Path) -> None:
     [
         (["--space", "atlantis"], "--space: expected one of"),
         (["--space", "cloaks"], "--space cloaks: expected a space with the method generator, it has none"),
-        (["--space", "generator", "--variant", "aura"], "--variant: expected some of none-both"),
+        (["--space", "generator", "--variant", "aura"], "--variant: expected one of none-both"),
         (["--space", "generator", "--models", "nowhere"], "--models: a choice of real networks needs real faces"),
     ],
 )

@@ -135,7 +135,14 @@ def test_a_teachers_logits_are_its_files_and_its_features_feed_the_last_layer(na
 @needs_models
 def test_load_models_names_what_it_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
     loaded = load_models(
-        Networks(models=MODELS, embedder="edgeface_xxs", teacher="mini_xception", backend_nets="onnx"), threads=1
+        Networks(
+            models=MODELS,
+            embedder="edgeface_xxs",
+            held_out="mobilefacenet_192",
+            teacher="mini_xception",
+            backend_nets="onnx",
+        ),
+        threads=1,
     )
     assert [loaded[role].name for role in ("embedder", "held_out", "teacher", "detector")] == [
         "edgeface_xxs",

@@ -154,7 +154,7 @@ def test_edgeface_by_onnx2torch_is_refused(shared: Path) -> None:
 @pytest.mark.real
 @pytest.mark.slow
 def test_a_panel_gets_the_back_end_that_was_asked_for(shared: Path) -> None:
-    loaded = load_models(Networks(models=shared / "models", backend_nets="torch"))
+    loaded = load_models(Networks(models=shared / "models", held_out="mobilefacenet_192", backend_nets="torch"))
     assert {role: choice["backend"] for role, choice in loaded["backends"].items()} == {
         "embedder": "torch",
         "held_out": "torch",
