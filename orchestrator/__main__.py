@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from pathlib import Path
 
+import typer
 from rich.table import Table
 from rich.text import Text
 
@@ -14,6 +15,10 @@ COMMANDS = ("models", "prepare", "search", "verify", "compare", "train", "cluste
 """In the order in which they are wanted."""
 
 
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+
+@app.command()
 def main() -> None:
     """Print each command and the first sentence of its help."""
     table = Table(box=None, show_header=False, pad_edge=False)
@@ -37,4 +42,4 @@ def about(command: str) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    app()
