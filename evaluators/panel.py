@@ -157,6 +157,7 @@ class Panel:
             n_attacker=len(self.clear.attacker),
             chance_rank1=1 / self.clear.people,
             seconds=time.perf_counter() - start,
+            curves=(self.curves or {}).get(repr(anonymizer), {}),
         )
 
     def _prove(self, clear: Scores) -> None:

@@ -43,6 +43,7 @@ class Run:
         perceptual: Callable[[Tensor, Tensor], Tensor] | None = None,
         wrap: Callable[[nn.Module], nn.Module] = lambda net: net,
         rank: int = 0,
+        agree: Callable[[int], int] = lambda count: count,
         begin: tuple[str, Mapping[str, Tensor]] | None = None,
     ) -> None:
         """Look at the faces once and build the networks.
@@ -56,6 +57,8 @@ class Run:
             perceptual: distance of two batches of (N, 3, S, S) pictures in [0, 255], (N,), with gradients.
             wrap: makes of the networks what several processes train together, such as DistributedDataParallel.
             rank: number of this process among them; the first one writes.
+            agree: makes of the number of faces that each process has one that all have, the smallest: they meet at the
+                end of each epoch, and one that had a step more would wait for ever.
             begin: conditioning and weights of a network that sees as much or more, where training does not begin anew.
 
         Raises:
@@ -65,10 +68,11 @@ class Run:
         self.device = torch.device(device)
         torch.manual_seed(recipe.seed)
         self.truth = look(faces, recipe, embed, read, self.device)
-        if len(self.truth.images) < recipe.batch:
+        self.faces = agree(len(self.truth.images))
+        if self.faces < recipe.batch:
             raise ValueError(
                 f"training: expected at least a batch of {recipe.batch} faces with the signals of conditioning "
-                f"{recipe.conditioning!r}, got {len(self.truth.images)}"
+                f"{recipe.conditioning!r} in each process, got {self.faces}"
             )
         dimension = self.truth.embedding.shape[1]
         net = NoisyUNet(
@@ -98,7 +102,7 @@ class Run:
     @property
     def epoch_steps(self) -> int:
         """Return how many steps see as many faces as there are."""
-        return max(1, len(self.truth.images) // self.recipe.batch)
+        return max(1, self.faces // self.recipe.batch)
 
     def step(self) -> dict[str, float]:
         """Take one step; return the losses."""

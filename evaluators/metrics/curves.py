@@ -30,6 +30,10 @@ class Curves:
     far: NDArray[np.float64]
     tar: NDArray[np.float64]
 
+    def plain(self) -> dict[str, list[float]]:
+        """Return the curves ready for JSON."""
+        return {name: getattr(self, name).tolist() for name in ("cmc", "far", "tar")}
+
 
 def curves_of(scores: Tensor, person: Tensor) -> Curves:
     """Compute both curves.

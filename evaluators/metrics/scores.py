@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from evaluators.metrics import METRICS
+
+if TYPE_CHECKING:
+    from evaluators.metrics.curves import Curves
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,6 +30,7 @@ class Scores:
         n_attacker: faces of other people that `mapped`, `restored`, `finetuned` and the adapted reader learn from.
         chance_rank1: 1 / n_people.
         seconds: time that the scoring took, s.
+        curves: CMC and ROC of each attacker, where a panel keeps them.
 
     Raises:
         ValueError: if a name is unknown or missing, or a number is not finite.
@@ -40,6 +45,7 @@ class Scores:
     n_attacker: int
     chance_rank1: float
     seconds: float
+    curves: Mapping[str, Curves] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if set(self.values) != set(METRICS):

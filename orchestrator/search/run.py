@@ -116,7 +116,7 @@ def run(settings: Settings, faces: FaceChoice, networks: Networks, machines: Mac
         differentiable=needs_gradients(settings.attackers, space.used),
         signals=tuple(dict.fromkeys((*space.signals, *Word.needs))),  # the anchor's too
     )
-    backend = _backend(make, machines)
+    backend = make_backend(make, machines)
     with contextlib.ExitStack() as stack:
         stack.callback(backend.close)
         panel = backend.describe()
@@ -154,7 +154,7 @@ def run(settings: Settings, faces: FaceChoice, networks: Networks, machines: Mac
                     if facts["panel"].get("backends"):
                         console.print(networks_line(facts), markup=False)
                     progress.start(facts, sweep.total)
-                    interrupted = _interruptible(backend, sweep)
+                    interrupted = interruptible(backend, sweep)
             except (OSError, RuntimeError):
                 # What ended the sweep is told, by whoever called; what was finished is shown as far as it can be.
                 with contextlib.suppress(OSError, RuntimeError):
@@ -183,7 +183,12 @@ def networks_line(facts: Mapping[str, Any]) -> str:
     return f"networks: {', '.join(parts)}"
 
 
-def _backend(make: MakePanel, machines: Machines) -> Backend:
+def make_backend(make: MakePanel, machines: Machines) -> Backend:
+    """Make what runs sweeps; its panels stand when this returns.
+
+    Raises:
+        ValueError: if an attacker or reader cannot learn on these faces, or the machines do not fit.
+    """
     if machines.backend == "inprocess":
         try:
             return InProcess(make)
@@ -202,7 +207,7 @@ def _backend(make: MakePanel, machines: Machines) -> Backend:
     )
 
 
-def _interruptible(backend: Backend, sweep: Sweep) -> bool:
+def interruptible(backend: Backend, sweep: Sweep) -> bool:
     """Run until the end or Ctrl-C; tell whether it was interrupted."""
     try:
         backend.run(sweep)

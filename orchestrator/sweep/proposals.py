@@ -44,7 +44,15 @@ class Proposals:
     """
 
     def __init__(
-        self, space: SearchSpace, directions: Sequence[str], *, sampler: str, trials: int, seed: int, begun_with: int
+        self,
+        space: SearchSpace,
+        directions: Sequence[str],
+        *,
+        sampler: str,
+        trials: int,
+        seed: int,
+        begun_with: int,
+        anchors: bool = True,
     ) -> None:
         """Prepare the study.
 
@@ -54,6 +62,7 @@ class Proposals:
             sampler: of `make_study`.
             trials: number of configurations besides the anchors.
             seed: of the sampler.
+            anchors: whether ANCHORS come first.
             begun_with: number of trials that the sweep was begun with, which sizes a population.
         """
         self.space = space
@@ -64,8 +73,8 @@ class Proposals:
         self._outcomes: dict[str, tuple[float, ...] | None] = {}
         self._waiting: dict[str, list[optuna.Trial]] = {}
         fixed = {repr(a) for a in space.configurations}
-        anchors = [ANONYMIZERS[name]() for name in ANCHORS]
-        self._anchors: list[Anonymizer] = [a for a in anchors if repr(a) not in fixed]
+        first = [ANONYMIZERS[name]() for name in ANCHORS] if anchors else []
+        self._anchors: list[Anonymizer] = [a for a in first if repr(a) not in fixed]
         if space.configurations or sampler == "grid":
             listed = {repr(self.space.decode(point)): point for point in space.points(trials)}
             points = [point for name, point in listed.items() if name not in {repr(a) for a in self._anchors}]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import math
 import time
@@ -65,6 +66,7 @@ class Sweep:
         seed: int,
         time_budget: float | None = None,
         max_faces: int | None = None,
+        anchors: bool = True,
     ) -> None:
         """Prepare the study, and replay what the ledger already holds.
 
@@ -77,6 +79,7 @@ class Sweep:
             trials: number of configurations besides the anchors; a fixed list is tried whole.
             seed: of the sampler.
             time_budget: s from now after which nothing more is proposed; None for no end.
+            anchors: whether they come first.
             max_faces: anonymized and measured faces after which nothing more is proposed, those of the ledger counted.
 
         Raises:
@@ -88,7 +91,13 @@ class Sweep:
         self.progress = progress
         begun_with = ledger.sweep.get("trials", trials)  # a sweep that is extended goes on as it began
         self.proposals = Proposals(
-            space, list(objectives.values()), sampler=sampler, trials=trials, seed=seed, begun_with=begun_with
+            space,
+            list(objectives.values()),
+            sampler=sampler,
+            trials=trials,
+            seed=seed,
+            begun_with=begun_with,
+            anchors=anchors,
         )
         self.total = self.proposals.total
         self.rows: list[dict[str, Any]] = []
@@ -263,6 +272,7 @@ class Sweep:
 def _row(trial: int, anonymizer: Anonymizer, outcome: Outcome | None, seconds: float) -> dict[str, Any]:
     """Make a ledger row: a question (`asked`, no outcome yet) or an answer (`complete` or `failed`)."""
     scores = outcome if isinstance(outcome, Scores) else None
+    curves = {} if scores is None else {name: found.plain() for name, found in scores.curves.items()}
     return {
         "trial": trial,
         "status": "asked" if outcome is None else "complete" if scores else "failed",
@@ -271,5 +281,6 @@ def _row(trial: int, anonymizer: Anonymizer, outcome: Outcome | None, seconds: f
         "anonymizer": repr(anonymizer),
         "hyperparameters": anonymizer.hyperparameters(),
         "scores": scores,
+        "curves": json.dumps(curves) if curves else None,
         "seconds": seconds,
     }

@@ -10,6 +10,8 @@ from rich.console import Console
 from orchestrator.cluster.environment import set_environment
 
 if TYPE_CHECKING:
+    import torch
+
     from orchestrator.train.task import Task
 
 
@@ -57,5 +59,18 @@ def _worker(config: dict[str, Any]) -> None:
         Console(highlight=False, width=200),
         wrap=prepare_model,
         shard=(context.get_world_rank(), context.get_world_size()),
+        agree=lambda count: smallest(count, get_device()),
         told=ray.train.report,
     )
+
+
+def smallest(count: int, device: torch.device | str = "cpu") -> int:
+    """Return the smallest of the counts that the processes of a group have; one alone keeps its own."""
+    import torch
+    import torch.distributed
+
+    if not torch.distributed.is_initialized():
+        return count
+    counts = torch.tensor(count, device=device)
+    torch.distributed.all_reduce(counts, op=torch.distributed.ReduceOp.MIN)
+    return int(counts)

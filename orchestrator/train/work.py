@@ -84,6 +84,7 @@ def work(
     *,
     wrap: Callable[[nn.Module], nn.Module] = lambda net: net,
     shard: tuple[int, int] = (0, 1),
+    agree: Callable[[int], int] = lambda count: count,
     told: Callable[[dict[str, float]], None] = lambda losses: None,
 ) -> None:
     """Train every variant of a task in this process, one after the other.
@@ -93,6 +94,7 @@ def work(
         console: is told of each epoch.
         wrap: see `Run`.
         shard: which part of the faces is this worker's, of how many; the first one writes.
+        agree: see `Run`.
         told: the losses of each epoch, by every worker.
 
     Raises:
@@ -125,6 +127,7 @@ def work(
             perceptual=None if task.networks is None else _perceptual(nets),  # the demo's faces are learned without
             wrap=wrap,
             rank=shard[0],
+            agree=agree,
             begin=begin,
         )
         shared = recipe not in task.recipes

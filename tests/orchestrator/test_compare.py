@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from orchestrator.compare import app, chosen_pairs, compare
+from orchestrator.compare.__main__ import app
+from orchestrator.compare.pairs import chosen_pairs, compare
 from orchestrator.records.ledger import Ledger
 from orchestrator.records.trials import without_replicates
 from tests.helpers.sample_rows import OBJECTIVES, SWEEP, row, scores

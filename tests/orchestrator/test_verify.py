@@ -12,10 +12,18 @@ import pytest
 from rich.console import Console
 
 from anonymizers import Anonymizer, Blackout, Blur, Identity, Pixelate
+from evaluators.metrics.curves import Curves
 from evaluators.metrics.scores import Scores
+from orchestrator.records.ledger import Ledger, read
 from orchestrator.records.trials import flat
 from orchestrator.search.faces import FaceChoice
-from orchestrator.verify import fresh_protocol, read_front, side_by_side, verify
+from orchestrator.sweep.outcome import outcome_of
+from orchestrator.sweep.progress import PlainProgress
+from orchestrator.sweep.sweep import Sweep
+from orchestrator.verify.tables import curve_table, verified_table
+from orchestrator.verify.verification import check_as_strong, fresh_protocol, read_front
+from orchestrator.verify.wording import difference_line, side_by_side
+from search_spaces import SearchSpace
 from tests.helpers.fake_panel import OBJECTIVES, FakePanel
 
 FRONT = (Blackout(), Blur(kernel=31), Pixelate(block=14), Pixelate(block=15), Identity())
@@ -25,7 +33,8 @@ class OtherPeople(FakePanel):
     """Measure blur worse than the search did."""
 
     def score(self, anonymizer: Anonymizer) -> Scores:
-        scores = super().score(anonymizer)
+        curves = {"fixed": Curves(np.array([0.5, 1.0]), np.array([0.1]), np.array([0.4]))}
+        scores = replace(super().score(anonymizer), curves=curves)
         if anonymizer.method != "blur":
             return scores
         worse = {**scores.values, "expression_kappa_adapted": 0.0}
@@ -55,11 +64,27 @@ def searched() -> list[dict[str, Any]]:
     return rows
 
 
-def test_every_configuration_is_measured_again_and_the_front_is_corrected() -> None:
+def measured(path: Path, panel: FakePanel, *, most: int = 99) -> Any:
+    """Measure the front into a ledger, as a verification does; stop after so many."""
+    facts = {"objectives": OBJECTIVES, "name": "test", "protocol": {"name": "demo"}}
+    space = SearchSpace("front", configurations=FRONT)
+    progress = PlainProgress(Console(file=io.StringIO()))
+    progress.start(facts, len(FRONT))
+    with Ledger.open(path) if path.is_file() else Ledger.create(path, facts) as ledger:
+        sweep = Sweep(space, OBJECTIVES, ledger, progress, sampler="grid", trials=5, seed=1, anchors=False)
+        while most and (proposal := sweep.propose()) is not None:
+            sweep.finish(proposal.trial, outcome_of(panel, proposal.anonymizer))
+            most -= 1
+    return read(path)
+
+
+def test_every_configuration_is_measured_again_and_the_front_is_corrected(tmp_path: Path) -> None:
     panel = OtherPeople()
-    table = verify(searched(), panel, {"objectives": OBJECTIVES}, Console(file=io.StringIO()))  # type: ignore[arg-type]
-    rows = table.to_pylist()
+    measured(tmp_path / "verified.arrow", panel, most=2)
+    ledger = measured(tmp_path / "verified.arrow", panel)  # interrupted, and resumed
     assert panel.scored == [repr(anonymizer) for anonymizer in FRONT]
+    facts = {"objectives": OBJECTIVES, "protocol": {"name": "demo"}}
+    rows = verified_table(searched(), ledger, facts).to_pylist()
     assert [row["anonymizer"] for row in rows] == panel.scored
     by_name = {row["anonymizer"]: row for row in rows}
     failed = by_name[repr(Pixelate(block=14))]
@@ -77,6 +102,24 @@ def test_every_configuration_is_measured_again_and_the_front_is_corrected() -> N
     shown = io.StringIO()
     Console(file=shown, width=200).print(side_by_side(searched(), rows, OBJECTIVES))
     assert "3 of 5 configurations stay on the front" in shown.getvalue()
+    curves = curve_table(searched(), ledger).to_pylist()
+    assert {(c["trial"], c["attacker"], c["kind"]) for c in curves} == {
+        (n, "fixed", kind) for n in (0, 1, 3, 4) for kind in ("cmc", "roc")
+    }
+    assert [c["y"] for c in curves if c["trial"] == 0 and c["kind"] == "cmc"] == [0.5, 1.0]
+
+
+def test_both_sides_say_people_gallery_and_chance() -> None:
+    rows = searched()
+    line = difference_line(rows, rows, {"protocol": {"name": "demo"}})
+    assert line == ("search: 10 people, gallery of 20, chance 0.100; verified: 10 people, gallery of 20, chance 0.100.")
+    assert "people and pictures of the search are among" in difference_line(rows, rows, {"protocol": {"name": "lfw"}})
+
+
+def test_fewer_attackers_than_the_search_had_are_refused() -> None:
+    check_as_strong(("fixed", "parrot", "held_out"), ("fixed", "parrot"))
+    with pytest.raises(ValueError, match="attackers of the search or more, retrained, mapped is missing"):
+        check_as_strong(("fixed", "parrot"), ("fixed", "parrot", "retrained", "mapped"))
 
 
 def test_a_folder_without_a_front_and_faces_of_another_search_are_refused(tmp_path: Path) -> None:

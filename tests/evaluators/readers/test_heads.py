@@ -11,7 +11,9 @@ from torch import Tensor
 from evaluators.readers.heads import CLIP, PENALTIES, Scale, fit_heads, scale_of
 
 
-def world(faces: int = 240, width: int = 12, seed: int = 0, noise: float = 0.5) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def world(
+    faces: int = 240, width: int = 12, seed: int = 0, noise: float = 0.5
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Return features, classes, coefficients and people: linear with noise."""
     generator = torch.Generator().manual_seed(seed)
     x = torch.randn(faces, width, generator=generator)

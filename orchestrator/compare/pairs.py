@@ -1,4 +1,4 @@
-"""Compare configurations of a sweep on the same faces: `python -m orchestrator.compare RESULTS TRIAL TRIAL …`.
+"""Pairs of configurations on the same people: differences, and their intervals.
 
 Two intervals that overlap say little: all configurations were measured on the same people, whose peculiarities cancel
 in the difference. The replicates of the ledger are joint, so that the interval of a difference is that of its
@@ -10,12 +10,10 @@ from __future__ import annotations
 import itertools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import torch
-import typer
 from rich.table import Table
 from rich.text import Text
 
@@ -25,32 +23,22 @@ from orchestrator.records.ledger import LEDGER, read
 from orchestrator.records.tables import objective_replicates
 from orchestrator.records.trials import Row, sweep_of, without_replicates
 from orchestrator.records.wording import name_of, number
-from orchestrator.terminal import make_console, sentences
 
 MOST = 40
 """Pairs that are shown at most."""
 
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
+def compared(results: Path, trials: Sequence[int]) -> list[dict[str, float | int | str]]:
+    """Compare trials of a results folder, see `chosen_pairs` and `compare`.
 
-@app.command()
-def main(
-    results: Annotated[Path, typer.Argument(help="Results folder of a search.")],
-    trial: Annotated[list[int] | None, typer.Argument(help="Trials; none for neighbors on the front.")] = None,
-) -> None:
-    """Compare trials pairwise on the same faces: differences of the objectives with 95 % intervals over people.
-
-    Without trials, every configuration of the front is compared with its neighbor.
+    Raises:
+        ValueError: if there is no ledger, or nothing to compare.
     """
-    console = make_console()
-    with sentences():
-        if not (results / LEDGER).is_file():
-            raise ValueError(f"RESULTS: expected a folder with {LEDGER}, {results} has none; run a search first")
-        table = read(results / LEDGER)
-        objectives: dict[str, str] = sweep_of(table)["objectives"]
-        pairs = chosen_pairs(without_replicates(table).to_pylist(), objectives, trial or ())
-        rows = compare(table, objectives, pairs)
-    console.print(shown(rows))
+    if not (results / LEDGER).is_file():
+        raise ValueError(f"RESULTS: expected a folder with {LEDGER}, {results} has none; run a search first")
+    table = read(results / LEDGER)
+    objectives: dict[str, str] = sweep_of(table)["objectives"]
+    return compare(table, objectives, chosen_pairs(without_replicates(table).to_pylist(), objectives, trials))
 
 
 def chosen_pairs(rows: Sequence[Row], objectives: Mapping[str, str], trials: Sequence[int]) -> list[tuple[int, int]]:
@@ -130,7 +118,3 @@ def shown(rows: Sequence[Mapping[str, float | int | str]]) -> Table:
             number(row["better"]),
         )
     return table
-
-
-if __name__ == "__main__":
-    app()

@@ -1,0 +1,1 @@
+"""Compare configurations of a sweep on the same faces."""

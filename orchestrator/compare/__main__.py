@@ -1,0 +1,32 @@
+"""Compare configurations of a sweep on the same faces: `python -m orchestrator.compare RESULTS TRIAL TRIAL …`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from orchestrator.terminal import make_console, sentences
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+
+@app.command()
+def main(
+    results: Annotated[Path, typer.Argument(help="Results folder of a search.")],
+    trial: Annotated[list[int] | None, typer.Argument(help="Trials; none for neighbors on the front.")] = None,
+) -> None:
+    """Compare trials pairwise on the same faces: differences of the objectives with 95 % intervals over people.
+
+    Without trials, every configuration of the front is compared with its neighbor.
+    """
+    with sentences():
+        from orchestrator.compare.pairs import compared, shown  # torch, which --help does without
+
+        rows = compared(results, trial or ())
+    make_console().print(shown(rows))
+
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,1 @@
+"""Measure a front again, on other faces and with more attackers."""

@@ -1,0 +1,234 @@
+"""Measure a front again: a sweep over its configurations, on other faces.
+
+The front of a search is the best of many noisy draws, and the search may have adapted to its attackers. Here its
+configurations meet other people, other seeds and an embedder that the search never saw.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from rich.console import Console
+
+from evaluators.attackers import ATTACKERS
+from evaluators.datasets.protocol import Protocol
+from evaluators.demo.protocol import demo_protocol
+from evaluators.networks.catalog.choice import Networks, check_networks, networks_of
+from orchestrator.records.files import replace_file
+from orchestrator.records.ledger import Ledger, check_free, read
+from orchestrator.records.report.verified import write_verified
+from orchestrator.records.trials import Row, anonymizer_of, sweep_of
+from orchestrator.search.checks import check_attackers, check_device, real_networks
+from orchestrator.search.faces import FaceChoice, load_protocol
+from orchestrator.search.folder import check_writable
+from orchestrator.search.make_panel import MakePanel, needs_gradients
+from orchestrator.search.run import interruptible, make_backend
+from orchestrator.search.settings import Machines
+from orchestrator.sweep.progress import make_progress
+from orchestrator.sweep.sweep import Sweep
+from orchestrator.terminal import INTERRUPTED
+from orchestrator.verify.tables import curve_table, verified_table
+from orchestrator.verify.wording import difference_line, side_by_side
+from search_spaces import SearchSpace
+
+VERIFIED_LEDGER = "verified.arrow"
+DEMO_PEOPLE = 120
+"""Twice as many as in the search's demo protocol."""
+
+
+def run(
+    results: Path,
+    faces: FaceChoice,
+    networks: Networks,
+    machines: Machines,
+    console: Console,
+    *,
+    seed: int | None = None,
+    attackers: Sequence[str] | None = None,
+    resume: bool = False,
+) -> int:
+    """Verify a front: a sweep over its configurations, on other faces.
+
+    Args:
+        results: folder of the search.
+        faces: the search's.
+        networks: their folder; which they are is the search's choice.
+        machines: where panels run.
+        console: is told of progress and outcome.
+        seed: of people, pictures and attackers; None for the search's + 1.
+        attackers: the search's, or more; None for all.
+        resume: go on with an interrupted verification.
+
+    Returns:
+        The exit code: 0, or 130 after an interruption.
+
+    Raises:
+        ValueError: if the input is bad.
+    """
+    check_device(machines.device)
+    rows, sweep = read_front(results)
+    used = sweep["seed"] + 1 if seed is None else seed
+    if used < 0:
+        raise ValueError(f"--seed: expected at least 0, got {used}")
+    if used == sweep["seed"]:
+        raise ValueError(f"--seed: expected another one than the search's {used}: the same draws prove nothing")
+    chosen_attackers = tuple(attackers or ATTACKERS)
+    check_attackers(chosen_attackers)
+    check_as_strong(chosen_attackers, sweep["attackers"])
+    try:
+        check_writable(results)
+    except OSError as error:
+        raise ValueError(f"RESULTS: expected a folder that can be written, {results}: {error.strerror}") from None
+    path = results / VERIFIED_LEDGER
+    if path.is_file():
+        check_free(path)
+    chosen = real_networks(faces, networks, chosen_attackers)
+    if chosen is not None:  # the search's own, by the back end and in the precision that it had
+        before = networks_of(sweep["models"], sweep["panel"]["backends"], chosen.folder)
+        chosen = replace(before, held_out=networks.held_out or before.held_out or chosen.held_out)
+        check_networks(chosen)
+        chosen = chosen.anywhere()
+    protocol = fresh_protocol(sweep, replace(faces, seed=used), chosen, console)
+    objectives: dict[str, str] = sweep["objectives"]
+    verified: dict[str, Any] = {
+        "seed": used,
+        "attackers": list(chosen_attackers),
+        "protocol": protocol.describe(),
+        "search": searched_on(sweep),
+    }
+    make = MakePanel(
+        protocol,
+        chosen,
+        tuple(objectives),
+        chosen_attackers,
+        machines.device,
+        differentiable=needs_gradients(chosen_attackers, {row["method"] for row in rows}),
+        signals=tuple(dict.fromkeys(name for row in rows for name in anonymizer_of(row).needed())),
+        keep_curves=True,
+    )
+    if resume:
+        _check_resumed(path, verified)
+    space = SearchSpace("front", configurations=tuple(anonymizer_of(row) for row in rows))
+    with contextlib.ExitStack() as stack:
+        backend = make_backend(make, machines)
+        stack.callback(backend.close)
+        verified["panel"] = backend.describe()
+        facts = {**sweep, "verified": verified, "trials": len(rows)}
+        ledger = stack.enter_context(Ledger.open(path) if resume else Ledger.create(path, facts, replace=True))
+        with make_progress(console) as progress:
+            again = Sweep(
+                *(space, objectives, ledger, progress), sampler="grid", trials=len(rows), seed=used, anchors=False
+            )
+            progress.start(facts, again.total)
+            interrupted = interruptible(backend, again)
+        table = ledger.table()
+    if interrupted:
+        console.print(f"{len(again.rows)} of {again.total} configurations measured; --resume goes on")
+        return INTERRUPTED
+    write_results(results, rows, table, facts, console)
+    return 0
+
+
+def check_as_strong(attackers: Sequence[str], searched: Sequence[str]) -> None:
+    """Check that a verification has every attacker of the search.
+
+    Raises:
+        ValueError: if one is missing: the strongest of fewer attackers would look like more privacy.
+    """
+    if missing := [name for name in searched if name not in attackers]:
+        raise ValueError(
+            f"--attacker: expected the attackers of the search or more, {', '.join(missing)} is missing; against "
+            "fewer, privacy would seem to have improved"
+        )
+
+
+def searched_on(sweep: Mapping[str, Any]) -> dict[str, Any]:
+    """Return how hard it was for the attackers of the search: people, gallery, chance."""
+    protocol = sweep["protocol"]
+    people = protocol["n_people"]
+    return {"n_people": people, "n_gallery": protocol["n_gallery"], "chance_rank1": 1 / people}
+
+
+def _check_resumed(path: Path, verified: Mapping[str, Any]) -> None:
+    """Refuse to go on with a verification of something else."""
+    if not path.is_file():
+        raise ValueError(f"--resume: expected {path}, which is not there; leave --resume out")
+    before = sweep_of(read(path))["verified"]
+    for name in ("seed", "attackers"):
+        if before[name] != verified[name]:
+            raise ValueError(
+                f"--resume: the verification here has another {name}: {before[name]}, not {verified[name]}"
+            )
+    if before["protocol"]["digest"] != verified["protocol"]["digest"]:
+        raise ValueError("--resume: the verification here was on other faces; leave --resume out")
+
+
+def write_results(
+    results: Path, rows: Sequence[Row], ledger: pa.Table, facts: Mapping[str, Any], console: Console
+) -> None:
+    """Write tables and report of a verification, and print both figures of every configuration."""
+    verified = verified_table(rows, ledger, facts)
+    after = verified.to_pylist()
+    replace_file(results / "verified.parquet", functools.partial(pq.write_table, verified, compression="zstd"))
+    curves = curve_table(rows, ledger)
+    replace_file(results / "curves.parquet", functools.partial(pq.write_table, curves, compression="zstd"))
+    write_verified(results / "verified.html", facts, rows, after, curves.to_pylist())
+    console.print(side_by_side(rows, after, facts["objectives"]))
+    console.print(difference_line(rows, after, facts), markup=False, soft_wrap=True)
+    console.print(f"{results}/verified.parquet, curves.parquet, verified.html", markup=False)
+
+
+def read_front(results: Path) -> tuple[list[Row], dict[str, Any]]:
+    """Read the front of a search and the facts about it.
+
+    Raises:
+        ValueError: if there is none, or it is empty.
+    """
+    path = results / "front.parquet"
+    if not path.is_file():
+        raise ValueError(f"RESULTS: expected a folder with front.parquet, {results} has none; run a search first")
+    table = pq.read_table(path)
+    rows: list[Row] = table.to_pylist()
+    if not rows:
+        raise ValueError(f"RESULTS: expected a front with configurations, that in {results} is empty")
+    return rows, json.loads(table.schema.metadata[b"sweep"])
+
+
+def fresh_protocol(
+    sweep: Mapping[str, Any], faces: FaceChoice, networks: Networks | None, console: Console
+) -> Protocol:
+    """Draw other people, or other pictures and another split of a folder, and more of them.
+
+    Args:
+        sweep: facts of the search.
+        faces: its faces, with another seed.
+        networks: real ones, that find the faces of a folder.
+        console: is told how far it is.
+
+    Raises:
+        ValueError: if the faces are not the search's, or cannot carry the measurement.
+    """
+    searched = sweep["protocol"]
+    if (searched["name"] == "demo") != (faces.data is None):
+        raise ValueError(
+            f"--data: the search was on {searched['name']}; give "
+            + ("no faces" if faces.data else "its faces and --models")
+        )
+    if faces.data is None:
+        return demo_protocol(seed=faces.seed, evaluated=DEMO_PEOPLE)
+    most = searched.get("max_pictures")
+    split = replace(
+        faces,
+        min_pictures=searched.get("min_pictures"),
+        max_pictures=2 * most if most else None,
+        depth=searched.get("depth"),
+    )
+    return load_protocol(split, networks, console)
