@@ -119,7 +119,11 @@ def read_tensors(path: Path, prefix: str = "") -> dict[str, Tensor]:
         ValueError: if the file holds pickled objects other than tensors and plain data.
     """
     if path.suffix == ".safetensors":
-        return {name.removeprefix(prefix): value for name, value in load_file(path).items() if name.startswith(prefix)}
+        try:
+            tensors = load_file(path)
+        except SafetensorError as error:
+            raise ValueError(f"{path}: expected a whole safetensors file, {error}; fetch or train it again") from error
+        return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
     try:
         content: Any = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises several kinds on files that are none of its own

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from evaluators.networks.catalog.choice import INCEPTION, Networks, is_path
+from evaluators.networks.catalog.choice import DETECTOR_NAME, INCEPTION, Networks, is_path
 from evaluators.networks.catalog.conventions import DETECTOR, DETECTOR_SHA256, INSIGHTFACE, checked, convention_of
 from evaluators.networks.catalog.published import ZOO
 
@@ -80,12 +80,16 @@ def load_embedder(
     return OnnxEmbedder(folder, name, threads=threads, device=device)
 
 
-def try_own(networks: Networks) -> None:
-    """Run pictures through the networks of a choice that are the user's own, before anything else is done.
+def try_networks(networks: Networks) -> None:
+    """Verify the files of a choice of networks, and run pictures through the user's own, before anything else is done.
 
     Raises:
-        ValueError: if one does not open, or does not answer with an embedding of each picture.
+        ValueError: if one is another file than declared, does not open, or does not answer with an embedding of each
+            picture.
     """
+    for name in (DETECTOR_NAME, networks.embedder, networks.held_out, networks.teacher, *networks.judges):
+        if name in ZOO and (sha256 := ZOO[name].sha256) is not None:
+            checked(networks.folder / ZOO[name].path, sha256)
     for option, name, described in (
         ("--embedder", networks.embedder, networks.embedder_input),
         ("--held-out", networks.held_out or "", ""),

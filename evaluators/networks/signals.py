@@ -18,6 +18,7 @@ from anonymizers import TEMPLATE_SIZE, Faces
 from anonymizers.signals import EXPRESSIONS, MESH68, PARSING, UNMEASURED
 from evaluators.networks.catalog.choice import LANDMARKER, TELLERS
 from evaluators.networks.catalog.classes import counterparts
+from evaluators.networks.catalog.onnx_file import damage
 from evaluators.networks.catalog.published import ZOO
 
 INSIGHTFACE68, PARSER = "insightface_3d68", "face_parsing"
@@ -61,6 +62,9 @@ def check_signals(folder: Path, names: Sequence[str]) -> None:
                 f"signal {name}: expected a network that measures it, {files}, which is missing; python -m "
                 f"orchestrator.models pull {SOURCES[name][0]} gets one where the list knows its address"
             )
+        path = folder / ZOO[str(available(folder, name))].path
+        if what := damage(path):
+            raise ValueError(f"signal {name}: expected a network that measures it in {path}, {what}")
 
 
 def measured_by(folder: Path, name: str, teller: str | None = None) -> str:
@@ -200,9 +204,14 @@ class Landmarks3d68:
 def _session(path: Path, threads: int | None) -> Any:
     import onnxruntime
 
+    from evaluators.networks.backends.onnx_nets import ONNX_ERRORS
+
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads or torch.get_num_threads()
-    return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    try:
+        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    except ONNX_ERRORS as error:
+        raise ValueError(f"{path}: expected a network that ONNX Runtime opens: {error}; fetch it again") from error
 
 
 class Parser:

@@ -19,6 +19,7 @@ from evaluators.networks.catalog.choice import (
     how_to_get,
     is_pulled,
 )
+from evaluators.networks.catalog.onnx_file import damage
 from evaluators.networks.catalog.pulling import pulled_folder
 from evaluators.networks.signals import check_signals
 from evaluators.options import changed, check_values, expected_one_of, refuse_idle
@@ -100,7 +101,9 @@ def check(
             raise ValueError(f"--models: expected a folder of networks, {models} is none")
         check_networks(networks)
     for example in space.examples():
-        example.network(models)
+        path = example.network(models)
+        if path is not None and (what := damage(path)):
+            raise ValueError(f"{example.method}: expected its network in {path}, {what}")
     if models is not None:
         check_signals(models, (*space.signals, *Word.needs))
     if settings.resume and settings.overwrite:

@@ -78,7 +78,7 @@ def load_protocol(faces: FaceChoice, networks: Networks | None, console: Console
         from evaluators.demo import demo_protocol
 
         return demo_protocol(seed=faces.seed)
-    from evaluators.networks.loaders import load_detector, try_own
+    from evaluators.networks.loaders import load_detector, try_networks
     from orchestrator.prepare.faces_file import FACES, read_prepared
 
     split = {
@@ -90,7 +90,7 @@ def load_protocol(faces: FaceChoice, networks: Networks | None, console: Console
     if (faces.data / FACES).is_file():
         if networks is not None:
             check_files(networks)
-            try_own(networks)
+            try_networks(networks)
         from evaluators.datasets.prepared import protocol_of
 
         return protocol_of(read_prepared(faces.data), **split)  # type: ignore[arg-type]
@@ -101,7 +101,7 @@ def load_protocol(faces: FaceChoice, networks: Networks | None, console: Console
     )  # a folder that cannot serve is refused before any network is loaded
     assert networks is not None
     check_files(networks)
-    try_own(networks)
+    try_networks(networks)
     for what, count in source.ignored.items():
         console.print(f"{faces.data}: ignored, {what}: {count}", markup=False, soft_wrap=True)
     with console.status("faces") as status:

@@ -24,7 +24,7 @@ from anonymizers.training.truth import Embed, Read
 from evaluators.networks.backends.torch_nets import without_strides
 from evaluators.networks.catalog.choice import Networks, check_files, check_networks
 from evaluators.networks.catalog.downloads import digest_of
-from evaluators.networks.loaders import try_own
+from evaluators.networks.loaders import try_networks
 from evaluators.networks.roles import Nets
 from evaluators.zoo import load_nets
 from orchestrator.records.files import replace_file
@@ -57,7 +57,7 @@ def start(training: Training, faces: FaceChoice, networks: Networks, machines: M
         chosen = replace(chosen, backend_nets="torch")
         check_networks(chosen)
         check_files(chosen)
-        try_own(chosen)
+        try_networks(chosen)
     task = Task(
         recipes,
         training,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +14,11 @@ from onnx import TensorProto, helper, numpy_helper
 
 from evaluators.networks.catalog.choice import Networks
 from evaluators.networks.catalog.conventions import checked, convention_of
+from evaluators.networks.catalog.downloads import digest_of
 from evaluators.networks.catalog.onnx_file import read_input
-from evaluators.networks.loaders import load_embedder, try_own
+from evaluators.networks.catalog.published import ZOO
+from evaluators.networks.loaders import load_embedder, try_networks
+from evaluators.networks.signals import Parser, check_signals
 from tests.helpers.tiny_nets import NOISE
 
 POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:" + b"0" * 64 + b"\nsize 174383860\n"
@@ -116,7 +120,7 @@ def test_weights_beside_a_network_are_a_part_of_it(tmp_path: Path) -> None:
     ],
 )
 def test_any_batch_and_type_that_can_be_served_is(
-    batch: object, dtype: int, output: int, fed: str, tmp_path: Path
+    batch: object, dtype: int, output: int, fed: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = own(tmp_path / "made.onnx")
     expected = load_embedder(tmp_path, str(made), fed, threads=1)(NOISE)
@@ -124,7 +128,8 @@ def test_any_batch_and_type_that_can_be_served_is(
     got = load_embedder(tmp_path, str(path), fed, threads=1)(NOISE)
     assert got.shape == (5, 8) and got.dtype == torch.float32
     torch.testing.assert_close(got, expected, atol=0.02, rtol=0)
-    try_own(Networks(models=tmp_path, embedder=str(path), embedder_input=fed))
+    monkeypatch.setattr("evaluators.networks.loaders.checked", lambda path, sha256: path)  # the others are not here
+    try_networks(Networks(models=tmp_path, embedder=str(path), embedder_input=fed))
 
 
 def test_a_graph_that_was_made_for_one_picture_gets_one(tmp_path: Path) -> None:
@@ -160,7 +165,8 @@ def test_what_cannot_be_served_says_why(
         convention_of("--embedder", path, fed)
 
 
-def test_its_answers_are_tried_before_anything_else(tmp_path: Path) -> None:
+def test_its_answers_are_tried_before_anything_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("evaluators.networks.loaders.checked", lambda path, sha256: path)  # the others are not here
     path = own(tmp_path / "own.onnx")
     model = onnx.load(path)
     weights = next(tensor for tensor in model.graph.initializer if tensor.name == "matrix")
@@ -168,5 +174,27 @@ def test_its_answers_are_tried_before_anything_else(tmp_path: Path) -> None:
         weights.CopyFrom(numpy_helper.from_array(np.full((48, 8), value, np.float32), "matrix"))
         onnx.save(model, path)
         with pytest.raises(ValueError, match=rf"--held-out .*own\.onnx: {sentence}"):
-            try_own(Networks(models=tmp_path, held_out=str(path)))
+            try_networks(Networks(models=tmp_path, held_out=str(path)))
     assert read_input("--held-out", path).shape == (0, 3, 112, 112)
+
+
+def test_networks_of_the_zoo_are_verified_then_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("scrfd_2.5g", "edgeface_xs", "facex"):
+        path = tmp_path / ZOO[name].path
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(POINTER)
+        with pytest.raises(ValueError, match=f"expected {path} with SHA-256 .*, it is a pointer of Git LFS"):
+            try_networks(Networks(models=tmp_path))
+        path.write_bytes(b"whole")
+        monkeypatch.setitem(ZOO, name, replace(ZOO[name], sha256=digest_of(path)))
+
+
+def test_a_signals_network_that_is_none_is_told(tmp_path: Path) -> None:
+    path = tmp_path / ZOO["face_parsing"].path
+    path.parent.mkdir()
+    path.write_bytes(POINTER)
+    with pytest.raises(ValueError, match=f"signal parsing: expected a network .* in {path}, it is a pointer"):
+        check_signals(tmp_path, ["parsing"])
+    path.write_bytes(b"something else")
+    with pytest.raises(ValueError, match="expected a network that ONNX Runtime opens"):
+        Parser(path, threads=1)
