@@ -16,7 +16,7 @@ from torch.nn import functional
 
 from anonymizers import TEMPLATE_SIZE, Faces
 from anonymizers.signals import EXPRESSIONS, MESH68, PARSING, UNMEASURED
-from evaluators.networks.catalog.choice import LANDMARKER, TELLERS
+from evaluators.networks.catalog.choice import LANDMARKER, TELLERS, how_to_get
 from evaluators.networks.catalog.classes import counterparts
 from evaluators.networks.catalog.onnx_file import damage
 from evaluators.networks.catalog.published import ZOO
@@ -58,9 +58,10 @@ def check_signals(folder: Path, names: Sequence[str]) -> None:
             raise ValueError(f"signals: expected some of {', '.join(SOURCES)}, got {name!r}")
         if available(folder, name) is None:
             files = " or ".join(str(folder / ZOO[net].path) for net in SOURCES[name])
+            here = [net for net in SOURCES[name] if ZOO[net].urls] or SOURCES[name]
             raise ValueError(
-                f"signal {name}: expected a network that measures it, {files}, which is missing; python -m "
-                f"orchestrator.models pull {SOURCES[name][0]} gets one where the list knows its address"
+                f"signal {name}: expected a network that measures it, {files}, which is missing; "
+                + how_to_get(here[0], folder)
             )
         path = folder / ZOO[str(available(folder, name))].path
         if what := damage(path):

@@ -55,7 +55,7 @@ def people_folder(root: Path, pictures: int) -> Path:
         (["--gpus-per-panel", "half"], "--gpus-per-panel: expected a number or auto, got 'half'"),
         (["--gpus-per-panel", "-1"], "--gpus-per-panel: expected at least 0, got -1"),
         (["--panels", "0"], "--panels: expected at least 1"),
-        (["--objective", "beauty", "--objective", "ssim"], "got beauty"),
+        (["--objective", "beauty", "--objective", "ssim"], "got 'beauty'"),
         (["--objective", "ssim"], "expected two or three different metrics"),
         (["--objective", "ssim", "--objective", "ssim"], "expected two or three different metrics"),
         (["--objective", "rank1_worst", "--objective", "lpips"], "--objective lpips: cannot be measured"),
@@ -78,6 +78,8 @@ def test_faces_without_networks_are_refused(tmp_path: Path) -> None:
 
 def test_one_picture_per_person_is_refused_with_the_numbers(tmp_path: Path) -> None:
     data = people_folder(tmp_path / "d", 1)
+    (tmp_path / "expression").mkdir()
+    (tmp_path / "expression" / "facex.onnx").write_bytes(b"looked at only when the faces can serve")
     sentence = refused("--data", str(data), "--models", str(tmp_path), "--out", str(tmp_path / "out"))
     assert "expected people with at least 2 pictures" in sentence
     assert "each of the 3 people" in sentence
@@ -85,9 +87,12 @@ def test_one_picture_per_person_is_refused_with_the_numbers(tmp_path: Path) -> N
 
 def test_missing_networks_are_named(tmp_path: Path) -> None:
     data = people_folder(tmp_path / "d", 3)
-    (tmp_path / "models").mkdir()
-    sentence = refused("--data", str(data), "--models", str(tmp_path / "models"), "--out", str(tmp_path / "out"))
-    assert "scrfd" in sentence
+    (tmp_path / "models" / "expression").mkdir(parents=True)
+    asked = ("--data", str(data), "--models", str(tmp_path / "models"), "--out", str(tmp_path / "out"))
+    assert "signal expression: expected a network that measures it" in refused(*asked)
+    (tmp_path / "models" / "expression" / "facex.onnx").write_bytes(b"a teller")
+    sentence = refused(*asked)
+    assert "scrfd" in sentence and "python -m orchestrator.models pull scrfd_2.5g" in sentence
     assert "missing" in sentence
 
 
