@@ -39,6 +39,8 @@ from orchestrator.terminal import INTERRUPTED
 from search_spaces import load_space
 
 CONTACT_FACES = 10
+CONTACT_ROWS = 20
+"""Configurations on the contact sheet at most; each takes 300 kB of the report."""
 DEMO_NOTE = "Demo faces and demo networks: rendered people and small networks of the project's own, no real ones."
 
 
@@ -227,7 +229,8 @@ def _write(folder: Path, ledger: Ledger, facts: Mapping[str, Any], backend: Back
 
 
 def _contact_sheet(front: Sequence[Mapping[str, Any]], backend: Backend) -> ContactSheet:
-    """Show the same faces under each configuration of the front, the originals first."""
+    """Show the same faces under configurations of the front, evenly chosen where they are many, the originals first."""
+    front = front[:: max(1, -(-len(front) // CONTACT_ROWS))]
     shown: dict[str, Anonymizer] = {"original": ANONYMIZERS["identity"]()}
     for row in front:
         anonymizer = anonymizer_of(row)

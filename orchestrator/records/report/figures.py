@@ -23,6 +23,8 @@ SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross", "x", "pentagon
 DASHES = ("solid", "dash", "dot", "dashdot")
 OVERRATED = 0.2
 """Rank-1 by which the strongest attacker exceeds the fixed one where the report says that privacy was overrated."""
+MOST_DRAWN = 100
+"""Points of one kind in a figure at most, spread evenly along its first axis; each has a text of two kilobytes."""
 INK, GRID = "#7c8591", "rgba(128, 136, 148, 0.22)"
 
 
@@ -199,6 +201,7 @@ def point_layers(
 ) -> go.Scatter:
     """Draw rows of one method: strong with error bars where they are on the front, faint behind it otherwise."""
     x, y, *further = axes
+    rows = spread_out(rows, x)
     color = COLORS[place % len(COLORS)]
     anchor = method in ANCHORS
     marker: dict[str, Any] = {
@@ -223,6 +226,15 @@ def point_layers(
         text=[hover(row) for row in rows],
         hovertemplate="%{text}<extra></extra>",
     )
+
+
+def spread_out(rows: Sequence[Row], by: str, most: int = MOST_DRAWN) -> list[Row]:
+    """Return at most so many rows, the ends among them, evenly by their rank in a metric; in their own order."""
+    if len(rows) <= most:
+        return list(rows)
+    order = sorted(range(len(rows)), key=lambda place: rows[place][by])
+    kept = {order[round(n * (len(rows) - 1) / (most - 1))] for n in range(most)}
+    return [row for place, row in enumerate(rows) if place in kept]
 
 
 def symbol_of(method: str, place: int) -> str:

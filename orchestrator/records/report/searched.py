@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from evaluators.metrics import METRICS
 from orchestrator.records.front import front_hypervolume, seba_areas
 from orchestrator.records.report.figures import (
+    MOST_DRAWN,
     OVERRATED,
     attackers_figure,
     front_figure,
@@ -79,7 +81,7 @@ def write_report(
     parts = [
         _head(sweep, rows, front, failed),
         figure_block("front", front_figure(rows, front, objectives)),
-        section("How to read it", f"<p>{_reading(objectives)}</p>"),
+        section("How to read it", f"<p>{_reading(objectives)}{_thinned(rows)}</p>"),
         section("The front", _front_table(front, objectives)),
     ]
     if sweep.get("sampler") == "grid" and (listed := _listed(rows, objectives)):
@@ -110,7 +112,10 @@ def write_report(
         parts.append(section("For comparison with others' tables", _compared(rows, areas)))
     if failed:
         body = [[str(row["trial"]), name_cell(row), row["error"]] for row in failed]
-        parts.append(section(f"Failures ({len(failed)})", table_block(["trial", "configuration", "error"], body, 3)))
+        title = f"Failures ({len(failed)})"
+        if len(body) > MOST_DRAWN:
+            title, body = f"{title}: the last {MOST_DRAWN}, trials.parquet has all", body[-MOST_DRAWN:]
+        parts.append(section(title, table_block(["trial", "configuration", "error"], body, 3)))
     about = {key: value for key, value in sweep.items() if key not in ("protocol", "models", "versions", "notes")}
     parts += [
         section("Protocol: people and pictures", facts_block(sweep["protocol"])),
@@ -119,6 +124,16 @@ def write_report(
     ]
     faces = contact.images.shape[1] if contact is not None else 1
     write_page(path, f"{sweep['name']}: privacy-utility front", parts, faces=faces)
+
+
+def _thinned(rows: Sequence[Row]) -> str:
+    """Say that not every trial is drawn, where it is so."""
+    if max(Counter(row["method"] for row in rows).values(), default=0) <= MOST_DRAWN:
+        return ""
+    return (
+        f" Of a method with more than {MOST_DRAWN} trials on or off the front so many are drawn, spread evenly; tables "
+        "and counts are of all."
+    )
 
 
 def _compared(rows: Sequence[Row], areas: Mapping[str, float]) -> str:

@@ -18,12 +18,14 @@ from orchestrator.records.report.figures import (
     hover,
     overrated,
     side_by_side_figure,
+    spread_out,
 )
 from orchestrator.records.report.searched import ContactSheet, write_report
 from orchestrator.records.report.verified import curves_figure, verified_figure, write_verified
 from orchestrator.records.tables import write_tables
+from orchestrator.records.trials import flat
 from orchestrator.records.wording import number
-from tests.helpers.sample_rows import OBJECTIVES, SWEEP, row, sample
+from tests.helpers.sample_rows import OBJECTIVES, SWEEP, row, sample, scores
 
 HOSTILE = "<script>alert(1)</script>"
 
@@ -247,3 +249,18 @@ def test_in_a_browser(tables: Any, objectives: dict[str, str], tmp_path: Path) -
     assert ended.stdout.count('class="main-svg"') >= 2
     # Points are paths in the browser's tree only if plotly drew them.
     assert ended.stdout.count('class="point"') >= 2 * sum(r["status"] == "complete" for r in tables[0])
+
+
+def test_a_long_sweep_is_drawn_thin_and_told_whole(tmp_path: Path) -> None:
+    many = [
+        {**flat(row(n, "blur", {"kernel": 3 + 2 * (n % 50)}, scores(0.02 + 0.9 * n / 900, 0.1 + 0.6 * n / 900)))}
+        for n in range(900)
+    ]
+    kept = spread_out(many, "rank1_worst", 100)
+    assert len(kept) == 100 and kept[0]["trial"] == 0 and kept[-1]["trial"] == 899
+    assert kept == sorted(kept, key=lambda one: one["trial"])
+    assert spread_out(many[:100], "rank1_worst", 100) == many[:100]
+    write_report(tmp_path / "report.html", SWEEP, many, many[:30])
+    page = (tmp_path / "report.html").read_text()
+    assert len(page) < 10e6
+    assert "more than 100 trials on or off the front so many are drawn" in page
