@@ -7,7 +7,6 @@ from dataclasses import replace
 
 import torch
 
-from anonymizers import Word
 from evaluators.attackers import ATTACKERS
 from evaluators.metrics import METRICS, objectives_of
 from evaluators.networks.catalog.choice import (
@@ -21,7 +20,6 @@ from evaluators.networks.catalog.choice import (
 )
 from evaluators.networks.catalog.onnx_file import damage
 from evaluators.networks.catalog.pulling import pulled_folder
-from evaluators.networks.signals import check_signals
 from evaluators.options import changed, check_values, expected_one_of, refuse_idle
 from orchestrator.prepare.faces_file import FACES
 from orchestrator.records.copies import place_of
@@ -104,8 +102,6 @@ def check(
         path = example.network(models)
         if path is not None and (what := damage(path)):
             raise ValueError(f"{example.method}: expected its network in {path}, {what}")
-    if models is not None:
-        check_signals(models, (*space.signals, *Word.needs))
     if settings.resume and settings.overwrite:
         raise ValueError("--resume and --overwrite: expected one of them, got both")
     if machines.backend == "inprocess":

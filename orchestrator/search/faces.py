@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -63,13 +64,16 @@ class FaceChoice:
         return "demo" if self.data is None else self.data.name
 
 
-def load_protocol(faces: FaceChoice, networks: Networks | None, console: Console) -> Protocol:
+def load_protocol(
+    faces: FaceChoice, networks: Networks | None, console: Console, signals: Sequence[str] = ()
+) -> Protocol:
     """Load or render the faces and split them by identity.
 
     Args:
         faces: the choice.
         networks: real ones, whose detector finds the faces of a folder; None for the demo world.
         console: is told how far it is.
+        signals: that methods draw from, whose networks must be there.
 
     Raises:
         ValueError: if the faces cannot carry a measurement, or a network is missing.
@@ -79,6 +83,7 @@ def load_protocol(faces: FaceChoice, networks: Networks | None, console: Console
 
         return demo_protocol(seed=faces.seed)
     from evaluators.networks.loaders import load_detector, try_networks
+    from evaluators.networks.signals import check_signals
     from orchestrator.prepare.faces_file import FACES, read_prepared
 
     split = {
@@ -91,6 +96,7 @@ def load_protocol(faces: FaceChoice, networks: Networks | None, console: Console
         if networks is not None:
             check_files(networks)
             try_networks(networks)
+            check_signals(networks.folder, signals)
         from evaluators.datasets.prepared import protocol_of
 
         return protocol_of(read_prepared(faces.data), **split)  # type: ignore[arg-type]
@@ -102,6 +108,7 @@ def load_protocol(faces: FaceChoice, networks: Networks | None, console: Console
     assert networks is not None
     check_files(networks)
     try_networks(networks)
+    check_signals(networks.folder, signals)
     for what, count in source.ignored.items():
         console.print(f"{faces.data}: ignored, {what}: {count}", markup=False, soft_wrap=True)
     with console.status("faces") as status:

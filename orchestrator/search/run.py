@@ -105,7 +105,8 @@ def run(settings: Settings, faces: FaceChoice, networks: Networks, machines: Mac
     copies = None if settings.copy_to is None else Copies(folder, settings.copy_to)
     if copies is not None:
         copies.claim(resume=settings.resume, overwrite=settings.overwrite)
-    protocol = load_protocol(faces, chosen, console)
+    signals = tuple(dict.fromkeys((*space.signals, *Word.needs)))  # the anchor's too
+    protocol = load_protocol(faces, chosen, console, signals)
     known["protocol"] = protocol.describe()
     if before is not None:
         check_same(before, known)
@@ -116,7 +117,7 @@ def run(settings: Settings, faces: FaceChoice, networks: Networks, machines: Mac
         settings.attackers,
         machines.device,
         differentiable=needs_gradients(settings.attackers, space.used),
-        signals=tuple(dict.fromkeys((*space.signals, *Word.needs))),  # the anchor's too
+        signals=signals,
     )
     backend = make_backend(make, machines)
     with contextlib.ExitStack() as stack:

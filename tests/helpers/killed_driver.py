@@ -36,7 +36,7 @@ def main() -> None:
     folder, kills, seed = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
     faces = demo_protocol(seed=0, evaluated=10)
     # The program as it is, but for what is scored: everything before and after is the real code.
-    program.load_protocol = lambda choice, networks, console: faces  # type: ignore[assignment]
+    program.load_protocol = lambda choice, networks, console, signals: faces  # type: ignore[assignment]
     program.make_backend = lambda make, machines: InProcess(MakeSlowPanel(SECONDS))  # type: ignore[assignment]
     program._contact_sheet = lambda front, backend: None  # type: ignore[assignment,return-value]
     program.write_report = lambda *given: None  # type: ignore[assignment]
