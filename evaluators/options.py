@@ -88,6 +88,9 @@ def check_values(group: Any) -> None:
                 raise ValueError(f"{flag}: expected a value, got an empty one")
             if facts.known and one not in facts.known and not (facts.unless is not None and facts.unless(one)):
                 raise ValueError(expected_one_of(flag, facts.known, one, facts.otherwise))
+            if isinstance(one, str | Path) and (text := str(one)).encode("utf-8", "replace") != os.fsencode(text):
+                # Tables, pages and JSON hold text; a name of other bytes can stand in none of them.
+                raise ValueError(f"{flag}: expected a text in UTF-8, got {text!a}; give it another name")
         if facts.least is not None and facts.most is not None and not facts.least <= value <= facts.most:
             raise ValueError(f"{flag}: expected {facts.least:g} to {facts.most:g}, got {value:g}")
         if facts.least is not None and not (math.isfinite(value) and value >= facts.least):

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import functools
 import inspect
+import io
+import os
+import signal
 import sys
+import threading
 import time
 import types
 import typing
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import IO, Annotated, Any, cast
 
 import typer
 from rich.console import Console
@@ -27,12 +32,72 @@ LINES = 10
 WIDTH = 140
 """Columns of a table in a file or a pipe, which needs no fitting into 80."""
 
-errors = Console(stderr=True, highlight=False, soft_wrap=True)
+
+class _Enduring(io.TextIOBase):
+    """Write to a standard stream as long as it lasts: a pipe whose reader has gone ends the words, not the work."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    @property
+    def _stream(self) -> Any:
+        stream = getattr(sys, self._name)
+        # What Rich's live panel puts in the place of standard output leads back to the console that writes here.
+        return getattr(stream, "rich_proxied_file", stream) if self._name == "stdout" else stream
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]
+        return getattr(self._stream, "encoding", None) or "utf-8"
+
+    def isatty(self) -> bool:
+        return self._stream is not None and bool(self._stream.isatty())
+
+    def fileno(self) -> int:
+        return -1 if self._stream is None else int(self._stream.fileno())
+
+    def write(self, text: str) -> int:
+        stream = self._stream
+        if stream is not None:
+            coded = text.encode(self.encoding, "backslashreplace").decode(self.encoding)
+            self._try(lambda: stream.write(coded))
+        return len(text)
+
+    def flush(self) -> None:
+        stream = self._stream
+        if stream is not None and not getattr(stream, "closed", False):
+            self._try(stream.flush)
+
+    def _try(self, act: Callable[[], object]) -> None:
+        try:
+            act()
+        except OSError as error:
+            # From here on, what is written goes nowhere, and Python's own last flush finds no fault.
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, self.fileno())
+            os.close(nowhere)
+            if error.errno != errno.EPIPE and self._name == "stdout":
+                errors.print("standard output:", f"{error.strerror}; goes on without it", markup=False)
+
+
+errors = Console(file=cast(IO[str], _Enduring("stderr")), highlight=False, soft_wrap=True)
 
 
 def make_console() -> Console:
-    """Make the console of a command: as wide as the terminal, or as WIDTH where there is none."""
-    return Console(highlight=False, width=None if sys.stdout.isatty() else WIDTH)
+    """Make the console of a command: as wide as the terminal, or as WIDTH where there is none.
+
+    It draws on a terminal alone, whatever FORCE_COLOR says, which makes colors of a log and nothing that moves.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:  # closed: the next file would get its number, and what libraries print there
+            os.dup2(os.open(os.devnull, os.O_RDWR), number)
+    file = cast(IO[str], _Enduring("stdout"))
+    shown = file.isatty()
+    colored: Any = "auto" if shown else "standard" if os.environ.get("FORCE_COLOR") else None
+    return Console(
+        file=file, highlight=False, force_terminal=shown, color_system=colored, width=None if shown else WIDTH
+    )
 
 
 @contextmanager
@@ -41,8 +106,11 @@ def sentences(*, machine: tuple[type[Exception], ...] = (OSError,), interrupted:
 
     Args:
         machine: errors that are no fault of the input.
-        interrupted: what is said after Ctrl-C, which exits with INTERRUPTED.
+        interrupted: what is said after Ctrl-C or SIGTERM, which exit with INTERRUPTED.
     """
+    ours = threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    if ours:
+        signal.signal(signal.SIGTERM, _end)
     try:
         yield
     except typer.Exit:  # a RuntimeError too
@@ -56,6 +124,19 @@ def sentences(*, machine: tuple[type[Exception], ...] = (OSError,), interrupted:
     except KeyboardInterrupt:
         errors.print(interrupted, markup=False)
         raise typer.Exit(INTERRUPTED) from None
+    except Exception as error:
+        if type(error).__module__.partition(".")[0] != "ray":
+            raise
+        errors.print("error:", f"Ray: {' '.join(str(error).split())[:400]}", style="red", markup=False)
+        raise typer.Exit(1) from None
+    finally:
+        if ours:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+def _end(number: int, frame: Any) -> None:
+    """Take SIGTERM, which schedulers send, as Ctrl-C."""
+    raise KeyboardInterrupt
 
 
 @contextmanager

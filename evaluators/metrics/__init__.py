@@ -116,7 +116,9 @@ METRICS: dict[str, Metric] = {
         "max", 0, 1, "", 0, True, "HiFD", "0.5 (1 - mean cosine of original and anonymized); knows no attacker"
     ),
     "expression_kappa": Metric("max", -1, 1, "", 0, True, _COHEN, "teacher on anonymized against teacher on original"),
-    "expression_kappa_adapted": Metric("max", -1, 1, "", 0, True, _COHEN, "the same for a reader who knows the method"),
+    "expression_kappa_adapted": Metric(
+        "max", -1, 1, "", 0, True, _COHEN, "reader who has learned from anonymized faces against teacher on original"
+    ),
     "expression_kept": Metric(
         "max", None, 1, "", 0, True, _OWN, "smallest share of the clear score that is kept, over judges and readers"
     ),

@@ -33,12 +33,10 @@ def main(machines: Machines, faces: FaceChoice, networks: Networks) -> None:
         from orchestrator.cluster.environment import join
         from orchestrator.cluster.preflight import check_cluster
 
+        join(address)
         try:
-            join(address)
             files = [str(path.resolve()) for path in (faces.data, networks.models) if path]
             nodes = check_cluster(files, device=machines.device)
-        except ConnectionError as error:
-            raise ValueError(f"--address {address}: {error}") from None
         finally:
             ray.shutdown()
     for facts in nodes:

@@ -6,6 +6,7 @@ as bytes, so it starts in half the time.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import ray
@@ -33,6 +34,8 @@ class Courier(tune.Trainable):  # type: ignore[misc]
             answer = ray.get(panel.score.options(name=f"score {carried['what']}").remote(carried["anonymizer"]))
         except ray.exceptions.RayActorError as error:
             return {"lost": in_one_line(error), "died": isinstance(error, ray.exceptions.ActorDiedError), "done": True}
+        except ray.exceptions.OutOfMemoryError as error:  # the machine's, of which the configuration may be the cause
+            return {"lost": in_one_line(error), "died": True, "done": True}
         except (ray.exceptions.RayError, ValueError) as error:  # get_actor says ValueError of a name that is gone
             return {"lost": in_one_line(error), "died": False, "done": True}
         return {"answer": answer, "done": True}
@@ -42,6 +45,27 @@ class Courier(tune.Trainable):  # type: ignore[misc]
 
     def load_checkpoint(self, checkpoint: Any) -> None:
         """Load nothing."""
+
+
+class Starts(tune.Callback):  # type: ignore[misc]
+    """Note in the driver which couriers have started."""
+
+    def __init__(self, starts: Callable[[str], None]) -> None:
+        self.starts = starts
+
+    def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """Note that a courier has started, or was used again."""
+        self.starts(trial.trial_id)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out who is told where Tune pickles its callbacks."""
+        return {}
+
+
+def courier_resources() -> dict[str, float]:
+    """Return what a courier asks for: next to nothing, on the head node where there is one, which does not go away."""
+    head = "node:__internal_head__"
+    return {"cpu": 0, head: 0.0001} if head in ray.cluster_resources() else {"cpu": 0.001}
 
 
 def in_one_line(error: BaseException) -> str:

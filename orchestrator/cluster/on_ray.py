@@ -10,7 +10,8 @@ import logging
 import shutil
 import tempfile
 import time
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,12 +22,15 @@ from numpy.typing import NDArray
 from ray import tune
 from ray.tune.search import Searcher
 
-from anonymizers import Anonymizer
-from orchestrator.cluster.courier import Courier
-from orchestrator.cluster.environment import join
-from orchestrator.cluster.panel_pool import PanelPool, Seat
-from orchestrator.cluster.preflight import check_cluster
+from anonymizers import Anonymizer, Faces
+from orchestrator.cluster.courier import Courier, Starts, courier_resources
+from orchestrator.cluster.environment import join, ray_logs
+from orchestrator.cluster.panel_actor import arrays_of, faces_of
+from orchestrator.cluster.panel_pool import PanelPool
+from orchestrator.cluster.panel_seat import Seat
+from orchestrator.cluster.preflight import check_cluster, look_around
 from orchestrator.cluster.telemetry import Telemetry
+from orchestrator.sweep.interruption import asked, held
 from orchestrator.sweep.outcome import PanelFactory
 from orchestrator.sweep.sweep import Sweep
 
@@ -34,6 +38,12 @@ log = logging.getLogger(__name__)
 
 MAX_LOST_COURIERS = 20
 """Couriers that may die in a row, no trial having ended between; then it is not chance."""
+MAX_LOSSES = 10
+"""Losses of a trial by machines and couriers; after so many it is blamed itself, as one that fills their memory."""
+COURIER_PATIENCE = 180.0
+"""Seconds that a courier may take to start, no other having started meanwhile; then it never will."""
+AFTER_INTERRUPTION = 8.0
+"""Seconds that the pictures of the report may take after an interruption: a panel may be at work for minutes."""
 
 
 @dataclass
@@ -43,6 +53,7 @@ class Carried:
     trial: int
     seat: Seat
     since: float
+    started: bool = False
 
 
 class SweepSearcher(Searcher):  # type: ignore[misc]
@@ -60,12 +71,34 @@ class SweepSearcher(Searcher):  # type: ignore[misc]
         self.pool = pool
         self.carried: dict[str, Carried] = {}
         self.lost_couriers = 0
+        self.losses: Counter[int] = Counter()
         self.telemetry = Telemetry()
         self.failure: Exception | None = None
         """What went wrong while an answer was taken; Tune would go on with a trial that is gone."""
 
+        self.last_start = time.perf_counter()
+
+    def starts(self, trial_id: str) -> None:
+        """Note that a courier has started with its trial."""
+        self.last_start = time.perf_counter()
+        if trial_id in self.carried:
+            self.carried[trial_id].started = True
+
     def suggest(self, trial_id: str) -> Any:
-        """Return the next configuration, None while all panels are busy, FINISHED at the end."""
+        """Return the next configuration, None while all panels are busy, FINISHED at the end.
+
+        Raises:
+            KeyboardInterrupt: if the end was asked for; here no row is half written.
+            RuntimeError: if couriers do not start, for whose end Tune would wait.
+        """
+        if asked():
+            raise KeyboardInterrupt
+        waiting = [carried.since for carried in self.carried.values() if not carried.started]
+        if waiting and time.perf_counter() - max(min(waiting), self.last_start) > COURIER_PATIENCE:
+            raise RuntimeError(
+                f"expected Ray to start the process of a trial within {COURIER_PATIENCE:.0f} s, it did not; its reason "
+                f"is in {ray_logs()}/runtime_env_setup*.log and raylet.err; --resume goes on"
+            )
         if self.failure is None:
             try:
                 return self._propose(trial_id)
@@ -87,6 +120,7 @@ class SweepSearcher(Searcher):  # type: ignore[misc]
         facts = {"trial": proposal.trial, "anonymizer": what, "panel": seat.name, "node": seat.node}
         log.info("trial starts", extra=facts)
         self.carried[trial_id] = Carried(proposal.trial, seat, time.perf_counter())
+        self.sweep.progress.trial_starts(proposal.trial, proposal.anonymizer)
         return {
             "anonymizer": ray.cloudpickle.dumps(proposal.anonymizer),
             "what": what,
@@ -120,7 +154,7 @@ class SweepSearcher(Searcher):  # type: ignore[misc]
             blamed = self.pool.died(seat.name, result["lost"], process=result["died"])
             self.telemetry.failures["panel" if blamed else "machine"] += 1
             log.warning("trial lost", extra=facts | {"reason": result["lost"], "blamed": blamed})
-            self.sweep.lose(trial, f"{seat.name} on {seat.node[:8]}: {result['lost']}", blamed=blamed)
+            self._lose(trial, f"{seat.name} on {seat.node[:8]}: {result['lost']}", blamed=blamed)
         elif error:
             # Its panel may still be at work on the trial: the next one waits in the actor's queue.
             self.pool.give_back(seat.name, answered=False)
@@ -132,7 +166,12 @@ class SweepSearcher(Searcher):  # type: ignore[misc]
                     f"{self.lost_couriers} of Tune's trials died in a row before any reached a panel; see Ray's logs, "
                     "--resume goes on"
                 )
-            self.sweep.lose(trial, "its courier died", blamed=False)
+            self._lose(trial, "its courier died", blamed=False)
+
+    def _lose(self, trial: int, why: str, *, blamed: bool) -> None:
+        """Take a trial back; one that is lost again and again is the cause, whatever else it looks like."""
+        self.losses[trial] += 1
+        self.sweep.lose(trial, why, blamed=blamed or self.losses[trial] > MAX_LOSSES)
 
     def save(self, checkpoint_path: str) -> None:
         """Save nothing: the ledger is the record from which a sweep resumes."""
@@ -157,6 +196,7 @@ class OnRay:
         address: str | None,
         needs_gpu: bool = False,
         files: Sequence[str] = (),
+        told: Callable[[str], None] = lambda step: None,
     ) -> None:
         """Start or join Ray and wait until the first panel stands; the others join when they do.
 
@@ -167,6 +207,7 @@ class OnRay:
             address: of a running cluster, or None for a local one.
             needs_gpu: whether panels wait for a GPU where the cluster has none yet, rather than do without.
             files: networks that every machine must have, as paths.
+            told: is told of each step.
 
         Raises:
             ValueError: if the machines of the cluster do not fit together, or none of them has a GPU that was asked
@@ -175,22 +216,41 @@ class OnRay:
         """
         self.started = not ray.is_initialized()
         if self.started:
-            join(address)
+            told("starting Ray on this machine" if address is None else f"joining the Ray cluster at {address}")
+            dashboard = join(address, cpus=panels or 1)
+            told(f"Ray {ray.__version__} is up{f', its dashboard at {dashboard}' if dashboard else ''}")
         self.namespace = ray.get_runtime_context().namespace
         self.pool: PanelPool | None = None
         try:
-            if sum(node["Alive"] for node in ray.nodes()) > 1:
-                check_cluster(files, device="cpu" if gpus_per_panel == 0 else "cuda")
+            device, here = "cpu" if gpus_per_panel == 0 else "cuda", None
+            known = [node["NodeID"] for node in ray.nodes() if node["Alive"]]
+            if len(known) > 1:
+                told(f"asking the {len(known)} machines of the cluster whether they fit together")
+                check_cluster(files, device=device)
+            if address is not None:
+                here = look_around("here", 0.0, files)  # machines that join are compared with it
+            gpus_later: float | None = 0.0
             if not ray.cluster_resources().get("GPU"):
                 if needs_gpu and (address is None or panels is None):
                     raise ValueError(
                         "--device cuda: expected a GPU, Ray counts none; use --device cpu, or on a cluster that gets "
                         "machines when they are asked for --panels N"
                     )
-                gpus_per_panel = gpus_per_panel if needs_gpu else 0.0
+                if not needs_gpu:
+                    gpus_later = 0.0 if address is None else gpus_per_panel
+                    gpus_per_panel = 0.0
+            ray.util.register_serializer(Faces, serializer=arrays_of, deserializer=faces_of)
             self._make_panel = ray.put(make_panel)  # fetched once per node
-            self.pool = PanelPool(self._make_panel, wanted=panels, gpus_per_panel=gpus_per_panel)
-            self._facts = self.pool.wait()
+            self.pool = PanelPool(
+                self._make_panel,
+                wanted=panels,
+                gpus_per_panel=gpus_per_panel,
+                gpus_later=gpus_later,
+                here=here,
+                files=files,
+                known=known,
+            )
+            self._facts = self.pool.wait(told)
         except BaseException:
             self.close()
             raise
@@ -209,9 +269,12 @@ class OnRay:
                 # A courier does no work; it must never wait for a CPU that a panel holds.
                 tune.with_resources(Courier, courier_resources()),
                 tune_config=tune.TuneConfig(search_alg=searcher, num_samples=-1, reuse_actors=True),
-                run_config=tune.RunConfig(name="sweep", storage_path=str(scratch), verbose=0),
+                run_config=tune.RunConfig(
+                    name="sweep", storage_path=str(scratch), verbose=0, callbacks=[Starts(searcher.starts)]
+                ),
             )
-            tuner.fit()
+            with held():
+                tuner.fit()
             if searcher.failure is not None:
                 raise searcher.failure
             searcher.telemetry.look(sweep, self.pool)
@@ -222,7 +285,9 @@ class OnRay:
         """Return (count, H, W, 3) uint8 RGB: what the method makes of the first probes of different people."""
         assert self.pool is not None
         self.pool.wait()
-        pictures: NDArray[np.uint8] = ray.get(self.pool.standing[0].actor.released.remote(anonymizer, count))
+        seat = (self.pool.free or self.pool.standing)[0]
+        asking = seat.actor.released.remote(anonymizer, count)
+        pictures: NDArray[np.uint8] = ray.get(asking, timeout=AFTER_INTERRUPTION if asked() else None)
         return pictures
 
     def close(self) -> None:
@@ -231,9 +296,3 @@ class OnRay:
             self.pool.close()
         if self.started:
             ray.shutdown()
-
-
-def courier_resources() -> dict[str, float]:
-    """Return what a courier asks for: next to nothing, on the head node where there is one, which does not go away."""
-    head = "node:__internal_head__"
-    return {"cpu": 0, head: 0.0001} if head in ray.cluster_resources() else {"cpu": 0.001}

@@ -8,27 +8,61 @@ from __future__ import annotations
 
 import functools
 import os
+import sys
 import time
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import ray
+
+from orchestrator.cluster.environment import allowed_cores
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from anonymizers import Anonymizer
+    from anonymizers import Anonymizer, Faces
+    from orchestrator.cluster.preflight import NodeFacts
     from orchestrator.sweep.outcome import PanelFactory, PanelLike
+
+
+def share_cores(neighbors: int) -> None:
+    """Let the panels of a machine share its cores; Torch and ONNX Runtime take their number of threads from here."""
+    os.environ["OMP_NUM_THREADS"] = str(max(1, allowed_cores() // neighbors))
+    if "torch" in sys.modules:  # which has read it already
+        sys.modules["torch"].set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
+
+
+def arrays_of(faces: Faces) -> dict[str, Any]:
+    """Take faces apart into arrays, which Ray keeps once per machine and maps into the memory of every panel."""
+    tensors = {"images": faces.images, "identity": faces.identity, "expression": faces.expression}
+    arrays = {name: tensor.contiguous().numpy() for name, tensor in tensors.items()}
+    signals = {name: signal.contiguous().numpy() for name, signal in faces.signals.items()}
+    return {**arrays, "key": faces.key, "signals": signals}
+
+
+def faces_of(arrays: Mapping[str, Any]) -> Faces:
+    """Put faces together again, without a copy; nobody writes to them, and nobody can."""
+    import warnings
+
+    import torch
+
+    from anonymizers import Faces
+
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
+        tensors = {name: torch.from_numpy(arrays[name]) for name in ("images", "identity", "expression")}
+        signals = {name: torch.from_numpy(signal) for name, signal in arrays["signals"].items()}
+    return Faces(**tensors, key=arrays["key"], signals=signals)
 
 
 class PanelActor:
     """Keep one panel on one device; Ray's dashboard shows it by name, and its tasks by the configuration."""
 
-    def __init__(self, make_panel: bytes, neighbors: int) -> None:
+    def __init__(self, make_panel: bytes, neighbors: int = 1) -> None:
         # A pickled reference: the object stays where Ray keeps it, once per node, however many panels fetch it.
         self.make_panel = ray.cloudpickle.loads(make_panel)
-        # Torch and ONNX Runtime take their number of threads from here; the panels of a machine share its cores.
-        os.environ["OMP_NUM_THREADS"] = str(max(1, (os.cpu_count() or 1) // neighbors))
+        share_cores(neighbors)
 
     @functools.cached_property
     def panel(self) -> PanelLike:
@@ -36,9 +70,26 @@ class PanelActor:
         make: PanelFactory = ray.get(self.make_panel)
         return make()
 
-    def describe(self) -> tuple[str, dict[str, Any]]:
-        """Return the node and the facts of the panel, once it stands."""
-        return ray.get_runtime_context().get_node_id(), self.panel.describe()
+    def arrive(self, files: Sequence[str], known: Collection[str]) -> tuple[str, NodeFacts | None]:
+        """Return on which machine this is, and what it has unless it is among those that are known."""
+        from orchestrator.cluster.preflight import look_around
+
+        context = ray.get_runtime_context()
+        node = context.get_node_id()
+        if node in known:
+            return node, None
+        here = next(n for n in ray.nodes() if n["NodeID"] == node)
+        name = f"{node[:8]} ({here['NodeManagerAddress']})"
+        return node, look_around(name, here["Resources"].get("GPU", 0.0), files)
+
+    def describe(self, neighbors: int) -> dict[str, Any]:
+        """Return the facts of the panel, once it stands.
+
+        Args:
+            neighbors: panels of this machine, this one among them.
+        """
+        share_cores(neighbors)
+        return self.panel.describe()
 
     def score(self, anonymizer: bytes) -> bytes:
         """Score a pickled configuration, or say why that failed.

@@ -7,8 +7,7 @@ import math
 import time
 import uuid
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import ray
@@ -16,41 +15,19 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from orchestrator.cluster.courier import in_one_line
 from orchestrator.cluster.panel_actor import PanelActor
+from orchestrator.cluster.panel_seat import Seat, room, shares_of, spread
+from orchestrator.cluster.preflight import NodeFacts, complaints, leaving_nodes
 
 MAX_DEATHS = 5
 """A machine on which so many panels in a row died, none having finished a trial since, gets no more."""
-FILLED = 0.9
-"""Share of a GPU's memory that panels may fill together."""
-MOST_SHARES = 8
 PATIENCE = 600.0
 """Seconds that a sweep waits with no panel at all, as when every spot machine was taken away."""
+SAID_AFTER = 30.0
+"""Seconds after which it is said that no machine has room."""
 LOOK_EVERY = 0.5
 """Seconds between looks at the cluster."""
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(eq=False)
-class Seat:
-    """Say of one panel where it is and what it does.
-
-    Attributes:
-        name: of the actor.
-        actor: its handle.
-        standing: reference to what `describe` returns, while the panel is being made; None once it stands.
-        node: id of its machine, "" until known.
-        busy: whether a trial is with it.
-        leaving: whether its machine goes away, so that it gets no more trials.
-        held_bytes: of memory, when it was made.
-    """
-
-    name: str
-    actor: Any
-    standing: Any
-    node: str
-    busy: bool = False
-    leaving: bool = False
-    held_bytes: int = 0
 
 
 class PanelPool:
@@ -61,46 +38,67 @@ class PanelPool:
     an autoscaler for machines.
     """
 
-    def __init__(self, make_panel: Any, *, wanted: int | None, gpus_per_panel: float | None) -> None:
+    def __init__(
+        self,
+        make_panel: Any,
+        *,
+        wanted: int | None,
+        gpus_per_panel: float | None,
+        gpus_later: float | None = 0.0,
+        here: NodeFacts | None = None,
+        files: Sequence[str] = (),
+        known: Collection[str] = (),
+    ) -> None:
         """Start the first panels.
 
         Args:
             make_panel: reference to the pickled-by-Ray factory of a panel.
             wanted: number of panels, None for as many as there is room for.
             gpus_per_panel: share of a GPU that each holds; 0 for none, None for what a first panel's footprint allows.
+            gpus_later: the same, from the moment at which a machine with a GPU joins a cluster that has none yet.
+            here: facts of the driver's machine, which others must match; None where there is no other.
+            files: that every machine must have.
+            known: ids of the machines that have been checked.
         """
         self.make_panel = ray.cloudpickle.dumps(make_panel)
         self.wanted = wanted
         self.gpus_per_panel = 1.0 if gpus_per_panel is None else gpus_per_panel
         self.measured = gpus_per_panel is not None
+        self.gpus_later = gpus_later
+        self.here, self.files, self.known = here, files, set(known)
         self.tag = uuid.uuid4().hex[:6]
         self.seats: dict[str, Seat] = {}
         self.deaths: Counter[str] = Counter()
+        self.unfit: dict[str, str] = {}  # machine -> what is wrong with it
         self.facts: dict[str, Any] | None = None
         """What the first panel that stood says of itself; the others must have the same networks."""
         self._number = 0
         self._looked = -math.inf
         self._empty_since = math.inf
+        self._last = self._told = ""
         self._remote = ray.remote(PanelActor)
         self.keep_up()
 
     @property
     def free(self) -> list[Seat]:
         """Return the panels that could take a trial, in the order in which they became free."""
-        return [seat for seat in self.seats.values() if not (seat.standing or seat.busy or seat.leaving)]
+        return [seat for seat in self.standing if not (seat.busy or seat.leaving)]
 
     @property
     def standing(self) -> list[Seat]:
         """Return the panels that have been made."""
-        return [seat for seat in self.seats.values() if not seat.standing]
+        return [seat for seat in self.seats.values() if not seat.coming]
 
     @property
     def busy(self) -> int:
         """Return the number of panels that a trial is with."""
         return sum(seat.busy for seat in self.seats.values())
 
-    def wait(self) -> dict[str, Any]:
+    def wait(self, told: Callable[[str], None] = lambda step: None) -> dict[str, Any]:
         """Wait until a panel stands, and return its facts.
+
+        Args:
+            told: is told what is waited for.
 
         Raises:
             Exception: what making the panel raised.
@@ -108,6 +106,12 @@ class PanelPool:
         """
         while not self.standing:
             self.keep_up()
+            step = "a panel loads its networks and looks at the clear faces for the first time"
+            if not any(seat.placed for seat in self.seats.values()):
+                step = f"no machine has room for a panel yet; waiting up to {PATIENCE / 60:.0f} min for one"
+            if step != self._told and (step[0] == "a" or time.monotonic() - self._empty_since > SAID_AFTER):
+                self._told = step
+                told(step)
             time.sleep(0.02)
         assert self.facts is not None
         return self.facts
@@ -128,25 +132,35 @@ class PanelPool:
         self._looked = time.monotonic()
         alive = {node["NodeID"]: node for node in ray.nodes() if node["Alive"]}
         going = leaving_nodes()
+        if self.gpus_later != 0 and any(node["Resources"].get("GPU") for node in alive.values()):
+            self._take_gpus()
         for seat in list(self.seats.values()):
             gone = bool(seat.node) and seat.node not in alive
             seat.leaving = seat.leaving or seat.node in going
             # A busy panel's trial comes home by its courier, with the reason.
             if not seat.busy and (gone or seat.leaving):
-                self._drop(seat, "its machine is gone" if gone else "its machine is leaving")
-        usable = {key: node for key, node in alive.items() if key not in going and self.deaths[key] < MAX_DEATHS}
-        self._fill(usable)
-        if self.seats:
+                self._drop(seat, "its machine is gone" if gone else "its place is given up")
+        broken = {key for key in alive if self.deaths[key] >= MAX_DEATHS or key in self.unfit}
+        self._fill({key: node for key, node in alive.items() if key not in going | broken}, broken)
+        # A panel that only waits for a machine is as good as none.
+        if any(seat.placed for seat in self.seats.values()):
             self._empty_since = math.inf
             return True
         self._empty_since = min(self._empty_since, time.monotonic())
-        broken = sum(self.deaths[key] >= MAX_DEATHS for key in alive)
-        if broken == len(alive) or time.monotonic() - self._empty_since > PATIENCE:
-            raise RuntimeError(
-                f"no machine is left to score on: {len(alive)} are there, on {broken} of them {MAX_DEATHS} panels died "
-                f"in a row, {len(going)} are leaving, none has room for a panel; mend them, --resume goes on"
-            )
+        if len(broken) == len(alive) or time.monotonic() - self._empty_since > PATIENCE:
+            raise RuntimeError(self._hopeless(len(alive), len(going)))
         return True
+
+    def _hopeless(self, alive: int, going: int) -> str:
+        dead = sum(self.deaths[key] >= MAX_DEATHS for key in self.deaths)
+        said = [f"{alive} are there, {going} are leaving"]
+        if dead:
+            when = "while they were made" if self.facts is None else "since a trial ended there"
+            said.append(f"on {dead} {MAX_DEATHS} panels in a row died {when}, the last one: {self._last}")
+        said += [f"one does not fit: {why}" for why in self.unfit.values()]
+        share = f" and {self.gpus_per_panel:g} GPU" if self.gpus_per_panel else ""
+        said.append(f"no other has 1 CPU{share} free for a panel")
+        return f"no machine is left to score on: {'; '.join(said)}; mend them, --resume goes on"
 
     def take(self) -> Seat | None:
         """Hand out a panel that is free, the one that has been so for longest; None if none is."""
@@ -188,49 +202,78 @@ class PanelPool:
         self.seats.clear()
 
     def _stand(self) -> None:
-        """Look which panels have been made, or failed to be."""
-        making = {seat.standing: seat for seat in self.seats.values() if seat.standing}
-        ready, _ = ray.wait(list(making), num_returns=len(making), timeout=0) if making else ([], [])
+        """Look which panels are on a machine, have been made, or failed to be."""
+        coming = {seat.coming: seat for seat in self.seats.values() if seat.coming}
+        ready, _ = ray.wait(list(coming), num_returns=len(coming), timeout=0) if coming else ([], [])
         for reference in ready:
-            seat = making[reference]
+            seat = coming[reference]
             if seat.name not in self.seats:  # given up meanwhile
                 continue
             try:
-                seat.node, facts = ray.get(reference)
-                if self.facts is not None and facts.get("models") != self.facts.get("models"):
+                said = ray.get(reference)
+                if not seat.placed:
+                    self._place(seat, *said)
+                    continue
+                if self.facts is not None and said.get("models") != self.facts.get("models"):
                     raise RuntimeError("its networks are not those of the first panel; let every machine have the same")
             except Exception as error:
                 cause = getattr(error, "cause", None) or error
                 if isinstance(error, ray.exceptions.RayTaskError) and self.facts is None:
                     raise cause from None  # the run's own mistake, the same on every machine
-                self._drop(seat, f"it could not be made: {in_one_line(cause)}")
+                self._last = in_one_line(cause)
+                self._drop(seat, f"it could not be made: {self._last}")
                 self.deaths[seat.node] += 1
-                if self.facts is None and sum(self.deaths.values()) >= MAX_DEATHS:
-                    raise RuntimeError(
-                        f"{MAX_DEATHS} panels in a row died while they were made, the last one: {cause}; see Ray's logs"
-                    ) from None
+                if not seat.node and self.deaths[""] >= MAX_DEATHS:
+                    raise RuntimeError(self._hopeless(len(ray.nodes()), 0)) from None
                 continue
-            seat.standing = None
-            seat.held_bytes = facts.get("held_bytes", 0)
+            seat.coming = None
+            seat.held_bytes = said.get("held_bytes", 0)
             if not self.measured:
-                self._measure(facts)
-            self.facts = self.facts or facts
+                self._measure(said)
+            self.facts = self.facts or said
             log.info("panel stands", extra={"panel": seat.name, "node": seat.node})
 
-    def _fill(self, nodes: Mapping[str, Mapping[str, Any]]) -> None:
+    def _place(self, seat: Seat, node: str, facts: NodeFacts | None) -> None:
+        """Let a panel that is on a machine be made there, if the machine fits."""
+        seat.node, seat.placed = node, True
+        if facts is not None and self.here is not None:
+            device = "cuda" if self.gpus_per_panel else "cpu"
+            if said := complaints(self.here, [facts], device=device):
+                self.unfit[node] = said[0]
+                self._drop(seat, said[0])
+                return
+            self.known.add(node)
+        seat.coming = seat.actor.describe.remote(self._neighbors(node))
+
+    def _neighbors(self, node: str) -> int:
+        """Return how many panels share the cores of a machine."""
+        there = sum(seat.node == node for seat in self.seats.values())
+        if self.wanted is None:
+            return there
+        roomy = sum(bool(n["Alive"]) and room(n, self.gpus_per_panel) > 0 for n in ray.nodes())
+        return max(there, math.ceil(self.wanted / max(1, roomy)))
+
+    def _take_gpus(self) -> None:
+        """Begin anew with a share of a GPU for each panel, now that there is one."""
+        later, self.gpus_later = self.gpus_later, 0.0
+        self.gpus_per_panel = 1.0 if later is None else later
+        self.measured = later is not None
+        for seat in self.seats.values():
+            seat.leaving = True
+
+    def _fill(self, nodes: Mapping[str, Mapping[str, Any]], broken: Collection[str]) -> None:
         """Start the panels that are missing."""
         if self.wanted is not None:
-            neighbors = math.ceil(self.wanted / max(1, len(nodes)))
+            strategy = spread(broken)
             for _ in range(self.wanted - sum(not seat.leaving for seat in self.seats.values())):
-                self._start("", neighbors, "SPREAD")
+                if nodes:
+                    self._start("", strategy)
             return
         for key, node in nodes.items():
-            if self.gpus_per_panel:
-                room = int(node["Resources"].get("GPU", 0) / self.gpus_per_panel + 1e-9)
-            else:
-                room = int(node["Resources"].get("CPU", 0) >= 1)
-            for _ in range(room - sum(seat.node == key for seat in self.seats.values())):
-                self._start(key, room, NodeAffinitySchedulingStrategy(key, soft=False))
+            for _ in range(room(node, self.gpus_per_panel) - sum(seat.node == key for seat in self.seats.values())):
+                self._start(key, NodeAffinitySchedulingStrategy(key, soft=False))
+        if nodes and not self.seats:
+            self._start("", spread(()))  # for an autoscaler, which brings machines only where they are asked for
 
     def _measure(self, facts: Mapping[str, Any]) -> None:
         """Choose the share of a GPU by what the first panel holds of one, and begin anew with it if it is smaller."""
@@ -244,32 +287,14 @@ class PanelPool:
                 self._drop(seat, f"{shares} panels fit on a GPU")
             self._looked = -math.inf
 
-    def _start(self, node: str, neighbors: int, strategy: Any) -> None:
+    def _start(self, node: str, strategy: Any) -> None:
         name = f"panel-{self.tag}-{self._number}"
         self._number += 1
         options = {"name": name, "num_cpus": 1, "num_gpus": self.gpus_per_panel, "scheduling_strategy": strategy}
-        actor = self._remote.options(**options).remote(self.make_panel, neighbors)
-        self.seats[name] = Seat(name, actor, actor.describe.remote(), node)
+        actor = self._remote.options(**options).remote(self.make_panel)
+        self.seats[name] = Seat(name, actor, actor.arrive.remote(list(self.files), sorted(self.known)), node)
 
     def _drop(self, seat: Seat, why: str) -> None:
         del self.seats[seat.name]
         log.warning("panel lost", extra={"panel": seat.name, "node": seat.node, "reason": why})
         ray.kill(seat.actor)
-
-
-def shares_of(device_bytes: tuple[int, int] | None) -> int:
-    """Return how many panels fit on a GPU.
-
-    Args:
-        device_bytes: in use by the first panel, alone there, and in all; None where there is no GPU.
-    """
-    if device_bytes is None:
-        return 1
-    held, total = device_bytes
-    return max(1, min(MOST_SHARES, int(FILLED * total / max(1, held))))
-
-
-def leaving_nodes() -> set[str]:
-    """Return the ids of the machines that were given notice, as spot machines are before they are taken away."""
-    # Ray tells it nowhere else; its own Train and Serve ask here too.
-    return set(ray._private.state.state.get_draining_nodes())

@@ -168,3 +168,9 @@ def check_cluster(files: Sequence[str], *, device: str = "auto") -> list[NodeFac
     if said:
         raise ValueError("preflight: the machines of the cluster do not fit together:\n  " + "\n  ".join(said))
     return nodes
+
+
+def leaving_nodes() -> set[str]:
+    """Return the ids of the machines that were given notice, as spot machines are before they are taken away."""
+    # Ray tells it nowhere else; its own Train and Serve ask here too.
+    return set(ray._private.state.state.get_draining_nodes())

@@ -23,6 +23,7 @@ from evaluators.networks.catalog.conventions import DETECTOR, DETECTOR_SHA256
 from evaluators.networks.catalog.pulling import user_cache
 from evaluators.networks.loaders import load_detector
 from evaluators.options import check_values
+from orchestrator.cluster.environment import allowed_cores
 from orchestrator.prepare.crop_workers import Cutter, Task, cut_all
 from orchestrator.prepare.faces_file import FACES, REJECTED, read_facts, read_shard
 from orchestrator.prepare.join_shards import join_shards
@@ -164,14 +165,9 @@ def _prepare(
             progress(seen, len(source.pictures))
 
         cutter = Cutter(source.root, models, settings.size, settings.one_face)
-        cut_all(cutter, left, processes=settings.processes or _cores(), done=done)
+        cut_all(cutter, left, processes=settings.processes or allowed_cores(), done=done)
     with console.status("looking for pictures that occur twice, and writing"):
         return join_shards(source, folder, [task.path for task in tasks], plan)
-
-
-def _cores() -> int:
-    """Return how many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _whole(path: Path) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -24,10 +24,17 @@ class JsonLines(logging.Formatter):
 
 
 @contextlib.contextmanager
-def logged(path: Path) -> Iterator[None]:
-    """Write what the orchestrator logs to a file while the context lasts, after what the file holds already."""
+def logged(path: Path, earlier: Iterable[logging.LogRecord] = ()) -> Iterator[None]:
+    """Write what the orchestrator logs to a file while the context lasts, after what the file holds already.
+
+    Args:
+        path: of the file.
+        earlier: what was logged before the file could be opened.
+    """
     handler = logging.FileHandler(path, encoding="utf-8")
     handler.setFormatter(JsonLines())
+    for record in earlier:
+        handler.handle(record)
     logger = logging.getLogger("orchestrator")
     before = logger.level, logger.propagate
     logger.addHandler(handler)

@@ -9,8 +9,8 @@ from typing import Any
 from anonymizers import ANONYMIZERS
 from orchestrator.records.trials import hyperparameters
 
-KEY_COLUMNS = ("rank1_fixed", "rank1_parrot", "rank1_retrained", "rank1_mapped", "st_lpips")
-"""Metrics shown beside the objectives wherever the front is printed."""
+ANCHORS = {"identity": "no anonymization", "blackout": "black picture", "word": "the told word alone"}
+"""Method of an anchor -> what it is."""
 
 
 def measured_columns(rows: Iterable[Mapping[str, Any]], names: Iterable[str]) -> list[str]:
@@ -37,6 +37,12 @@ def with_interval(row: Mapping[str, Any], name: str) -> str:
     if row.get(f"{name}_lo") is None:
         return number(row[name])
     return f"{number(row[name])} [{number(row[f'{name}_lo'])}, {number(row[f'{name}_hi'])}]"
+
+
+def strongest(row: Mapping[str, Any], attackers: Iterable[str]) -> str:
+    """Name the one of several attackers with the largest rank-1 of a flat row; nobody where none was measured."""
+    rates = {name: row[f"rank1_{name}"] for name in attackers if row.get(f"rank1_{name}") is not None}
+    return max(rates, key=lambda name: rates[name]) if rates else ""
 
 
 def configuration(row: Mapping[str, Any]) -> str:

@@ -12,8 +12,10 @@ from rich.text import Text
 from evaluators.metrics import METRICS
 from evaluators.networks.catalog.choice import Networks
 from orchestrator.search.faces import FaceChoice
+from orchestrator.search.names import check_names
 from orchestrator.search.settings import Machines, Settings
-from orchestrator.terminal import make_console, options_of, sentences
+from orchestrator.sweep.interruption import listening
+from orchestrator.terminal import errors, make_console, options_of, sentences
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -64,10 +66,15 @@ def main(
     few minutes on a laptop. Leaves trials.parquet, front.parquet and report.html in the results folder, and prints the
     front.
     """
-    with sentences(machine=(OSError, RuntimeError)):
+    console = make_console()
+    with (
+        sentences(machine=(RuntimeError, OSError), interrupted="ended early; what the results folder holds is whole"),
+        listening(lambda sentence: errors.print(sentence, markup=False)),
+    ):
+        check_names(settings)
         from orchestrator.search.run import run  # torch and optuna, which --help does without
 
-        code = run(settings, faces, networks, machines, make_console())
+        code = run(settings, faces, networks, machines, console)
     raise typer.Exit(code)
 
 

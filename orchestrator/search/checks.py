@@ -20,10 +20,11 @@ from evaluators.networks.catalog.choice import (
 )
 from evaluators.networks.catalog.onnx_file import damage
 from evaluators.networks.catalog.pulling import pulled_folder
-from evaluators.options import changed, check_values, expected_one_of, refuse_idle
+from evaluators.options import changed, check_values, refuse_idle
 from orchestrator.prepare.faces_file import FACES
 from orchestrator.records.copies import place_of
 from orchestrator.search.faces import FaceChoice
+from orchestrator.search.names import check_names
 from orchestrator.search.settings import Machines, Settings
 from orchestrator.sweep.study import FIRST, population
 from search_spaces import SearchSpace
@@ -84,10 +85,8 @@ def check(
     refuse_idle({need: why for one in here for need, why in IDLE.get(one, {}).items()}, settings, faces, machines)
     if settings.copy_to is not None:
         place_of(settings.copy_to)
-    check_attackers(settings.attackers)
+    check_names(settings)
     directions = objectives_of(settings.objectives)
-    if not 2 <= len(directions) <= 3 or len(directions) != len(settings.objectives):
-        raise ValueError(f"--objective: expected two or three different metrics, got {', '.join(settings.objectives)}")
     for name in directions:
         if why := unmeasured(settings, faces, networks).get(name):
             raise ValueError(f"--objective {name}: cannot be measured here: {why}")
@@ -102,8 +101,6 @@ def check(
         path = example.network(models)
         if path is not None and (what := damage(path)):
             raise ValueError(f"{example.method}: expected its network in {path}, {what}")
-    if settings.resume and settings.overwrite:
-        raise ValueError("--resume and --overwrite: expected one of them, got both")
     if machines.backend == "inprocess":
         check_device(machines.device)
     return directions
@@ -165,25 +162,6 @@ def check_learns(sampler: str, space: SearchSpace, trials: int) -> None:
         raise ValueError(
             f"--sampler {sampler}: its first {first} trials are random, and --trials {trials} are no more; give more, "
             "or --sampler tpe"
-        )
-
-
-def check_attackers(names: Sequence[str]) -> None:
-    """Check a choice of attackers.
-
-    Raises:
-        ValueError: if one is not known or chosen twice, or the fixed one, against whom the others are checked, is
-            missing.
-    """
-    for name in names:
-        if name not in ATTACKERS:
-            raise ValueError(expected_one_of("--attacker", ATTACKERS, name))
-    if len(set(names)) < len(names):
-        raise ValueError(f"--attacker: expected different attackers, got {', '.join(names)}")
-    if "fixed" not in names:
-        raise ValueError(
-            f"--attacker: expected fixed among them, got {', '.join(names)}; he shows what clear faces give, which the "
-            "adaptive ones must reach"
         )
 
 

@@ -1,9 +1,18 @@
-"""Names of spaces and attackers, here too since their packages import torch, which --help does without.
+"""Names of spaces and attackers, here too since their packages import torch, which --help and a refusal do without.
 
 A test holds them equal to SPACES, ATTACKERS and SEARCHING.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from evaluators.metrics import objectives_of
+from evaluators.options import expected_one_of
+
+if TYPE_CHECKING:
+    from orchestrator.search.settings import Settings
 
 SPACE_NAMES = (
     "classical_grid",
@@ -23,3 +32,39 @@ SPACE_NAMES = (
 )
 ATTACKER_NAMES = ("fixed", "parrot", "retrained", "mapped", "restored", "finetuned", "held_out")
 SEARCHING_NAMES = ("fixed", "parrot", "retrained", "mapped")
+
+
+def check_names(settings: Settings) -> None:
+    """Check what can be checked of a sweep's settings before anything is imported that takes its time.
+
+    Raises:
+        ValueError: if a space, metric or attacker is unknown, or options contradict each other.
+    """
+    space = settings.space
+    if space is not None and ":" not in space and space not in SPACE_NAMES:
+        raise ValueError(f"--space: expected one of {', '.join(SPACE_NAMES)}, or package.module:NAME, got {space!r}")
+    check_attackers(settings.attackers)
+    directions = objectives_of(settings.objectives)
+    if not 2 <= len(directions) <= 3 or len(directions) != len(settings.objectives):
+        raise ValueError(f"--objective: expected two or three different metrics, got {', '.join(settings.objectives)}")
+    if settings.resume and settings.overwrite:
+        raise ValueError("--resume and --overwrite: expected one of them, got both")
+
+
+def check_attackers(names: Sequence[str]) -> None:
+    """Check a choice of attackers.
+
+    Raises:
+        ValueError: if one is not known or chosen twice, or the fixed one, against whom the others are checked, is
+            missing.
+    """
+    for name in names:
+        if name not in ATTACKER_NAMES:
+            raise ValueError(expected_one_of("--attacker", ATTACKER_NAMES, name))
+    if len(set(names)) < len(names):
+        raise ValueError(f"--attacker: expected different attackers, got {', '.join(names)}")
+    if "fixed" not in names:
+        raise ValueError(
+            f"--attacker: expected fixed among them, got {', '.join(names)}; he shows what clear faces give, which the "
+            "adaptive ones must reach"
+        )

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 import optuna
+import torch
 from numpy.typing import NDArray
 from rich.console import Console
 
@@ -19,7 +20,7 @@ from evaluators.networks.catalog.choice import Networks
 from evaluators.options import lasting
 from evaluators.panel import CannotLearnError
 from orchestrator.cluster.code import measuring_digest, versions
-from orchestrator.cluster.environment import set_environment
+from orchestrator.cluster.environment import allowed_cores, set_environment
 from orchestrator.records.copies import Copies, copied
 from orchestrator.records.event_log import LOG, logged
 from orchestrator.records.ledger import Ledger
@@ -32,8 +33,11 @@ from orchestrator.search.faces import FaceChoice, load_protocol
 from orchestrator.search.folder import check_same, open_ledger, results_folder, resumed
 from orchestrator.search.make_panel import MakePanel, needs_gradients
 from orchestrator.search.settings import TRIALS, Machines, Settings
+from orchestrator.search.steps import Steps, remembered
+from orchestrator.sweep.ending import front_line, front_table, next_steps
 from orchestrator.sweep.inprocess import InProcess
-from orchestrator.sweep.progress import front_table, make_progress
+from orchestrator.sweep.interruption import ending_with
+from orchestrator.sweep.progress import make_progress
 from orchestrator.sweep.sweep import Sweep
 from orchestrator.terminal import INTERRUPTED
 from search_spaces import load_space
@@ -106,21 +110,24 @@ def run(settings: Settings, faces: FaceChoice, networks: Networks, machines: Mac
     if copies is not None:
         copies.claim(resume=settings.resume, overwrite=settings.overwrite)
     signals = tuple(dict.fromkeys((*space.signals, *Word.needs)))  # the anchor's too
-    protocol = load_protocol(faces, chosen, console, signals)
-    known["protocol"] = protocol.describe()
-    if before is not None:
-        check_same(before, known)
-    make = MakePanel(
-        protocol,
-        None if chosen is None else chosen.anywhere(),
-        settings.objectives,
-        settings.attackers,
-        machines.device,
-        differentiable=needs_gradients(settings.attackers, space.used),
-        signals=signals,
-    )
-    backend = make_backend(make, machines)
+    steps = Steps(console)
     with contextlib.ExitStack() as stack:
+        earlier = stack.enter_context(remembered())
+        steps("rendering the demo faces" if faces.data is None else f"loading the faces of {faces.data}")
+        protocol = load_protocol(faces, chosen, console, signals)
+        known["protocol"] = protocol.describe()
+        if before is not None:
+            check_same(before, known)
+        make = MakePanel(
+            protocol,
+            None if chosen is None else chosen.anywhere(),
+            settings.objectives,
+            settings.attackers,
+            machines.device,
+            differentiable=needs_gradients(settings.attackers, space.used),
+            signals=signals,
+        )
+        backend = make_backend(make, machines, steps)
         stack.callback(backend.close)
         panel = backend.describe()
         facts = {
@@ -139,7 +146,7 @@ def run(settings: Settings, faces: FaceChoice, networks: Networks, machines: Mac
         }
         ledger = open_ledger(settings, folder, facts)
         stack.enter_context(copied(copies))
-        stack.enter_context(logged(folder / LOG))
+        stack.enter_context(logged(folder / LOG, earlier))
         with ledger:
             try:
                 with make_progress(console) as progress:
@@ -157,20 +164,37 @@ def run(settings: Settings, faces: FaceChoice, networks: Networks, machines: Mac
                     if facts["panel"].get("backends"):
                         console.print(networks_line(facts), markup=False)
                     progress.start(facts, sweep.total)
+                    ending_with(lambda: _ending(sweep))
                     interrupted = interruptible(backend, sweep)
             except (OSError, RuntimeError):
                 # What ended the sweep is told, by whoever called; what was finished is shown as far as it can be.
                 with contextlib.suppress(OSError, RuntimeError):
                     _write(folder, ledger, facts, None, console)
                 raise
-            _write(folder, ledger, facts, backend, console)
+            end = _end(sweep, interrupted)
+            shown = facts if end is None else {**facts, "notes": [*facts["notes"], end]}
+            _write(folder, ledger, shown, backend, console)
         if sweep.finished:
             sweep.check_closed()
             if sweep.exhausted:
                 console.print(f"every configuration of {space.name} was tried: {sweep.total} trials, anchors included")
-        elif not interrupted:
-            console.print(f"{sweep.spent} is used up after {len(sweep.rows)} of {sweep.total} trials; --resume goes on")
+        if end is not None:
+            console.print(end, markup=False, soft_wrap=True)
     return INTERRUPTED if interrupted else 0
+
+
+def _ending(sweep: Sweep) -> str:
+    """Say what is still done after an interruption."""
+    given_up = f"{sweep.running} under way given up, " if sweep.running else ""
+    return f"{given_up}tables and report of {len(sweep.rows)} of {sweep.total} trials are written"
+
+
+def _end(sweep: Sweep, interrupted: bool) -> str | None:
+    """Say why there are fewer trials than there should be; None where there are not."""
+    done = f"after {len(sweep.rows)} of {sweep.total} trials; the same command with --resume goes on"
+    if interrupted:
+        return f"Interrupted {done}."
+    return None if sweep.finished else f"{sweep.spent} is used up {done}."
 
 
 def networks_line(facts: Mapping[str, Any]) -> str:
@@ -186,17 +210,28 @@ def networks_line(facts: Mapping[str, Any]) -> str:
     return f"networks: {', '.join(parts)}"
 
 
-def make_backend(make: MakePanel, machines: Machines) -> Backend:
+def make_backend(make: MakePanel, machines: Machines, told: Callable[[str], None] = lambda step: None) -> Backend:
     """Make what runs sweeps; its panels stand when this returns.
+
+    Args:
+        make: makes a panel where it will live.
+        machines: where that is.
+        told: is told of each step.
 
     Raises:
         ValueError: if an attacker or reader cannot learn on these faces, or the machines do not fit.
     """
+    try:
+        return _made(make, machines, told)
+    except CannotLearnError as error:  # raised here, or in an actor of Ray's
+        raise ValueError(str(error)) from None
+
+
+def _made(make: MakePanel, machines: Machines, told: Callable[[str], None]) -> Backend:
     if machines.backend == "inprocess":
-        try:
-            return InProcess(make)
-        except CannotLearnError as error:
-            raise ValueError(str(error)) from None
+        torch.set_num_threads(min(torch.get_num_threads(), allowed_cores()))
+        told("a panel loads its networks and looks at the clear faces for the first time")
+        return InProcess(make)
     set_environment()  # before Ray is imported
     from orchestrator.cluster.on_ray import OnRay
 
@@ -207,6 +242,7 @@ def make_backend(make: MakePanel, machines: Machines) -> Backend:
         address=machines.address,
         needs_gpu=machines.device == "cuda",
         files=[] if make.networks is None else [str(make.networks.folder)],  # the faces travel with the panels
+        told=told,
     )
 
 
@@ -216,17 +252,23 @@ def interruptible(backend: Backend, sweep: Sweep) -> bool:
         backend.run(sweep)
     except KeyboardInterrupt:
         return True
-    # Tune takes the first Ctrl-C itself and returns early.
-    return not sweep.finished and sweep.spent is None
+    return False
 
 
 def _write(folder: Path, ledger: Ledger, facts: Mapping[str, Any], backend: Backend | None, console: Console) -> None:
-    """Write tables and report, and print the front; without a back end there are no faces to show."""
+    """Write tables and report, and print the front and what to do with it; without a back end no faces are shown."""
+    rows = ledger.trials()
     front = write_tables(ledger.table(), facts, folder)
-    sheet = None if backend is None else _contact_sheet(front, backend)
-    write_report(folder / "report.html", facts, ledger.trials(), front, sheet)
-    console.print(front_table(front, facts["objectives"]))
-    console.print(f"{folder}/trials.parquet, front.parquet, report.html", markup=False)
+    try:
+        contact = None if backend is None else _contact_sheet(front, backend)
+    except TimeoutError:  # interrupted, and the panel is still at work on something else
+        contact = None
+    write_report(folder / "report.html", facts, rows, front, contact)
+    console.print(front_line(front, rows, facts["protocol"]), markup=False, soft_wrap=True)
+    if front:
+        console.print(front_table(front, facts["objectives"], console.width))
+    for line in next_steps(folder, front):
+        console.print(line, soft_wrap=True)
 
 
 def _contact_sheet(front: Sequence[Mapping[str, Any]], backend: Backend) -> ContactSheet:

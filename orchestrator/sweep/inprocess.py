@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anonymizers import Anonymizer
+from orchestrator.sweep.interruption import held
 from orchestrator.sweep.outcome import PanelFactory, notes_of, outcome_of
 from orchestrator.sweep.sweep import Sweep
 
@@ -23,12 +24,18 @@ class InProcess:
 
     def run(self, sweep: Sweep) -> None:
         """Propose, score, finish, until nothing is left."""
-        while (proposal := sweep.propose()) is not None:
+        while True:
+            with held():
+                proposal = sweep.propose()
+            if proposal is None:
+                return
+            sweep.progress.trial_starts(proposal.trial, proposal.anonymizer)
             log.info("trial starts", extra={"trial": proposal.trial, "anonymizer": repr(proposal.anonymizer)})
             outcome = outcome_of(self.panel, proposal.anonymizer)
             for note in notes_of(self.panel):
                 log.warning(note, extra={"trial": proposal.trial})
-            sweep.finish(proposal.trial, outcome)
+            with held():
+                sweep.finish(proposal.trial, outcome)
 
     def released(self, anonymizer: Anonymizer, count: int) -> NDArray[np.uint8]:
         """Return (count, H, W, 3) uint8 RGB: what the method makes of the first probes of different people."""

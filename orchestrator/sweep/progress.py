@@ -14,11 +14,12 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from anonymizers import Anonymizer
 from orchestrator.records.trials import Row, flat
-from orchestrator.records.wording import KEY_COLUMNS, measured_columns, name_of, number, with_interval
+from orchestrator.records.wording import ANCHORS, name_of, number, with_interval
 
-RECENT = 6
-"""Finished trials that the live panel lists."""
+MOST_RUNNING = 6
+"""Running trials that the live panel lists."""
 
 
 class Progress(Protocol):
@@ -37,6 +38,10 @@ class Progress(Protocol):
             sweep: facts about the sweep; `name` and `objectives` are used.
             total: number of trials, anchors included.
         """
+        ...
+
+    def trial_starts(self, trial: int, anonymizer: Anonymizer) -> None:
+        """Learn that a panel begins to work on a configuration, perhaps not for the first time."""
         ...
 
     def trial_done(
@@ -79,6 +84,9 @@ class _Ending:
         self.finish()
 
     def finish(self) -> None:
+        """Do nothing."""
+
+    def trial_starts(self, trial: int, anonymizer: Anonymizer) -> None:
         """Do nothing."""
 
 
@@ -125,9 +133,10 @@ class LiveProgress(_Ending):
         """Draw on a console that is a terminal."""
         self._console = console
         self._name = ""
-        self._objectives: list[str] = []
+        self._objectives: dict[str, str] = {}
         self._counts: dict[str, Any] = {}
-        self._recent: list[str] = []
+        self._running: dict[int, tuple[str, float]] = {}
+        self._best: dict[str, tuple[float, str]] = {}
         self._started = time.monotonic()
         self._total = 0
         self._replayed: int | None = None
@@ -139,7 +148,7 @@ class LiveProgress(_Ending):
 
     def start(self, sweep: Mapping[str, Any], total: int) -> None:
         """See `Progress`."""
-        self._name, self._objectives, self._total = sweep["name"], list(sweep["objectives"]), total
+        self._name, self._objectives, self._total = sweep["name"], dict(sweep["objectives"]), total
         self._started = time.monotonic()
         self._live.refresh()
 
@@ -162,13 +171,35 @@ class LiveProgress(_Ending):
         self._total = total
         self._counts = {
             "done": done,
-            "running": running,
             "failures": failures,
-            "front": front_size,
+            "on the front": front_size,
             "hypervolume": number(float(hypervolume)),
             "faces/s": f"{faces_per_second:.0f}",
         }
-        self._recent = [*self._recent, trial_line(row, self._objectives)][-RECENT:]
+        self._running.pop(row["trial"], None)
+        self._keep_best(flat(row))
+        # Above what is drawn anew, so that the list of trials stays.
+        self._console.print(
+            f"[{done:>{len(str(total))}}/{total}] {trial_line(row, list(self._objectives))}",
+            markup=False,
+            highlight=False,
+        )
+
+    def trial_starts(self, trial: int, anonymizer: Anonymizer) -> None:
+        """See `Progress`."""
+        self._running[trial] = (repr(anonymizer), time.monotonic())
+
+    def _keep_best(self, row: Row) -> None:
+        """Remember the best value of each objective; the anchors are the best in one by definition."""
+        if row["method"] in ANCHORS or row["status"] != "complete":
+            return
+        for name, way in self._objectives.items():
+            value = row.get(name)
+            if value is None:
+                continue
+            known = self._best.get(name)
+            if known is None or (value < known[0] if way == "min" else value > known[0]):
+                self._best[name] = (value, name_of(row))
 
     def finish(self) -> None:
         """See `Progress`."""
@@ -180,13 +211,23 @@ class LiveProgress(_Ending):
         elapsed = time.monotonic() - self._started
         fresh = done - (self._replayed or 0)
         left = elapsed / fresh * (self._total - done) if fresh > 0 else None
-        counts = [f"{done}/{self._total} trials", *(f"{v} {k}" for k, v in self._counts.items() if k != "done")]
+        counts = [
+            f"{done}/{self._total} trials",
+            f"{len(self._running)} running",
+            *(f"{v} {k}" for k, v in self._counts.items() if k != "done"),
+        ]
         times = f"{_duration(elapsed)} elapsed, {_duration(left)} left"
         lines = Table.grid(expand=True)
         lines.add_row(ProgressBar(total=max(self._total, 1), completed=done))
         lines.add_row(Text(" · ".join([*counts, times])))
-        for line in self._recent:
-            lines.add_row(Text(line, style="dim", no_wrap=True, overflow="ellipsis"))
+        for name, (value, who) in self._best.items():
+            lines.add_row(Text(f"best {name} so far: {number(value)} by {who}", no_wrap=True, overflow="ellipsis"))
+        now = time.monotonic()
+        for trial, (what, since) in list(self._running.items())[:MOST_RUNNING]:
+            text = f"running: trial {trial}, {what}, {_duration(now - since)}"
+            lines.add_row(Text(text, style="dim", no_wrap=True, overflow="ellipsis"))
+        if (more := len(self._running) - MOST_RUNNING) > 0:
+            lines.add_row(Text(f"and {more} more", style="dim"))
         return Panel(lines, title=Text(self._name), title_align="left")
 
 
@@ -209,32 +250,6 @@ def trial_line(row: Mapping[str, Any], objectives: Sequence[str]) -> str:
     else:
         outcome = [f"{metric} {with_interval(columns, metric)}" for metric in objectives]
     return "  ".join([name, *outcome, f"{row['seconds']:.1f} s"])
-
-
-def front_table(rows: Sequence[Row], objectives: Mapping[str, str]) -> Table:
-    """Lay out the front for the terminal.
-
-    Args:
-        rows: flat rows of the front, with `front_probability`.
-        objectives: metric name -> "min" or "max".
-
-    Returns:
-        One line per configuration: objectives with intervals, further attackers and realism, front probability.
-    """
-    table = Table(title=f"The front: {len(rows)} configurations", title_justify="left")
-    table.add_column("configuration", overflow="fold", min_width=18)
-    further = measured_columns(rows, (name for name in KEY_COLUMNS if name not in objectives))
-    for name, way in objectives.items():
-        table.add_column(f"{name} ({way})", justify="right", min_width=20)
-    for name in (*further, "front_probability"):
-        table.add_column(name, justify="right")
-    for row in rows:
-        measured = [with_interval(row, name) for name in objectives]
-        others = [number(row.get(name)) for name in (*further, "front_probability")]
-        # Text, not str: brackets of an interval or a name are no markup.
-        name = name_of(row)
-        table.add_row(*(Text(cell) for cell in (name, *measured, *others)))
-    return table
 
 
 def _duration(seconds: float | None) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -29,9 +30,11 @@ def train_together(task: Task, workers: int) -> None:
     from ray.train import RunConfig, ScalingConfig
     from ray.train.torch import TorchTrainer
 
+    from orchestrator.cluster.environment import join
+
     ours = not ray.is_initialized()
     if ours:
-        ray.init(log_to_driver=True)
+        join(os.environ.get("RAY_ADDRESS") or None, cpus=workers + 1)  # and one for Train's own process
     gpu = task.device == "cuda"
     trainer = TorchTrainer(
         _worker,

@@ -11,7 +11,8 @@ from evaluators.networks.catalog.choice import Networks
 from orchestrator.search.faces import FaceChoice
 from orchestrator.search.names import ATTACKER_NAMES
 from orchestrator.search.settings import Machines
-from orchestrator.terminal import make_console, options_of, sentences
+from orchestrator.sweep.interruption import listening
+from orchestrator.terminal import errors, make_console, options_of, sentences
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -38,7 +39,10 @@ def main(
     Leaves verified.arrow (a ledger, from which --resume goes on), verified.parquet, curves.parquet and verified.html
     beside front.parquet, and prints both figures of every configuration side by side.
     """
-    with sentences(machine=(OSError, RuntimeError)):
+    with (
+        sentences(machine=(OSError, RuntimeError), interrupted="ended early; --resume goes on"),
+        listening(lambda sentence: errors.print(sentence, markup=False)),
+    ):
         from orchestrator.verify.verification import run  # torch, which --help does without
 
         console = make_console()

@@ -9,9 +9,8 @@ from rich.table import Table
 from rich.text import Text
 
 from evaluators.attackers import ATTACKERS
-from orchestrator.records.report.verified import strongest
 from orchestrator.records.trials import Row
-from orchestrator.records.wording import name_of, number, with_interval
+from orchestrator.records.wording import name_of, number, strongest, with_interval
 
 
 def difference_line(before: Sequence[Row], after: Sequence[Row], facts: Mapping[str, Any]) -> str:

@@ -37,7 +37,7 @@ def main() -> None:
     faces = demo_protocol(seed=0, evaluated=10)
     # The program as it is, but for what is scored: everything before and after is the real code.
     program.load_protocol = lambda choice, networks, console, signals: faces  # type: ignore[assignment]
-    program.make_backend = lambda make, machines: InProcess(MakeSlowPanel(SECONDS))  # type: ignore[assignment]
+    program.make_backend = lambda make, machines, told: InProcess(MakeSlowPanel(SECONDS))  # type: ignore[assignment]
     program._contact_sheet = lambda front, backend: None  # type: ignore[assignment,return-value]
     program.write_report = lambda *given: None  # type: ignore[assignment]
     assert sweep(folder / "whole", False) == 0

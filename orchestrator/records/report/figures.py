@@ -11,11 +11,11 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 from scipy.stats import kendalltau
 
+from evaluators.attackers import ATTACKERS
 from evaluators.metrics import METRICS
 from orchestrator.records.trials import Row
-from orchestrator.records.wording import name_of, with_interval
+from orchestrator.records.wording import ANCHORS, name_of, strongest, with_interval
 
-ANCHORS = {"identity": "no anonymization", "blackout": "black picture", "word": "the told word alone"}
 # Okabe and Ito's palette, told apart by the colour-blind too (https://jfly.uni-koeln.de/color/, 2008); no yellow, which
 # is lost on white.
 COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8c6d31", "#7570b3")
@@ -25,14 +25,24 @@ OVERRATED = 0.2
 """Rank-1 by which the strongest attacker exceeds the fixed one where the report says that privacy was overrated."""
 MOST_DRAWN = 100
 """Points of one kind in a figure at most, spread evenly along its first axis; each has a text of two kilobytes."""
+HOVERED = ("rank1_worst", "rank1_fixed", "expression_kept", "expression_kappa_adapted", "st_lpips")
+"""Metrics shown over a point besides those of the axes; the tables have the others."""
 INK, GRID = "#7c8591", "rgba(128, 136, 148, 0.22)"
 
 
-def hover(row: Mapping[str, Any]) -> str:
-    """Write what is shown over a point: configuration and every metric, as HTML with all texts escaped."""
+def hover(row: Mapping[str, Any], axes: Sequence[str] = ()) -> str:
+    """Write what is shown over a point, as HTML with all texts escaped: few lines, or they would cover the figure.
+
+    Args:
+        row: flat.
+        axes: metrics that are drawn; the key ones are shown besides.
+    """
     name = name_of(row)
     lines = [f"<b>{html.escape(name)}</b> (trial {row['trial']}, {html.escape(row['status'])})"]
-    lines += [f"{html.escape(m)}: {with_interval(row, m)}" for m in METRICS if row.get(m) is not None]
+    names = [m for m in dict.fromkeys((*axes, *HOVERED)) if m in METRICS and row.get(m) is not None]
+    lines += [f"{html.escape(m)}: {with_interval(row, m)}" for m in names]
+    if who := strongest(row, ATTACKERS):
+        lines.append(f"strongest attacker: {html.escape(who)}")
     return "<br>".join(lines)
 
 
@@ -147,7 +157,7 @@ def side_by_side_figure(rows: Sequence[Row], objectives: Mapping[str, str]) -> g
                 mode="markers",
                 marker={"size": 10, "color": color, "symbol": SYMBOLS[place - 1]},
                 error_x=_bars(rows, name, color),
-                text=[hover(row) for row in rows],
+                text=[hover(row, list(objectives)) for row in rows],
                 hovertemplate="%{text}<extra></extra>",
                 showlegend=False,
             ),
@@ -223,7 +233,7 @@ def point_layers(
         marker=marker,
         error_x=_bars(rows, x, color) if strong else None,
         error_y=_bars(rows, y, color) if strong else None,
-        text=[hover(row) for row in rows],
+        text=[hover(row, axes) for row in rows],
         hovertemplate="%{text}<extra></extra>",
     )
 

@@ -18,8 +18,7 @@ from PIL import Image
 
 from evaluators.metrics import METRICS
 from orchestrator.records.files import replace_file
-from orchestrator.records.report.figures import ANCHORS
-from orchestrator.records.wording import name_of, number
+from orchestrator.records.wording import ANCHORS, name_of, number
 
 TEMPLATE = Path(__file__).with_name("template.html")
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from evaluators.attackers import ATTACKERS
 from evaluators.metrics import METRICS
 from orchestrator.records.front import front_hypervolume, seba_areas
 from orchestrator.records.report.figures import (
@@ -33,7 +34,10 @@ from orchestrator.records.report.page import (
     write_page,
 )
 from orchestrator.records.trials import Row
-from orchestrator.records.wording import KEY_COLUMNS, measured_columns, number, with_interval
+from orchestrator.records.wording import ANCHORS, measured_columns, number, strongest, with_interval
+
+BESIDE = ("rank1_fixed", "st_lpips")
+"""Metrics in the first table besides the objectives; the second has every one."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -169,7 +173,7 @@ def _head(sweep: Mapping[str, Any], rows: Sequence[Row], front: Sequence[Row], f
     """Say in five numbers what came out."""
     facts = [
         (str(len(rows)), "trials, anchors included"),
-        (str(len(front)), "configurations on the front"),
+        (str(sum(row["method"] not in ANCHORS for row in front)), "configurations on the front, besides anchors"),
         (number(front_hypervolume(rows, sweep["objectives"])), "hypervolume"),
         (str(sweep["protocol"].get("n_people", "–")), "people to be identified"),
         (str(len(failed)), "failures"),
@@ -212,12 +216,17 @@ def _front_table(front: Sequence[Row], objectives: Mapping[str, str]) -> str:
     """Write the front, and every metric of it to unfold."""
     if not front:
         return "<p>No trial is complete with every objective measured, so there is no front.</p>"
-    further = measured_columns(front, (name for name in KEY_COLUMNS if name not in objectives))
+    further = measured_columns(front, (name for name in BESIDE if name not in objectives))
     every = measured_columns(front, METRICS)
     tables = []
-    for columns in ([*objectives, "front_probability", *further], ["front_probability", *every]):
-        body = [[name_cell(row), *(with_interval(row, name) for name in columns), str(row["trial"])] for row in front]
-        tables.append(table_block(["configuration", *columns, "trial"], body, 1))
+    for columns, who in (([*objectives, "front_probability", *further], True), (["front_probability", *every], False)):
+        body = []
+        for row in front:
+            measured = [with_interval(row, name) for name in columns]
+            named = [strongest(row, ATTACKERS) or "–"] if who else []
+            body.append([str(row["trial"]), name_cell(row), *measured, *named])
+        head = ["trial", "configuration", *columns, *(["strongest attacker"] if who else [])]
+        tables.append(table_block(head, body, 2))
     return f"{tables[0]}<details><summary>Every metric</summary>{tables[1]}</details>"
 
 

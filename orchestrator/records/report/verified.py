@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,6 @@ import plotly.graph_objects as go
 from evaluators.metrics import METRICS
 from orchestrator.records.front import front_hypervolume
 from orchestrator.records.report.figures import (
-    ANCHORS,
     COLORS,
     DASHES,
     chance_line,
@@ -31,7 +30,7 @@ from orchestrator.records.report.page import (
     write_page,
 )
 from orchestrator.records.trials import Row
-from orchestrator.records.wording import measured_columns, name_of, number, with_interval
+from orchestrator.records.wording import ANCHORS, measured_columns, name_of, number, strongest, with_interval
 
 
 def write_verified(
@@ -150,12 +149,6 @@ def verified_figure(before: Sequence[Row], after: Sequence[Row], objectives: Map
     chance_line(figure, [new for _, new in pairs], x, y)
     figure.update_layout(**layout(x, y, objectives), height=560)
     return figure
-
-
-def strongest(row: Row, attackers: Iterable[str]) -> str:
-    """Name the one of several attackers with the largest rank-1 of a flat row; nobody where none was measured."""
-    rates = {name: row[f"rank1_{name}"] for name in attackers if row.get(f"rank1_{name}") is not None}
-    return max(rates, key=lambda name: rates[name]) if rates else ""
 
 
 def curves_figure(curves: Sequence[Row], rows: Sequence[Row], kind: str) -> go.Figure:

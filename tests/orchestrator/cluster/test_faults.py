@@ -15,7 +15,7 @@ import ray
 
 from anonymizers import Pixelate
 from orchestrator.cluster.on_ray import OnRay
-from orchestrator.cluster.panel_pool import shares_of
+from orchestrator.cluster.panel_seat import shares_of
 from orchestrator.records.ledger import Ledger
 from orchestrator.records.trials import LOST
 from orchestrator.sweep.sweep import LEAST_DEATHS

@@ -16,9 +16,9 @@ from evaluators.networks.catalog.published import ZOO
 from evaluators.options import changed, check_values, lasting, refuse_idle
 from orchestrator.search import __main__ as search
 from orchestrator.search import make_panel
-from orchestrator.search.checks import IDLE, check_attackers, real_networks, unmeasured
+from orchestrator.search.checks import IDLE, real_networks, unmeasured
 from orchestrator.search.faces import FaceChoice
-from orchestrator.search.names import ATTACKER_NAMES, SEARCHING_NAMES, SPACE_NAMES
+from orchestrator.search.names import ATTACKER_NAMES, SEARCHING_NAMES, SPACE_NAMES, check_attackers
 from orchestrator.search.settings import Machines, Settings
 from search_spaces import SPACES
 

@@ -65,6 +65,7 @@ def people_folder(root: Path, pictures: int) -> Path:
         (["--resume", "--overwrite"], "--resume and --overwrite: expected one of them"),
         (["--resume", "--out", "/no/such/sweep"], "leave --resume out"),
         (["--out", "/proc/nowhere"], "--out: expected a folder that can be written"),
+        (["--out", "/tmp/\udcff"], r"--out: expected a text in UTF-8, got '/tmp/\udcff'"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )

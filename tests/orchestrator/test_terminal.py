@@ -1,0 +1,143 @@
+"""Terminals, pipes and files: what is written where, and what happens when it closes."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from tests.places import ROOT
+
+COMMANDS = (
+    "search",
+    "verify",
+    "compare",
+    "models",
+    "prepare",
+    "train",
+    "cluster",
+)
+HEAVY = ("torch", "ray", "optuna", "pandas", "onnxruntime", "cv2", "scipy", "plotly", "pyarrow")
+
+
+def python(code: str, **given: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", code]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, **given)  # type: ignore[call-overload,no-any-return]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_imports_nothing_heavy(command: str) -> None:
+    code = (
+        "import runpy, sys\n"
+        f"sys.argv = ['{command}', '--help']\n"
+        "try:\n"
+        f"    runpy.run_module('orchestrator.{command}', run_name='__main__')\n"
+        "except SystemExit as end:\n"
+        "    assert not end.code, end.code\n"
+        f"print('heavy:', [name for name in {HEAVY} if name in sys.modules])\n"
+    )
+    done = python(code)
+    assert done.returncode == 0, done.stderr
+    assert "Usage" in done.stdout
+    assert done.stdout.splitlines()[-1] == "heavy: []"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--space", "atlantis"],
+        ["--trials", "0"],
+        ["--objective", "beauty", "--objective", "ssim"],
+        ["--attacker", "nobody"],
+        ["--resume", "--overwrite"],
+        ["--gpus-per-panel", "half"],
+    ],
+    ids=" ".join,
+)
+def test_a_refusal_imports_nothing_heavy(arguments: list[str]) -> None:
+    code = (
+        "import runpy, sys\n"
+        f"sys.argv = ['search', *{arguments}]\n"
+        "try:\n"
+        "    runpy.run_module('orchestrator.search', run_name='__main__')\n"
+        "except SystemExit as end:\n"
+        "    assert end.code == 2, end.code\n"
+        f"print('heavy:', [name for name in {HEAVY} if name in sys.modules])\n"
+    )
+    done = python(code)
+    assert (done.returncode, done.stdout) == (0, "heavy: []\n"), done.stderr
+    assert "error: --" in done.stderr
+
+
+MANY = "from orchestrator.terminal import make_console\nc = make_console()\n"
+
+
+def test_a_pipe_that_closes_ends_the_words_and_not_the_work() -> None:
+    code = MANY + (
+        "import sys\nfor n in range(20000):\n    c.print('line', n)\n"
+        "print('still here', file=sys.stderr)\nsys.exit(7)\n"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None and process.stderr is not None
+    assert process.stdout.readline() == "line 0\n"
+    process.stdout.close()
+    assert process.stderr.read() == "still here\n"
+    assert process.wait() == 7
+
+
+def test_standard_output_may_be_closed() -> None:
+    code = MANY + (
+        "import os, sys\nc.print('nobody reads this')\nfile = open('/dev/null', 'rb')\n"
+        "assert file.fileno() > 2, file.fileno()\nprint('done', file=sys.stderr)\n"
+    )
+    done = subprocess.run(
+        ["bash", "-c", 'exec "$0" -c "$1" >&-', sys.executable, code],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "done\n")
+
+
+def test_a_full_disk_under_the_log_is_said_once() -> None:
+    code = MANY + "for n in range(5):\n    c.print('x' * 10000)\n    c.file.flush()\n"
+    with open("/dev/full", "w") as full:  # noqa: PTH123
+        done = subprocess.run(
+            [sys.executable, "-c", code], cwd=ROOT, stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert done.returncode == 0
+    assert done.stderr == "standard output: No space left on device; goes on without it\n"
+
+
+def test_colors_may_be_forced_into_a_file_but_nothing_moves_there() -> None:
+    code = MANY + (
+        "from orchestrator.sweep.progress import PlainProgress, make_progress\n"
+        "assert isinstance(make_progress(c), PlainProgress)\nc.print('a', style='red')\n"
+        "with c.status('waiting'):\n    pass\n"
+    )
+    done = python(code, env={"FORCE_COLOR": "1", "PATH": "/usr/bin:/bin"})
+    assert (done.returncode, done.stdout) == (0, "\x1b[31ma\x1b[0m\n"), done.stderr
+    assert python(code, env={"PATH": "/usr/bin:/bin"}).stdout == "a\n"
+
+
+def test_what_an_encoding_lacks_is_escaped() -> None:
+    code = MANY + "c.print('é –', '\\udcff')\n"
+    done = python(code, env={"PYTHONIOENCODING": "ascii", "PATH": "/usr/bin:/bin"})
+    assert (done.returncode, done.stdout) == (0, "\\xe9 \\u2013 \\udcff\n"), done.stderr
+
+
+@pytest.mark.parametrize("signal", ["SIGINT", "SIGTERM"])
+def test_a_command_that_is_interrupted_says_so(signal: str) -> None:
+    code = (
+        "import os, signal\nfrom orchestrator.terminal import sentences\n"
+        "import typer\n"
+        "def main() -> None:\n    with sentences():\n"
+        f"        os.kill(os.getpid(), signal.{signal})\n"
+        "typer.run(main)\n"
+    )
+    done = python(code)
+    assert (done.returncode, done.stderr) == (130, "interrupted\n")
