@@ -26,10 +26,11 @@ from orchestrator.records.files import replace_file
 from orchestrator.records.ledger import Ledger, check_free, read
 from orchestrator.records.report.verified import write_verified
 from orchestrator.records.trials import Row, anonymizer_of, sweep_of
-from orchestrator.search.checks import check_attackers, check_device, real_networks
+from orchestrator.search.checks import check_device, real_networks
 from orchestrator.search.faces import FaceChoice, load_protocol
 from orchestrator.search.folder import check_writable
 from orchestrator.search.make_panel import MakePanel, needs_gradients
+from orchestrator.search.names import check_attackers
 from orchestrator.search.run import interruptible, make_backend
 from orchestrator.search.settings import Machines
 from orchestrator.sweep.progress import make_progress
