@@ -86,6 +86,8 @@ def check_values(group: Any) -> None:
         for one in value if isinstance(value, tuple) else (value,):
             if isinstance(one, str | Path) and not str(one) and getattr(type(group), name, None) != one:
                 raise ValueError(f"{flag}: expected a value, got an empty one")
+            if one == getattr(type(group), name, None):
+                continue  # the default, which may stand for what is found out later
             if facts.known and one not in facts.known and not (facts.unless is not None and facts.unless(one)):
                 raise ValueError(expected_one_of(flag, facts.known, one, facts.otherwise))
             if isinstance(one, str | Path) and (text := str(one)).encode("utf-8", "replace") != os.fsencode(text):

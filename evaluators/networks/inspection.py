@@ -38,8 +38,8 @@ def inspect(model: Model, folder: Path) -> Inspection:
     Raises:
         ValueError: if the file is missing or another one, does not open, or does not answer as it must.
     """
-    if model.sha256 is not None:
-        checked(folder / model.path, model.sha256)
+    if model.digests:
+        checked(folder / model.path, *model.digests)
     picture = torch.randint(0, 256, (1, 3, SIDE, SIDE), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     try:
         ask = OPENERS[model.task](model, folder)
@@ -101,7 +101,7 @@ def _expression(model: Model, folder: Path) -> Callable[[Tensor], str]:
 
 
 def _detection(model: Model, folder: Path) -> Callable[[Tensor], str]:
-    net = load_detector(folder, threads=1)
+    net = load_detector(folder, model.name, threads=1)
     return lambda picture: f"{int(net(picture).found.sum())} faces in noise"
 
 

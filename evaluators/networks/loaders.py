@@ -6,8 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from evaluators.networks.catalog.choice import DETECTOR_NAME, INCEPTION, Networks, is_path
-from evaluators.networks.catalog.conventions import DETECTOR, DETECTOR_SHA256, INSIGHTFACE, checked, convention_of
+from evaluators.networks.catalog.choice import DETECTORS, INCEPTION, Networks, is_path, is_pulled
+from evaluators.networks.catalog.conventions import INSIGHTFACE, checked, convention_of
 from evaluators.networks.catalog.published import ZOO
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from evaluators.networks.backends.onnx_nets import OnnxEmbedder
     from evaluators.networks.backends.torch_nets import TorchEmbedder
-    from evaluators.networks.detection import Scrfd
+    from evaluators.networks.detection import FaceDetector
     from evaluators.networks.inception import FidInception
     from evaluators.networks.perceptual import LPIPS
 
@@ -28,7 +28,7 @@ def load_lpips(folder: Path, name: str) -> LPIPS:
     """
     from evaluators.networks.perceptual import LPIPS
 
-    return LPIPS(name.removeprefix("lpips_"), state_of(folder, name))
+    return LPIPS(name.split("_")[1], state_of(folder, name))
 
 
 def load_inception(folder: Path) -> FidInception:
@@ -42,11 +42,17 @@ def load_inception(folder: Path) -> FidInception:
     return FidInception(state_of(folder, INCEPTION))
 
 
-def load_detector(folder: Path, *, threads: int | None = None) -> Scrfd:
-    """Load the SCRFD detector of a folder of models."""
-    from evaluators.networks.detection import Scrfd  # insightface and ONNX Runtime: a second that the demo does without
+def load_detector(folder: Path, name: str = "", *, threads: int | None = None) -> FaceDetector:
+    """Load a detector of DETECTORS by its name; "" for the first of them that is in the folder of models.
 
-    return Scrfd(checked(folder / DETECTOR, DETECTOR_SHA256), threads=threads)
+    Raises:
+        ValueError: if its file is missing or another one than declared.
+    """
+    from evaluators.networks import detection  # insightface and ONNX Runtime: a second that the demo does without
+
+    name = name or next((one for one in DETECTORS if is_pulled(folder, one)), DETECTORS[0])
+    made = {"scrfd_2.5g": detection.Scrfd, "centerface": detection.CenterFace}[name]
+    return made(checked(folder / ZOO[name].path, *ZOO[name].digests), threads=threads)
 
 
 def load_embedder(
@@ -87,9 +93,10 @@ def try_networks(networks: Networks) -> None:
         ValueError: if one is another file than declared, does not open, or does not answer with an embedding of each
             picture.
     """
-    for name in (DETECTOR_NAME, networks.embedder, networks.held_out, networks.teacher, *networks.judges):
-        if name in ZOO and (sha256 := ZOO[name].sha256) is not None:
-            checked(networks.folder / ZOO[name].path, sha256)
+    networks = networks.settled()
+    for name in (networks.detector, networks.embedder, networks.held_out, networks.teacher, *networks.judges):
+        if name in ZOO and ZOO[name].digests:
+            checked(networks.folder / ZOO[name].path, *ZOO[name].digests)
     for option, name, described in (
         ("--embedder", networks.embedder, networks.embedder_input),
         ("--held-out", networks.held_out or "", ""),
@@ -143,12 +150,15 @@ def load_torch_embedder(
 
 
 def state_of(folder: Path, name: str) -> dict[str, torch.Tensor]:
-    """Read the tensors of a PyTorch file; nothing else is unpickled."""
+    """Read the tensors of a PyTorch or safetensors file; nothing else is unpickled."""
+    model = ZOO[name]
+    path = checked(folder / model.path, *model.digests)
+    if path.suffix == ".safetensors":
+        from safetensors.torch import load_file
+
+        return load_file(path)
     import torch
 
-    model = ZOO[name]
-    assert model.sha256 is not None
-    path = checked(folder / model.path, model.sha256)
     state: dict[str, torch.Tensor] = torch.load(path, map_location="cpu", weights_only=True)
     return state
 

@@ -58,7 +58,7 @@ def check_signals(folder: Path, names: Sequence[str]) -> None:
             raise ValueError(f"signals: expected some of {', '.join(SOURCES)}, got {name!r}")
         if available(folder, name) is None:
             files = " or ".join(str(folder / ZOO[net].path) for net in SOURCES[name])
-            here = [net for net in SOURCES[name] if ZOO[net].urls] or SOURCES[name]
+            here = [net for net in SOURCES[name] if ZOO[net].pullable] or SOURCES[name]
             raise ValueError(
                 f"signal {name}: expected a network that measures it, {files}, which is missing; "
                 + how_to_get(here[0], folder)

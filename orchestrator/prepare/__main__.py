@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import typer
 
 from evaluators.networks.catalog.choice import Networks
+from evaluators.options import check_values
 from orchestrator.prepare.options import Preparation
 from orchestrator.terminal import make_console, options_of, sentences
 
@@ -12,7 +15,7 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 
 @app.command()
-@options_of(settings=Preparation, networks=(Networks, "models"))
+@options_of(settings=Preparation, networks=(Networks, "models", "detector"))
 def main(settings: Preparation, networks: Networks) -> None:
     """Find, align and list the faces of a set once, so that every search starts at once.
 
@@ -23,7 +26,9 @@ def main(settings: Preparation, networks: Networks) -> None:
         from evaluators.networks.catalog.pulling import cache_folder
         from orchestrator.prepare.preparation import prepare  # torch and ONNX Runtime, which --help does without
 
-        prepare(settings, networks.models or cache_folder(), make_console())
+        networks = replace(networks, models=networks.models or cache_folder())
+        check_values(networks)
+        prepare(settings, networks.folder, make_console(), detector=networks.settled().detector)
 
 
 if __name__ == "__main__":

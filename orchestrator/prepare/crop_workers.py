@@ -42,16 +42,18 @@ class Cutter:
         models: folder of networks.
         size: side of the aligned crops, px.
         one_face: whether pictures of several faces are refused.
+        found_by: which of DETECTORS; "" for the first that is there.
     """
 
     root: Path
     models: Path
     size: int
     one_face: bool
+    found_by: str = ""
 
     def detector(self) -> FaceFinder:
         """Load the detector, for one thread."""
-        return load_detector(self.models, threads=1)
+        return load_detector(self.models, self.found_by, threads=1)
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,6 @@ from rich.console import Console
 from evaluators.datasets.sources.archives import ARCHIVES, fetch
 from evaluators.datasets.sources.listing import Source
 from evaluators.datasets.sources.opening import open_source
-from evaluators.networks.catalog.conventions import DETECTOR, DETECTOR_SHA256
 from evaluators.networks.catalog.pulling import user_cache
 from evaluators.networks.loaders import load_detector
 from evaluators.options import check_values
@@ -38,13 +37,14 @@ SHARD = 32
 PACKAGES = ("torch", "onnxruntime-gpu", "insightface", "opencv-python-headless", "pillow", "numpy", "pyarrow")
 
 
-def prepare(settings: Preparation, models: Path, console: Console) -> Path:
+def prepare(settings: Preparation, models: Path, console: Console, *, detector: str = "") -> Path:
     """Prepare a set and leave its folder.
 
     Args:
         settings: the options.
         models: folder of real networks, for the detector.
         console: is told how far it is, and what came of every picture.
+        detector: of DETECTORS; "" for the first that is there.
 
     Returns:
         the folder.
@@ -54,14 +54,14 @@ def prepare(settings: Preparation, models: Path, console: Console) -> Path:
         RuntimeError: if a process died.
     """
     check(settings, models)
-    load_detector(models, threads=1)  # one that is missing is named before anything is touched
+    finder = load_detector(models, detector, threads=1)  # one that is missing is named before anything is touched
     source = _source(settings, console)
     folder = settings.out or Path("faces") / source.name
     plan = {
         "source": {"kind": source.kind, "pictures": len(source.pictures), "digest": source.digest},
         "size": settings.size,
         "one_face": settings.one_face,
-        "detector": {"name": Path(DETECTOR).stem, "sha256": DETECTOR_SHA256},
+        "detector": {"name": finder.name, "sha256": finder.digest},
         "versions": {name: version(name) for name in PACKAGES},
     }
     with _claimed(folder, settings):
@@ -69,7 +69,7 @@ def prepare(settings: Preparation, models: Path, console: Console) -> Path:
             facts = read_facts(folder / FACES)
             _same(facts["plan"], plan)
         else:
-            facts = _prepare(settings, models, source, folder, plan, console)
+            facts = _prepare(settings, models, detector, source, folder, plan, console)
     print_summary(facts, folder, console)
     return folder
 
@@ -142,7 +142,13 @@ def _claimed(folder: Path, settings: Preparation) -> Iterator[None]:
 
 
 def _prepare(
-    settings: Preparation, models: Path, source: Source, folder: Path, plan: Mapping[str, Any], console: Console
+    settings: Preparation,
+    models: Path,
+    detector: str,
+    source: Source,
+    folder: Path,
+    plan: Mapping[str, Any],
+    console: Console,
 ) -> dict[str, Any]:
     """Cut out what is not cut out yet, and write the files."""
     work = folder / WORK
@@ -164,7 +170,7 @@ def _prepare(
             seen += count
             progress(seen, len(source.pictures))
 
-        cutter = Cutter(source.root, models, settings.size, settings.one_face)
+        cutter = Cutter(source.root, models, settings.size, settings.one_face, detector)
         cut_all(cutter, left, processes=settings.processes or allowed_cores(), done=done)
     with console.status("looking for pictures that occur twice, and writing"):
         return join_shards(source, folder, [task.path for task in tasks], plan)

@@ -11,7 +11,6 @@ from evaluators.attackers import ATTACKERS
 from evaluators.metrics import METRICS, objectives_of
 from evaluators.networks.catalog.choice import (
     BACKBONES,
-    HELD_OUT,
     INCEPTION,
     Networks,
     check_networks,
@@ -139,11 +138,10 @@ def real_networks(faces: FaceChoice, networks: Networks, attackers: Sequence[str
     models = networks.models or pulled_folder()
     if models is None:
         raise ValueError(
-            "--data: real faces need real networks; give their folder as --models, or pull them into the default one "
-            "(python -m orchestrator.models list)"
+            "--data: real faces need real networks; python -m orchestrator.models pull gets them, --models names a "
+            "folder that holds some"
         )
-    held_out = networks.held_out or (HELD_OUT if "held_out" in attackers else None)
-    return replace(networks, models=models, held_out=held_out)
+    return replace(networks, models=models).settled(held_out="held_out" in attackers)
 
 
 def check_learns(sampler: str, space: SearchSpace, trials: int) -> None:

@@ -114,7 +114,7 @@ def load_protocol(
     with console.status("faces") as status:
         return folder_protocol(
             faces.data,
-            load_detector(networks.folder),
+            load_detector(networks.folder, networks.settled().detector),
             **split,  # type: ignore[arg-type]
             depth=faces.depth,
             progress=lambda done, total: status.update(f"faces: {done} of {total} pictures found and aligned"),

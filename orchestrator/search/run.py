@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import platform
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
@@ -161,8 +162,9 @@ def run(settings: Settings, faces: FaceChoice, networks: Networks, machines: Mac
                         time_budget=settings.time_budget,
                         max_faces=settings.max_faces,
                     )
-                    if facts["panel"].get("backends"):
-                        console.print(networks_line(facts), markup=False)
+                    if chosen is not None:
+                        missed = replace(networks, models=chosen.models).missed()
+                        console.print(networks_line(facts, missed), markup=False)
                     progress.start(facts, sweep.total)
                     ending_with(lambda: _ending(sweep))
                     interrupted = interruptible(backend, sweep)
@@ -197,8 +199,13 @@ def _end(sweep: Sweep, interrupted: bool) -> str | None:
     return None if sweep.finished else f"{sweep.spent} is used up {done}."
 
 
-def networks_line(facts: Mapping[str, Any]) -> str:
-    """Say which back end serves each network, and how fast both were where they raced."""
+def networks_line(facts: Mapping[str, Any], missed: Mapping[str, str]) -> str:
+    """Say which network serves in each role, for which one, by which back end, and how fast both were in a race.
+
+    Args:
+        facts: of the sweep.
+        missed: role -> the network that would have served by default, and is not there.
+    """
     parts = []
     for role, choice in facts["panel"]["backends"].items():
         raced = ""
@@ -207,6 +214,11 @@ def networks_line(facts: Mapping[str, Any]) -> str:
         elif choice["backend"] == "onnx" and choice["why"] != "as asked for":
             raced = f" ({choice['why']})"
         parts.append(f"{role} {facts['models'][role]['name']} by {choice['backend']}{raced}")
+    if "detector" in facts["models"]:
+        parts.append(f"detector {facts['models']['detector']['name']}")
+    parts += [
+        f"{name}, by default the {role}, is not there" for role, name in missed.items() if role in facts["models"]
+    ]
     return f"networks: {', '.join(parts)}"
 
 

@@ -30,7 +30,7 @@ def confirm(folder: Path, convention: Convention) -> None:
     Raises:
         ValueError: if the file is missing or another one, or if size, mean or scale differ.
     """
-    net = arcface(checked(folder / convention.path, convention.sha256))
+    net = arcface(checked(folder / convention.path, *convention.digests))
     read = (net.input_size[0], net.input_mean, net.input_std)
     declared = (convention.size, convention.mean, convention.scale)
     if read != declared:

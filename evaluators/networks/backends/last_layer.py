@@ -51,7 +51,7 @@ def reading(folder: Path, convention: Convention) -> tuple[str, str]:
     """Name the tensors with a teacher's logits and with what its last layer reads."""
     if convention.features:
         return convention.logits, convention.features
-    return last_layer(checked(folder / convention.path, convention.sha256), convention.logits)
+    return last_layer(checked(folder / convention.path, *convention.digests), convention.logits)
 
 
 def with_outputs(path: Path, outputs: tuple[str, ...]) -> onnx.ModelProto:

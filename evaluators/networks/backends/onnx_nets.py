@@ -14,7 +14,7 @@ from anonymizers.base import padded
 from evaluators.networks.backends.feeding import feed, pooled
 from evaluators.networks.backends.last_layer import reading, with_outputs
 from evaluators.networks.backends.memory import halved
-from evaluators.networks.catalog.conventions import EMBEDDERS, TEACHERS, Convention, checked, known
+from evaluators.networks.catalog.conventions import EMBEDDERS, TEACHERS, Convention, checked, digest_here, known
 from evaluators.networks.roles import TeacherOutput
 
 BATCH = {"cpu": 8, "cuda": 64}
@@ -51,9 +51,9 @@ class _OnnxNet:
         outputs: tuple[str, ...],
         fixed: bool | None = None,
     ) -> None:
-        path = checked(folder / convention.path, convention.sha256)
+        path = checked(folder / convention.path, *convention.digests)
         self.name = name
-        self.digest = convention.sha256
+        self.digest = digest_here(folder, convention)
         self.convention = convention
         self.device = torch.device(device)
         self.batch = convention.batch or BATCH[self.device.type]

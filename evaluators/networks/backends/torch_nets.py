@@ -15,7 +15,7 @@ from evaluators.networks.backends.captured import Captured
 from evaluators.networks.backends.feeding import feed, pooled
 from evaluators.networks.backends.last_layer import reading, with_outputs
 from evaluators.networks.backends.memory import halved
-from evaluators.networks.catalog.conventions import EMBEDDERS, TEACHERS, Convention, checked, known
+from evaluators.networks.catalog.conventions import EMBEDDERS, TEACHERS, Convention, checked, digest_here, known
 from evaluators.networks.roles import TeacherOutput
 
 BATCH = {"cpu": 16, "cuda": 256}
@@ -64,7 +64,7 @@ class _TorchNet:
         precision: str,
     ) -> None:
         self.name = name
-        self.digest = convention.sha256
+        self.digest = digest_here(folder, convention)
         self.convention = convention
         self.dtype = PRECISIONS[precision]
         self.device = torch.device(device)
@@ -173,7 +173,7 @@ def as_torch(folder: Path, name: str, convention: Convention, outputs: tuple[str
         return rebuild(folder, REBUILT[name])
     import onnx2torch  # torchvision and torch's compiler: four seconds
 
-    model = with_outputs(checked(folder / convention.path, convention.sha256), outputs)
+    model = with_outputs(checked(folder / convention.path, *convention.digests), outputs)
     try:
         converted: nn.Module = onnx2torch.convert(model)
     except (NotImplementedError, RuntimeError) as error:

@@ -12,18 +12,46 @@ from evaluators.networks.catalog.published import ZOO
 from evaluators.networks.catalog.pulling import cache_folder
 from evaluators.options import check_values, option
 
-BACKBONES = ("lpips_alex", "lpips_squeeze", "lpips_vgg")
+BACKBONES = ("lpips_alex", "lpips_alex_jax", "lpips_squeeze", "lpips_vgg")
 """LPIPS' backbones; the first that was pulled is measured with."""
 
 
 INCEPTION = "fid_inception"
 
 
-DETECTOR_NAME = "scrfd_2.5g"
 BLENDSHAPES, LANDMARKER = "blendshapes", "face_landmarker"
 """The continuous judge, and the network of the zoo that it is read from."""
 TELLERS = ("facex", "mini_xception", "faceapi")
 """Teachers with exactly the classes of EXPRESSIONS, in whatever order, which may tell methods the expression."""
+
+
+DETECTORS = ("scrfd_2.5g", "centerface")
+
+
+PREFERRED: dict[str, tuple[str, ...]] = {
+    "embedder": (
+        "edgeface_xs",
+        "faceplugin",
+        "edgeface_xxs",
+        "buffalo_l",
+        "antelopev2",
+        "buffalo_s",
+        "buffalo_sc",
+        "mobilefacenet_192",
+    ),
+    "held_out": ("mobilefacenet_192", "edgeface_xs", "faceplugin", "edgeface_xxs", "buffalo_l", "buffalo_sc"),
+    "teacher": (
+        "facex",
+        "faceapi",
+        "mini_xception",
+        "enet_b2_8",
+        "enet_b0_8_best_vgaf",
+        "enet_b0_8_best_afew",
+        "ferplus",
+    ),
+    "detector": DETECTORS,
+}
+"""By role: which network serves where nobody named one, the first that is in the folder of models."""
 
 
 RUNTIMES = ("auto", "onnx", "torch")
@@ -31,8 +59,6 @@ RUNTIMES = ("auto", "onnx", "torch")
 PRECISIONS = ("float32", "float16", "bfloat16")
 
 
-HELD_OUT = "mobilefacenet_192"
-"""Network of the attacker held_out where none is chosen."""
 AN_ONNX_FILE = "the path of an ONNX file"
 
 
@@ -49,11 +75,12 @@ class Networks:
         None, "Folder of real networks, for --data.", shown="where orchestrator.models pulls to"
     )
     embedder: str = option(
-        "edgeface_xs",
+        "",
         f"Network of the attackers: {', '.join(EMBEDDERS)}, or the path of an ArcFace-style ONNX file.",
         known=tuple(EMBEDDERS),
         unless=is_path,
         otherwise=AN_ONNX_FILE,
+        shown=f"the first that is there of {', '.join(PREFERRED['embedder'])}",
         section="Networks",
     )
     embedder_input: str = option(
@@ -69,11 +96,22 @@ class Networks:
         known=tuple(EMBEDDERS),
         unless=is_path,
         otherwise=AN_ONNX_FILE,
-        shown=f"{HELD_OUT}, where he is asked for",
+        shown=f"the first of another family of {', '.join(PREFERRED['held_out'])}, where he is asked for",
         section="Networks",
     )
     teacher: str = option(
-        "facex", f"Network that reads the expression: {', '.join(TEACHERS)}.", known=tuple(TEACHERS), section="Networks"
+        "",
+        f"Network that reads the expression: {', '.join(TEACHERS)}.",
+        known=tuple(TEACHERS),
+        shown="the first that is there, in this order",
+        section="Networks",
+    )
+    detector: str = option(
+        "",
+        f"Network that finds faces: {', '.join(DETECTORS)}.",
+        known=DETECTORS,
+        shown="the first that is there",
+        section="Networks",
     )
     judges: tuple[str, ...] = option(
         (),
@@ -124,6 +162,33 @@ class Networks:
             raise ValueError("--models: expected a folder of real networks, got none; give one")
         return self.models
 
+    def settled(self, *, held_out: bool = False) -> Networks:
+        """Return the choice with every role filled: where nobody was named, by the first of PREFERRED that is there.
+
+        Where none is there either, it is the first of all, which a check of the files then misses.
+
+        Args:
+            held_out: whether there is to be a held-out embedder, of another family than the other one.
+        """
+        chosen = self
+        for role in ("embedder", "teacher", "detector", *(["held_out"] if held_out else [])):
+            if not getattr(chosen, role):
+                names = PREFERRED[role]
+                if role == "held_out" and chosen.embedder in ZOO:
+                    names = tuple(name for name in names if ZOO[name].family != ZOO[chosen.embedder].family)
+                here = (name for name in names if self.models is not None and is_pulled(self.models, name))
+                served: dict[str, Any] = {role: next(here, names[0])}
+                chosen = replace(chosen, **served)
+        return chosen
+
+    def missed(self) -> dict[str, str]:
+        """Say in which roles nobody was named and the most preferred network is not there: role -> that one."""
+        return {
+            role: names[0]
+            for role, names in PREFERRED.items()
+            if not getattr(self, role) and not is_pulled(self.folder, names[0])
+        }
+
     def anywhere(self) -> Networks:
         """Return the same choice for a process that has another working folder: paths are absolute."""
         embedder, held_out = (
@@ -141,6 +206,7 @@ def check_networks(networks: Networks) -> None:
             is searched with, or a precision is asked of ONNX Runtime. The sentence names the option.
     """
     check_values(networks)
+    networks = networks.settled()
     embedder, held_out, embedder_input = networks.embedder, networks.held_out, networks.embedder_input
     if networks.precision != "float32" and networks.backend_nets != "torch":
         raise ValueError(
@@ -175,8 +241,8 @@ def check_files(networks: Networks) -> None:
     Raises:
         ValueError: if one is missing; the sentence says how to get it.
     """
-    folder = networks.folder
-    wanted = [("--models", DETECTOR_NAME), ("--embedder", networks.embedder), ("--teacher", networks.teacher)]
+    folder, networks = networks.folder, networks.settled()
+    wanted = [("--detector", networks.detector), ("--embedder", networks.embedder), ("--teacher", networks.teacher)]
     wanted += [("--held-out", networks.held_out)] if networks.held_out else []
     wanted += [("--judge", LANDMARKER if name == BLENDSHAPES else name) for name in networks.judges]
     for flag, name in wanted:
@@ -188,13 +254,14 @@ def check_files(networks: Networks) -> None:
 
 def how_to_get(name: str, folder: Path) -> str:
     """Say how a network of the zoo comes into a folder of models."""
-    if not ZOO[name].urls:
+    if not ZOO[name].pullable:
         return ZOO[name].source
     try:
         where = "" if folder == cache_folder() else f" --models {folder}"
     except ValueError:  # there is no default without a home folder
         where = f" --models {folder}"
-    return f"python -m orchestrator.models pull {name}{where} gets it"
+    whole = ", pull without a name a whole set" if name in [names[0] for names in PREFERRED.values()] else ""
+    return f"python -m orchestrator.models pull {name}{where} gets it{whole}"
 
 
 def networks_of(facts: Mapping[str, Any], backends: Mapping[str, Any], models: Path) -> Networks:
@@ -205,6 +272,7 @@ def networks_of(facts: Mapping[str, Any], backends: Mapping[str, Any], models: P
         backends: which back end served each, as tables keep them.
         models: folder of real networks.
     """
+    detectors = {Path(ZOO[name].path).stem: name for name in DETECTORS}
     served = {str(backends[role]["backend"]) for role in ("embedder", "teacher")}
     fed = facts["embedder"].get("input", {})
     return Networks(
@@ -218,6 +286,7 @@ def networks_of(facts: Mapping[str, Any], backends: Mapping[str, Any], models: P
         backend_nets=served.pop() if len(served) == 1 else "auto",
         precision=facts["embedder"].get("precision", "float32"),
         teller=facts["expression"]["name"] if "expression" in facts else None,
+        detector=detectors.get(facts.get("detector", {}).get("name", ""), ""),
     )
 
 

