@@ -32,6 +32,7 @@ def loopback() -> Iterator[Served]:
                 self.send_error(404)
                 return
             self.send_response(200)
+            self.send_header("Content-Type", "text/html" if self.path.endswith("/") else "application/octet-stream")
             if self.path not in served.unmeasured:
                 self.send_header("Content-Length", str(len(body)))
             self.end_headers()

@@ -223,6 +223,7 @@ def test_without_a_known_checksum_one_must_be_given(
     tmp_path: Path, teacher: bytes, served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(ZOO, "enet_b2_8", replace(ZOO["enet_b2_8"], sha256=None))
+    assert ZOO["enet_b2_8"].digests == ()
     here = ("--models", str(tmp_path / "models"))
     for given in ((), ("--sha256", "12"), ("--sha256", "g" * 64)):
         output = models("pull", "enet_b2_8", *here, *given, code=2)

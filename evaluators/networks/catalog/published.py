@@ -54,9 +54,10 @@ class Model:
     @property
     def digests(self) -> tuple[str, ...]:
         """Return the SHA-256 that the file may have; () where none is known."""
-        if self.convention is not None:
-            return self.convention.digests
-        return () if self.sha256 is None else (self.sha256,)
+        if self.sha256 is None:
+            return ()
+        converted = self.convention.converted if self.convention is not None else ""
+        return (self.sha256, converted) if converted else (self.sha256,)
 
     @property
     def pullable(self) -> bool:
@@ -154,7 +155,7 @@ ZOO: dict[str, Model] = {
             "lpips_alex_jax",
             "perceptual",
             "LPIPS",
-            "perceptual/lpips_alex.safetensors",
+            "perceptual/lpips_alex_jax.safetensors",
             "94f39a3183b44197bcf334f130617ddb2581f927baafa2ae4e1d1eea4d67b3e0",
             "BSD by its package, as torchvision's, of which it is a copy; trained on ImageNet",
             f"in {SHIPPED['lpips_alex_jax']}",

@@ -93,8 +93,9 @@ CLIENTS: dict[str, Callable[[Package, Path, Path], list[str]]] = {"PyPI": _pip, 
 
 
 def _why(said: str) -> str:
-    """Take the sentence out of what a client says on failure: its last line that is an error's, shortened."""
+    """Take the sentence out of what a client says on failure: npm begins with it, pip ends with it."""
     lines = [line.strip() for line in said.splitlines() if line.strip()]
-    told = [line for line in lines if "error" in line.lower() and "log of this run" not in line]
-    line = (told or lines or ["no word of why"])[-1]
+    npm = [line for line in lines if line.startswith(("npm error ", "npm ERR! ")) and line.split()[2] != "code"]
+    pip = [line for line in lines if line.startswith("ERROR")]
+    line = npm[0] if npm else (pip or lines or ["no word of why"])[-1]
     return line if len(line) <= 300 else f"{line[:300]} …"

@@ -17,7 +17,7 @@ from evaluators.networks.backends.feeding import feed, normalized
 from evaluators.networks.backends.insightface_files import arcface, confirm
 from evaluators.networks.backends.last_layer import last_layer
 from evaluators.networks.backends.onnx_nets import OnnxEmbedder, OnnxTeacher
-from evaluators.networks.catalog.choice import HELD_OUT, Networks, check_files, check_networks, networks_of
+from evaluators.networks.catalog.choice import Networks, check_files, check_networks, networks_of
 from evaluators.networks.catalog.conventions import EMBEDDERS, INSIGHTFACE, TEACHERS, Convention, convention_of
 from evaluators.networks.catalog.published import ZOO
 from evaluators.networks.loaders import load_embedder, load_lpips
@@ -27,8 +27,42 @@ from tests.helpers.tiny_nets import NOISE
 
 
 def test_the_default_embedders_are_of_two_families() -> None:
-    assert ZOO[Networks().embedder].family != ZOO[HELD_OUT].family
-    assert Networks().embedder == "edgeface_xs" and Networks().held_out is None
+    chosen = Networks().settled(held_out=True)
+    assert chosen.held_out is not None and Networks().settled().held_out is None
+    assert ZOO[chosen.embedder].family != ZOO[chosen.held_out].family
+    assert chosen.embedder == "edgeface_xs" and chosen.held_out == "mobilefacenet_192"
+    assert chosen.teacher == "facex" and chosen.detector == "scrfd_2.5g"
+
+
+def test_defaults_fall_back_to_what_is_there(tmp_path: Path) -> None:
+    def put(*names: str) -> Networks:
+        for name in names:
+            path = tmp_path / ZOO[name].path
+            path.parent.mkdir(exist_ok=True)
+            path.touch()
+        return Networks(models=tmp_path)
+
+    pulled = put("centerface", "faceplugin", "mini_xception", "edgeface_xxs").settled(held_out=True)
+    assert (pulled.detector, pulled.embedder, pulled.teacher) == ("centerface", "faceplugin", "mini_xception")
+    assert pulled.held_out == "edgeface_xxs"  # of another family than the embedder
+    assert Networks(models=tmp_path).missed() == {
+        "embedder": "edgeface_xs",
+        "held_out": "mobilefacenet_192",
+        "teacher": "facex",
+        "detector": "scrfd_2.5g",
+    }
+    check_files(Networks(models=tmp_path))
+    named = Networks(models=tmp_path, embedder="edgeface_xxs", teacher="faceapi").settled(held_out=True)
+    assert (named.embedder, named.held_out, named.teacher) == ("edgeface_xxs", "faceplugin", "faceapi")
+    assert set(Networks(models=tmp_path, embedder="edgeface_xxs", teacher="faceapi").missed()) == {
+        "held_out",
+        "detector",
+    }
+    whole = put("edgeface_xs", "mobilefacenet_192", "facex", "scrfd_2.5g")
+    assert whole.settled(held_out=True) == Networks(
+        tmp_path, "edgeface_xs", "", "mobilefacenet_192", "facex", "scrfd_2.5g"
+    )
+    assert whole.missed() == {}
 
 
 def test_a_description_of_the_input_is_read(tmp_path: Path) -> None:
@@ -129,10 +163,10 @@ def test_a_choice_of_networks_is_checked_before_anything_is_loaded(tmp_path: Pat
 def test_missing_files_are_named_with_the_way_to_get_them(tmp_path: Path) -> None:
     choice = Networks(models=tmp_path, teacher="enet_b2_8", held_out="mobilefacenet_192")
     for flag, name, how in (
-        ("--models", "scrfd_2.5g", f"python -m orchestrator.models pull scrfd_2.5g --models {tmp_path} gets it"),
+        ("--detector", "scrfd_2.5g", f"python -m orchestrator.models pull scrfd_2.5g --models {tmp_path} gets it"),
         ("--embedder", "edgeface_xs", "no address of this file is known, bring it yourself"),
         ("--teacher", "enet_b2_8", f"pull enet_b2_8 --models {tmp_path} gets it"),
-        ("--held-out", "mobilefacenet_192", "no address of this file is known"),
+        ("--held-out", "mobilefacenet_192", "gets it, pull without a name a whole set"),
     ):
         path = tmp_path / ZOO[name].path
         missing = re.escape(f"{flag}: expected {name} as {path}, which is missing; ") + ".*" + re.escape(how)

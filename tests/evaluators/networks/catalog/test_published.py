@@ -9,7 +9,8 @@ import pytest
 
 from evaluators.networks.catalog import choice
 from evaluators.networks.catalog.conventions import EMBEDDERS, INSIGHTFACE, TEACHERS
-from evaluators.networks.catalog.published import TASKS, ZOO
+from evaluators.networks.catalog.packages.shipped import SHIPPED
+from evaluators.networks.catalog.published import DEFAULT_SET, TASKS, ZOO
 
 
 def test_every_network_is_in_the_zoo_with_its_facts() -> None:
@@ -17,7 +18,7 @@ def test_every_network_is_in_the_zoo_with_its_facts() -> None:
     assert {model.task for model in ZOO.values()} == set(TASKS)
     for name, model in ZOO.items():
         assert model.name == name and model.terms and model.source and model.family
-        assert model.urls or "no address" in model.source
+        assert model.pullable or "no address" in model.source
         assert all(re.fullmatch(r"https://\S+", url) for url in model.urls)
         for digest in (model.sha256, model.archive_sha256):
             assert digest is None or re.fullmatch("[0-9a-f]{64}", digest), name
@@ -43,4 +44,27 @@ def test_torchvision_names_the_same_addresses() -> None:
         models.SqueezeNet1_1_Weights.IMAGENET1K_V1,
         models.VGG16_Weights.IMAGENET1K_V1,
     ]
-    assert [ZOO[name].urls for name in choice.BACKBONES] == [(weight.url,) for weight in weights]
+    here = [ZOO[name].urls for name in choice.BACKBONES if ZOO[name].package is None]
+    assert here == [(weight.url,) for weight in weights]
+
+
+def test_every_package_is_pinned_and_has_a_client_and_a_conversion() -> None:
+    from evaluators.networks.catalog.packages.clients import CLIENTS
+    from evaluators.networks.catalog.packages.conversions.by_name import CONVERSIONS
+
+    for name, package in SHIPPED.items():
+        model = ZOO[name]
+        assert model.package == package and str(package) in model.source
+        assert package.registry in CLIENTS and package.conversion in ("", *CONVERSIONS)
+        assert all(re.fullmatch("[0-9a-f]{64}", digest) for digest in (package.archive_sha256, package.member_sha256))
+        if not package.conversion:
+            assert model.digests == (package.member_sha256,)
+
+
+def test_the_default_set_is_complete_and_can_be_pulled() -> None:
+    models = [ZOO[name] for name in DEFAULT_SET]
+    assert all(model.package is not None and "non-commercial" not in model.terms for model in models)
+    tasks = [model.task for model in models]
+    assert tasks.count("expression") == 3 and {"detection", "perceptual", "signals"} <= set(tasks)
+    identity = [model.family for model in models if model.task == "identity"]
+    assert len(identity) == len(set(identity)) == 2
