@@ -12,7 +12,7 @@ from evaluators.networks.catalog.published import ZOO
 from evaluators.networks.catalog.pulling import cache_folder
 from evaluators.options import check_values, option
 
-BACKBONES = ("lpips_alex", "lpips_alex_jax", "lpips_squeeze", "lpips_vgg")
+BACKBONES = ("lpips_alex_jax", "lpips_alex", "lpips_squeeze", "lpips_vgg")
 """LPIPS' backbones; the first that was pulled is measured with."""
 
 
