@@ -10,20 +10,23 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from orchestrator.cluster.environment import set_environment
+
+set_environment()  # before anything imports Ray, or torch, whose threads else wait spinning
+
+# ruff: noqa: E402
 import torch
 from torch.nn import functional
 
 from anonymizers import Faces
 from evaluators.demo.faces import people
 from evaluators.demo.protocol import faces_of
-from orchestrator.cluster.environment import set_environment
 from tests.helpers import random_weights
 from tests.helpers.prepared_sets import tree, whole
 from tests.places import SHARED
 
 __all__ = ["tree", "whole"]  # fixtures
-
-set_environment()  # before any test imports Ray
 
 
 def smooth_faces(people: int, pictures: int, *, size: int = 112, seed: int = 0, expressions: int = 4) -> Faces:

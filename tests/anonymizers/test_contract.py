@@ -62,7 +62,7 @@ def test_contract(anonymizer: Anonymizer, faces: Faces, told: Faces, random_mode
     assert released.device == faces.images.device
     assert released.shape == faces.images.shape
     assert released.dtype == torch.uint8
-    for batch_size in (1, 7, 128):
+    for batch_size in {min(size, len(faces)) for size in (1, 7, 128)}:
         assert torch.equal(released, anonymizer(faces, own(seed=3, batch_size=batch_size)))
     assert eval(repr(anonymizer), {kind.__name__: kind for kind in ANONYMIZERS.values()}) == anonymizer
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from dataclasses import dataclass
 from typing import Any
@@ -101,17 +100,18 @@ def test_ssim_mse_and_psnr_are_skimages_and_torchmetrics(case: Case) -> None:
     mine = realism.ssim(hidden, realism.ssim_statistics(original))
     error = realism.mse(original, hidden)
     rows = zip(original.numpy(), hidden.numpy(), mine.tolist(), error.tolist(), strict=True)
-    for a, b, ssim, mse in itertools.islice(rows, 0, None, 5):
+    for a, b, ssim, mse in rows:
         options: dict[str, Any] = {"channel_axis": 0, "gaussian_weights": True, "sigma": 1.5, "data_range": 255}
         assert ssim == pytest.approx(structural_similarity(a, b, use_sample_covariance=False, **options), abs=1e-5)
         assert mse == pytest.approx(mean_squared_error(a / 255, b / 255), rel=1e-5)
     assert realism.psnr(float(error[0])) == pytest.approx(
         peak_signal_noise_ratio(original[0].numpy(), hidden[0].numpy(), data_range=255), abs=1e-4
     )
+    some = slice(0, 50, 5)  # its filters take long in float64
     _, maps = structural_similarity_index_measure(
-        hidden.double(), original.double(), data_range=255.0, reduction="none", return_full_image=True
+        hidden[some].double(), original[some].double(), data_range=255.0, reduction="none", return_full_image=True
     )
-    torch.testing.assert_close(mine.double(), maps[..., 5:-5, 5:-5].mean((1, 2, 3)), atol=1e-5, rtol=0)
+    torch.testing.assert_close(mine[some].double(), maps[..., 5:-5, 5:-5].mean((1, 2, 3)), atol=1e-5, rtol=0)
 
 
 def test_ms_ssim_is_a_plain_one_over_five_scales(detector: Any) -> None:

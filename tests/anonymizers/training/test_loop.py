@@ -119,8 +119,8 @@ def test_training_lowers_what_it_is_asked_to_lower(told: Faces) -> None:
     weights = ("reconstruction", "attraction", "expression")
     for asked in weights:
         others = dict.fromkeys((*weights, "repulsion", "critic", "leak", "price"), 0.0)
-        run = begin(Recipe(steps=60, batch=6, width=8, rate=5e-3, **{**others, asked: 5.0}), told)  # type: ignore[arg-type]
-        steps = [run.step() for _ in range(60)]
+        run = begin(Recipe(steps=30, batch=6, width=8, rate=5e-3, **{**others, asked: 5.0}), told)  # type: ignore[arg-type]
+        steps = [run.step() for _ in range(30)]
         early, late = (sum(step[asked] for step in part) / 10 for part in (steps[:10], steps[-10:]))
         assert late < 0.95 * early, asked
 

@@ -18,6 +18,7 @@ from orchestrator.cluster.on_ray import OnRay
 from orchestrator.cluster.panel_seat import shares_of
 from orchestrator.records.ledger import Ledger
 from orchestrator.records.trials import LOST
+from orchestrator.sweep.proposals import ANCHORS
 from orchestrator.sweep.sweep import LEAST_DEATHS
 from search_spaces import SearchSpace
 from tests.helpers.fake_panel import OBJECTIVES
@@ -79,7 +80,7 @@ def test_chaos_loses_nothing_and_doubles_nothing(tmp_path: Path, no_ray: None) -
         rows, events = ended(ledger), ledger.table().select(["trial", "status"]).to_pylist()
     (tmp_path / "calm").mkdir()
     calm = {row["anonymizer"]: row for row in whole(tmp_path / "calm", trials=100, sampler="random")}
-    assert [row["trial"] for row in rows] == list(range(102))
+    assert [row["trial"] for row in rows] == list(range(100 + len(ANCHORS)))
     for row in rows:
         same = calm[row["anonymizer"]]
         assert {k: v for k, v in row.items() if k != "trial"} == {k: v for k, v in same.items() if k != "trial"}
@@ -96,7 +97,7 @@ def test_a_configuration_that_kills_its_panels_fails_and_the_others_go_on(tmp_pa
         backend.close()
         rows = {row["anonymizer"]: row for row in ledger.trials()}
         lost = [row for row in ledger.table().to_pylist() if row["status"] == LOST]
-    assert [row["status"] for row in rows.values()] == ["complete", "complete", "complete", "failed", "complete"]
+    assert [row["status"] for row in rows.values()] == [*["complete"] * len(ANCHORS), "complete", "failed", "complete"]
     failed = rows[repr(Pixelate(8))]
     assert f"panels died {LEAST_DEATHS} times while they worked on it" in failed["error"]
     assert len(lost) == LEAST_DEATHS - 1 and {row["trial"] for row in lost} == {failed["trial"]}

@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 
 from orchestrator.records.ledger import read
 from orchestrator.search.__main__ import app
+from orchestrator.sweep.proposals import ANCHORS
 from tests.places import ROOT
 
 
@@ -101,10 +102,10 @@ def test_an_existing_results_folder_is_refused(tmp_path: Path) -> None:
     assert (tmp_path / "report.html").read_text() == "somebody's"
 
 
-def search(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "orchestrator.search", *arguments], cwd=ROOT, capture_output=True, text=True, check=False
-    )
+def search(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "tests.helpers.small_search", *arguments]
+    environment = {**os.environ, **variables}
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, env=environment)
 
 
 @pytest.mark.slow
@@ -113,11 +114,11 @@ def test_a_sweep_in_process_leaves_its_folder(tmp_path: Path) -> None:
     done = search("--backend", "inprocess", "--trials", "3", "--out", str(out))
     assert done.returncode == 0, done.stderr
     trials, front = pq.read_table(out / "trials.parquet"), pq.read_table(out / "front.parquet")
-    assert trials.column("status").to_pylist() == ["complete"] * 5
-    assert {"identity", "blackout"} <= set(trials.column("method").to_pylist())
-    assert 1 <= len(front) <= 5
+    assert trials.column("status").to_pylist() == ["complete"] * (3 + len(ANCHORS))
+    assert set(ANCHORS) <= set(trials.column("method").to_pylist())
+    assert 1 <= len(front) <= len(trials)
     facts = json.loads(trials.schema.metadata[b"sweep"])
-    assert facts["objectives"] == {"rank1_worst": "min", "expression_kappa_adapted": "max"}
+    assert facts["objectives"] == {"rank1_worst": "min", "expression_kept": "max"}
     assert "demo" in " ".join(facts["notes"]).lower()
     report = (out / "report.html").read_text()
     assert "demo networks" in report.lower()
@@ -132,16 +133,19 @@ def test_a_sweep_in_process_leaves_its_folder(tmp_path: Path) -> None:
     more = search("--backend", "inprocess", "--trials", "4", "--out", str(out), "--resume")
     assert more.returncode == 0, more.stderr
     extended = pq.read_table(out / "trials.parquet")
-    assert extended.num_rows == 6
-    assert extended["anonymizer"].to_pylist()[:5] == trials["anonymizer"].to_pylist()
+    assert extended.num_rows == trials.num_rows + 1
+    assert extended["anonymizer"].to_pylist()[:-1] == trials["anonymizer"].to_pylist()
 
 
 @pytest.mark.slow
 @pytest.mark.ray
 def test_ray_and_in_process_measure_the_same(tmp_path: Path) -> None:
     tables = {}
-    for backend in ("ray", "inprocess"):
-        done = search("--space", "k_same_grid", "--backend", backend, "--out", str(tmp_path / backend))
+    # One panel of Ray's has all cores. Rounding, on which a tie may turn, depends on the number of threads.
+    threads = str(os.cpu_count())
+    for backend, options in (("ray", ["--panels", "1"]), ("inprocess", [])):
+        asked = ["--space", "k_same_grid", "--backend", backend, *options, "--out", str(tmp_path / backend)]
+        done = search(*asked, OMP_NUM_THREADS=threads)
         assert done.returncode == 0, done.stderr
         table = pq.read_table(tmp_path / backend / "trials.parquet").drop_columns(["seconds"])
         tables[backend] = table.replace_schema_metadata(None).to_pylist()
@@ -159,10 +163,12 @@ def test_ray_and_in_process_measure_the_same(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.ray
-@pytest.mark.parametrize("backend", ["inprocess", "ray"])
-def test_ctrl_c_writes_what_is_finished(backend: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("program", "backend"), [("orchestrator.search", "inprocess"), ("tests.helpers.small_search", "ray")]
+)
+def test_ctrl_c_writes_what_is_finished(program: str, backend: str, tmp_path: Path) -> None:
     out = tmp_path / "sweep"
-    command = [sys.executable, "-m", "orchestrator.search", "--backend", backend, "--trials", "200", "--out", str(out)]
+    command = [sys.executable, "-m", program, "--backend", backend, "--trials", "200", "--out", str(out)]
     process = subprocess.Popen(
         command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ
     )
@@ -175,5 +181,5 @@ def test_ctrl_c_writes_what_is_finished(backend: str, tmp_path: Path) -> None:
     _, errors = process.communicate(timeout=120)
     assert process.returncode == 130, errors
     status = pq.read_table(out / "trials.parquet").column("status").to_pylist()
-    assert 3 <= len(status) < 202
+    assert 3 <= len(status) < 200 + len(ANCHORS)
     assert (out / "report.html").exists()

@@ -14,7 +14,8 @@ import pytest
 
 from orchestrator.records.ledger import read
 from orchestrator.records.trials import ASKED, EVENTS
-from tests.helpers.killed_driver import descendants, title
+from orchestrator.sweep.proposals import ANCHORS
+from tests.helpers.killed_driver import TRIALS, descendants, title
 from tests.places import ROOT
 
 KILLS = 20
@@ -26,7 +27,7 @@ def test_killed_twenty_times_the_sweep_is_the_uninterrupted_one(tmp_path: Path) 
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     whole, killed = (pq.read_table(tmp_path / name / "trials.parquet") for name in ("whole", "killed"))
-    assert killed.column("trial").to_pylist() == list(range(122))
+    assert killed.column("trial").to_pylist() == list(range(TRIALS + len(ANCHORS)))
     assert killed.drop_columns(["seconds"]).to_pylist() == whole.drop_columns(["seconds"]).to_pylist()
     fronts = [pq.read_table(tmp_path / name / "front.parquet") for name in ("whole", "killed")]
     assert fronts[0].drop_columns(["seconds"]).to_pylist() == fronts[1].drop_columns(["seconds"]).to_pylist()
@@ -46,7 +47,7 @@ def log_of(folder: Path, event: str) -> list[str]:
 @pytest.mark.ray
 def test_a_killed_driver_takes_its_ray_with_it_and_is_resumed(tmp_path: Path) -> None:
     out = tmp_path / "sweep"
-    command = [sys.executable, "-m", "orchestrator.search", "--trials", "6", "--out", str(out)]
+    command = [sys.executable, "-m", "tests.helpers.small_search", "--trials", "6", "--out", str(out)]
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=os.environ)
     deadline = time.monotonic() + 240
     while time.monotonic() < deadline and process.poll() is None:
@@ -65,7 +66,7 @@ def test_a_killed_driver_takes_its_ray_with_it_and_is_resumed(tmp_path: Path) ->
     again = subprocess.run([*command, "--resume"], cwd=ROOT, capture_output=True, text=True, check=False)
     assert again.returncode == 0, again.stderr
     trials = pq.read_table(out / "trials.parquet")
-    assert trials.column("trial").to_pylist() == list(range(8))
+    assert trials.column("trial").to_pylist() == list(range(6 + len(ANCHORS)))
     assert set(trials.column("status").to_pylist()) == {"complete"}
     kept = {row["trial"]: row["seconds"] for row in trials.to_pylist()}
     assert all(kept[row["trial"]] == row["seconds"] for row in finished)  # none ran twice

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from anonymizers import Blur
+from evaluators.datasets.protocol import Protocol
 from evaluators.demo.protocol import demo_protocol
 from evaluators.networks.backends.memory import LEAST, halve_batches, held_bytes, out_of_memory, with_smaller_batches
 from evaluators.panel import Panel
@@ -41,8 +42,13 @@ class Narrow:
         return True
 
 
-def test_a_full_gpu_gives_the_same_numbers_in_smaller_batches() -> None:
-    nets, protocol = load_nets(None), demo_protocol(evaluated=16, pictures=4, attacker=40, background=2)
+@pytest.fixture(scope="module")
+def protocol() -> Protocol:
+    return demo_protocol(evaluated=16, pictures=4, attacker=40, background=2)
+
+
+def test_a_full_gpu_gives_the_same_numbers_in_smaller_batches(protocol: Protocol) -> None:
+    nets = load_nets(None)
     whole = Panel(protocol, nets).score(Blur(31))
     narrow = Narrow(nets.embedder, 64)
     panel = Panel(protocol, replace(nets, embedder=narrow))
@@ -53,10 +59,10 @@ def test_a_full_gpu_gives_the_same_numbers_in_smaller_batches() -> None:
     assert panel.notes == [f"out of memory, batches halved: {n} pictures for the anonymizer" for n in (64, 32)]
 
 
-def test_what_does_not_fit_in_the_least_batch_is_an_error() -> None:
-    nets, protocol = load_nets(None), demo_protocol(evaluated=16, pictures=4, attacker=40, background=2)
+def test_what_does_not_fit_in_the_least_batch_is_an_error(protocol: Protocol) -> None:
+    nets = load_nets(None)
     narrow = Narrow(nets.embedder, 64)
-    panel = Panel(protocol, replace(nets, embedder=narrow))
+    panel = Panel(protocol, replace(nets, embedder=narrow, perceptual=()), attackers=("fixed",))
     narrow.room = 0
     with pytest.raises(torch.OutOfMemoryError):
         panel.score(Blur(33))
