@@ -83,19 +83,19 @@ def test_blackout_is_within_its_interval_of_zero(panel: Panel) -> None:
 @pytest.mark.slow
 def test_seven_photographs_keep_no_more_than_their_word(panel: Panel) -> None:
     scores = panel.score(Stock())
-    within = scores["expression_r2_beyond_word"]
-    assert within is not None and within < 0.05
+    within = scores["expression_r2_beyond_word"]  # the teacher's word; the photographs are chosen by the renderer's
+    assert within is not None and within < 0.1
 
 
 @pytest.mark.slow
-def test_shown_follows_adapted_along_both_ladders_and_both_fall(panel: Panel) -> None:
+def test_what_is_kept_falls_along_both_ladders_and_the_shown_reader_reads_no_more(panel: Panel) -> None:
     for ladder in ([Blur(kernel=k) for k in (11, 31, 51, 101)], [Pixelate(block=b) for b in (4, 8, 16, 32)]):
         before = 1.0
         for method in ladder:
             scores = panel.score(method)
             for name in ("kappa_demo_teacher", "r2_demo_coefficients"):
                 adapted, shown = scores[f"expression_{name}_adapted"], scores[f"expression_{name}_shown"]
-                assert shown >= adapted - 0.1, (method, name, adapted, shown)
+                assert shown <= adapted + 0.1, (method, name, adapted, shown)
             assert kept(scores) <= before + 0.05, method
             before = kept(scores)
 
