@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import types
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator.cluster.environment import set_environment
+from orchestrator.cluster.environment import ON_LOOPBACK, set_environment
 
 set_environment()  # before anything imports Ray, or torch, whose threads else wait spinning
 
@@ -104,3 +105,14 @@ def london(shared: Path) -> torch.Tensor:
         face = main_face(detector.detect(pixels), pixels.shape[1], pixels.shape[0])
         crops.append(torch.from_numpy(align(pixels, face.landmarks)).permute(2, 0, 1))
     return torch.stack(crops)
+
+
+@pytest.fixture(autouse=True)
+def _ray_as_it_comes() -> Iterator[None]:
+    """Undo what a local Ray sets for the whole process: no program starts one and joins a cluster afterwards."""
+    yield
+    if "ray" in sys.modules:
+        from ray._private import ray_constants
+
+        ray_constants.ENABLE_RAY_CLUSTER = True
+        os.environ.pop(ON_LOOPBACK, None)

@@ -29,6 +29,8 @@ MODELS = ROOT
 class Whole:
     """Finds one face as large as the picture; none in a black one, two where the first pixel is pure red."""
 
+    name, digest = "whole", "0" * 64
+
     def detect(self, picture: np.ndarray) -> list[Detection]:
         height, width = picture.shape[:2]
         if picture[height // 4 : -(height // 4) or None, width // 4 : -(width // 4) or None].max() == 0:
@@ -90,7 +92,7 @@ def in_this_process(cutter: Cutter, tasks: Sequence[Task], *, processes: int, do
 @pytest.fixture
 def whole(monkeypatch: pytest.MonkeyPatch) -> None:
     """Prepare with `Whole`, in this process."""
-    monkeypatch.setattr(preparation, "load_detector", lambda folder, threads: Whole())
+    monkeypatch.setattr(preparation, "load_detector", lambda folder, name, threads: Whole())
     monkeypatch.setattr(preparation, "cut_all", in_this_process)
     monkeypatch.setattr(preparation, "SHARD", 7)
 

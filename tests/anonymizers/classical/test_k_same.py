@@ -79,6 +79,14 @@ def test_select_groups_by_what_it_is_told_and_never_by_labels() -> None:
         KSame(k=2, variant="select")(labelled, Context())
 
 
+def test_a_face_of_which_nobody_was_told_the_expression_is_black() -> None:
+    faces = smooth_faces(6, 1, size=16, expressions=1)
+    told = faces.signals["expression"].clone()
+    told[0] = 255
+    released = KSame(k=2, variant="select")(replace(faces, signals={"expression": told}), Context())
+    assert not released[0].any() and released[1:].flatten(1).any(1).all()
+
+
 def test_another_seed_groups_otherwise() -> None:
     faces = smooth_faces(30, 1, size=16)
     assert not torch.equal(KSame(k=3)(faces, Context(seed=0)), KSame(k=3)(faces, Context(seed=1)))
