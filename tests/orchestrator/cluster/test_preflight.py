@@ -92,7 +92,7 @@ def test_a_cluster_is_asked_as_a_whole(tmp_path: Path) -> None:
         assert "2 machines fit together" in good.stdout
         bad = subprocess.run([*command, str(tmp_path / "none")], cwd=ROOT, capture_output=True, text=True)
         assert bad.returncode == 2
-        assert "Ray counts 2 GPUs, PyTorch sees 0" in bad.stdout
+        assert "Ray counts 2 GPUs, PyTorch sees 0" in bad.stderr
         ray.init(address=cluster.address, log_to_driver=False)
         with pytest.raises(ValueError, match=r"node .*: expected /no/such/models, which is not there"):
             check_cluster(["/no/such/models"], device="cpu")
