@@ -29,6 +29,7 @@ class FakePanel:
         strength = {"identity": 0.0, "blackout": 1.0}.get(anonymizer.method, min(1.0, sum(numbers) / 112))
         values: dict[str, float | None] = dict.fromkeys(METRICS)
         values |= {"rank1_worst": 1 - strength, "expression_kappa_adapted": 1 - strength**2, "rank1_fixed": 0.5}
+        values |= {"expression_kept": values["expression_kappa_adapted"]}
         draws = np.linspace(-0.01, 0.01, 50, dtype=np.float32)
         return Scores(
             values,

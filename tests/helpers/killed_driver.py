@@ -40,6 +40,8 @@ def main() -> None:
     program.make_backend = lambda make, machines, told: InProcess(MakeSlowPanel(SECONDS))  # type: ignore[assignment]
     program._contact_sheet = lambda front, backend: None  # type: ignore[assignment,return-value]
     program.write_report = lambda *given: None  # type: ignore[assignment]
+    digest = program.measuring_digest()  # once: the kills are to meet trials, not the reading of the source
+    program.measuring_digest = lambda: digest  # type: ignore[assignment]
     assert sweep(folder / "whole", False) == 0
     chance = random.Random(seed)
     done = 0
