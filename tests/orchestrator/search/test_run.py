@@ -34,7 +34,7 @@ class Panels:
     def __init__(self) -> None:
         self.made: list[FakePanel] = []
 
-    def __call__(self, make: Any, machines: Any) -> InProcess:
+    def __call__(self, make: Any, machines: Any, told: Any = None) -> InProcess:
         self.made.append(FakePanel())
         return InProcess(lambda: self.made[-1])
 
