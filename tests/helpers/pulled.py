@@ -1,4 +1,4 @@
-"""Networks that the real registries give: the user's own where he pulled them, else pulled for this run of the tests."""
+"""Networks of the real registries: the user's own where they were pulled, else pulled for this run of the tests."""
 
 from __future__ import annotations
 
