@@ -53,16 +53,22 @@ def test_a_live_run_is_scraped(tmp_path: Path) -> None:
             node = ray.nodes()[0]
             address = f"http://{node['NodeManagerAddress']}:{node['MetricsExportPort']}/metrics"
             failed = sum(row["status"] == "failed" for row in sweep.rows)
-            wanted = f'ray_anonymization_trials{{.*state="complete".*}} {len(sweep.rows) - failed}.0'
+            wanted = [
+                f'ray_anonymization_trials{{.*state="complete".*}} {len(sweep.rows) - failed}.0',
+                f'ray_anonymization_failures{{.*kind="configuration".*}} {failed}.0',
+                f"ray_anonymization_queue_wait_seconds_count{{.*}} {len(sweep.rows)}.0",
+            ]
             deadline = time.monotonic() + 60
             text = ""
-            while not re.search(wanted, text) and time.monotonic() < deadline:  # reported every few seconds
+            # Reported every few seconds, and not all in one report.
+            while not all(re.search(line, text) for line in wanted) and time.monotonic() < deadline:
                 text = urllib.request.urlopen(address, timeout=10).read().decode()
                 time.sleep(0.5)
             backend.close()
     finally:
         ray.shutdown()
-    assert re.search(wanted, text), [line for line in text.splitlines() if "anonymization" in line]
+    for line in wanted:
+        assert re.search(line, text), [shown for shown in text.splitlines() if "anonymization" in shown]
     scraped = set(OURS.findall(text))
     for name in {name for expression in expressions() for name in OURS.findall(expression)}:
         assert name in scraped, sorted(scraped)
