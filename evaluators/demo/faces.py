@@ -76,7 +76,7 @@ def render(
         picture: (N,) int64, numbers of pictures, at least 0; pose, light, background and noise follow from it.
         seed: of the pictures, at least 0.
         size: side of the pictures, px, at least 16.
-        intensity: (N,) float in [0, 1], of the expressions; None to draw it from [0.5, 1].
+        intensity: (N,) float in [0, 1], of the expressions; None to draw it from [0, 1].
 
     Raises:
         ValueError: if shapes differ, a tensor of numbers is no int64, or a number is out of its range.
@@ -151,7 +151,7 @@ def _batch(
     similarity = align(five(points), posed)
     images, parsing = paint(posed, similarity, grain, size)
     points = to_pixels(points, similarity, size)
-    return DemoFaces(images, identity, expression, strength, five(points), points, parsing, motions(posed, person))
+    return DemoFaces(images, identity, expression, strength, five(points), points, parsing, motions(posed))
 
 
 def _check(

@@ -115,16 +115,15 @@ class EmbedderNet(nn.Module):
 class TeacherNet(nn.Module):
     """Read expressions: a trunk, one weight per channel and position, then logits."""
 
-    def __init__(self) -> None:
+    def __init__(self, trunk: nn.Sequential, width: int) -> None:
         super().__init__()
-        width = 96
-        self.trunk = residual_trunk(width)
+        self.trunk = trunk
         self.positions = nn.Conv2d(width, width, 7, groups=width, bias=False)
         self.norm = nn.BatchNorm1d(width)
         self.linear = nn.Linear(width, len(EXPRESSIONS))
 
     def features(self, x: Tensor) -> Tensor:
-        """Map (N, 3, 112, 112) RGB in [0, 1] to (N, 96) penultimate features."""
+        """Map (N, 3, 112, 112) RGB in [0, 1] to (N, width) penultimate features."""
         return functional.relu(self.norm(self.positions(self.trunk(x * 2 - 1)).flatten(1)))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -137,15 +136,17 @@ def build(net: str) -> nn.Module:
     """Build an untrained network.
 
     Raises:
-        ValueError: if `net` is not embedder, held_out or teacher.
+        ValueError: if `net` is not embedder, held_out, teacher or second_teacher.
     """
     if net == "embedder":
         return EmbedderNet(residual_trunk(128), 128)
     if net == "held_out":
         return EmbedderNet(separable_trunk(160), 160)
     if net == "teacher":
-        return TeacherNet()
-    raise ValueError(f"demo networks: expected embedder, held_out or teacher, got {net!r}")
+        return TeacherNet(residual_trunk(96), 96)
+    if net == "second_teacher":
+        return TeacherNet(separable_trunk(112), 112)
+    raise ValueError(f"demo networks: expected embedder, held_out, teacher or second_teacher, got {net!r}")
 
 
 def fold(module: nn.Module) -> nn.Module:
@@ -210,7 +211,7 @@ class DemoTeacher(_Resident):
 
     @torch.inference_mode()
     def __call__(self, images: Tensor) -> TeacherOutput:
-        """Map (N, 3, S, S) uint8 RGB to logits (N, 7) and features (N, 96)."""
+        """Map (N, 3, S, S) uint8 RGB to logits (N, 7) and features (N, 96), or (N, 112) of the second."""
         return TeacherOutput(*self.read(images))
 
     def read(self, images: Tensor) -> tuple[Tensor, Tensor]:
@@ -228,6 +229,11 @@ def load_demo_embedder(device: torch.device | str = "cpu") -> DemoEmbedder:
 def load_demo_held_out(device: torch.device | str = "cpu") -> DemoEmbedder:
     """Load the second embedder: another architecture, loss and training people."""
     return DemoEmbedder("held_out", device)
+
+
+def load_demo_second_teacher(device: torch.device | str = "cpu") -> DemoTeacher:
+    """Load the second teacher: another architecture, loss and training people, and labels of which some are wrong."""
+    return DemoTeacher("second_teacher", device)
 
 
 def load_demo_teacher(device: torch.device | str = "cpu") -> DemoTeacher:

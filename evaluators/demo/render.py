@@ -233,19 +233,19 @@ def _folds(shade: Tensor, x: Tensor, y: Tensor, p: Params) -> None:
     size = x.shape[-1]
     rows, columns = _window(size, 64, 102)
     part, side, level = shade[:, rows, columns], (x[:, rows, columns] - 0.8 * p["yaw"]).abs(), y[:, rows, columns]
-    top, bottom = p["nose_y"] - 1.0, p["mouth_y"] - 1.0 - 0.4 * p["corner"]
+    top, bottom = p["nose_y"] - 1.0, p["mouth_y"] - 1.0 - 0.4 * p["lips_at"]
     along = (level - top) / (bottom - top)
     place = p["nose_width"] + 1.0 + (p["mouth_width"] + 3.5 - p["nose_width"] - 1.0) * along * (1.3 - 0.3 * along)
-    smile = (0.16 * p["corner"] - 0.1).clamp(0.0, 0.7) + 0.6 * p["wrinkle"] + 0.5 * (p["fold"] - 0.7).clamp(min=0.0)
+    smile = (0.16 * p["lips_at"] - 0.1).clamp(0.0, 0.7) + 0.6 * p["wrinkle"] + 0.5 * (p["fold"] - 0.7).clamp(min=0.0)
     line = _soft(1.0 - (side - place).abs(), 1.2) * _soft(torch.minimum(along, 1.0 - along), 0.15)
-    part.mul_(1.0 - line * (0.32 * smile))
+    part.mul_(1.0 - line * (0.28 * smile))
 
     rows, columns = _window(size, 34, 66, 44, 70)
     part, side, level = shade[:, rows, columns], x[:, rows, columns] - 0.65 * p["yaw"], y[:, rows, columns]
     frown = _soft(0.7 - (side.abs() - 2.4).abs(), 0.8) * _soft(4.0 - (level + 6.5).abs(), 1.5)
     part.mul_(1.0 - frown * (0.2 * p["squeeze"]).clamp(0.0, 0.4))
     crinkle = _soft(torch.minimum(0.8 - ((level - 5.0).abs() - 2.0).abs(), 5.0 - side.abs()), 0.8)
-    part.mul_(1.0 - crinkle * (0.38 * p["wrinkle"]))
+    part.mul_(1.0 - crinkle * (0.26 * p["wrinkle"]))
 
     rows, columns = _window(size, 16, 42, 26, 86)
     part, side, level = shade[:, rows, columns], x[:, rows, columns] - 0.5 * p["yaw"], y[:, rows, columns]

@@ -1,6 +1,6 @@
 """Train the demo networks: `python -m evaluators.demo.training`. A few minutes of CPU, seeded.
 
-The two embedders and the teacher see people of their own, below number 10,000, whom no protocol uses.
+The two embedders and the two teachers see people of their own, below number 10,000, whom no protocol uses.
 """
 
 from __future__ import annotations
@@ -22,15 +22,24 @@ from evaluators.demo import geometry, render
 from evaluators.demo.nets import DIMENSION, WEIGHTS, build
 
 SEED = 0
-PEOPLE = {"embedder": (0, 800, 10), "held_out": (2000, 1100, 10), "teacher": (4000, 1000, 7)}
+PEOPLE = {
+    "embedder": (0, 800, 10),
+    "held_out": (2000, 1100, 10),
+    "teacher": (4000, 1400, 12),
+    "second_teacher": (5400, 1400, 6),
+}
 """Network -> first person, number of people, pictures of each."""
-EPOCHS = {"embedder": 8, "held_out": 8, "teacher": 8}
+EPOCHS = {"embedder": 8, "held_out": 8, "teacher": 8, "second_teacher": 8}
+WRONG_LABELS = 0.15
+"""Share of the second teacher's labels that are drawn anew: people who label expressions do not agree either."""
+TEACHERS = ("teacher", "second_teacher")
 TEST_PERSON = 9_000
 """First of the people on whom a trained network is measured; protocols use others still."""
 FRESH_PERSON = 20_000
 """First of the people on whom nothing was ever trained, chosen or looked at."""
 BATCH = 128
-GOALS = {"embedder": 0.95, "held_out": 0.95, "teacher": 0.90}
+GOALS = {"embedder": 0.95, "held_out": 0.95, "teacher": 0.50, "second_teacher": 0.35}
+"""Rank-1, or accuracy: whoever knows the true motions names 0.67 of the words (gradient boosting, 1,960 faces)."""
 
 
 def arcface(embedding: Tensor, weight: Tensor, label: Tensor, *, scale: float = 24.0, margin: float = 0.3) -> Tensor:
@@ -63,6 +72,28 @@ def supervised_contrastive(embedding: Tensor, label: Tensor, *, temperature: flo
     same = (label[:, None] == label[None, :]) & ~itself
     log_share = logits - logits.logsumexp(1, keepdim=True)
     return -(log_share.masked_fill(~same, 0).sum(1) / same.sum(1)).mean()
+
+
+def one_against_the_rest(logits: Tensor, label: Tensor) -> Tensor:
+    """Compute the binary cross-entropy of each class against all others.
+
+    Args:
+        logits: (N, C) float32.
+        label: (N,) int64 in [0, C).
+    """
+    return functional.binary_cross_entropy_with_logits(logits, functional.one_hot(label, logits.shape[1]).float())
+
+
+def relabelled(label: Tensor, share: float, generator: torch.Generator) -> Tensor:
+    """Draw a share of the labels anew, all words alike.
+
+    Args:
+        label: (N,) int64 in [0, 7).
+        share: in [0, 1].
+        generator: of the draws.
+    """
+    others = torch.randint(0, len(geometry.EXPRESSIONS), label.shape, generator=generator)
+    return torch.where(torch.rand(label.shape, generator=generator) < share, others, label)
 
 
 def augment(images: Tensor, generator: torch.Generator) -> Tensor:
@@ -100,7 +131,7 @@ def train(net: str, *, people: int | None = None, epochs: int | None = None) -> 
     """Render the people of a network and train it.
 
     Args:
-        net: embedder, held_out or teacher.
+        net: a name in PEOPLE.
         people: fewer than PEOPLE says, for a trial.
         epochs: fewer than EPOCHS says, for a trial.
     """
@@ -111,13 +142,16 @@ def train(net: str, *, people: int | None = None, epochs: int | None = None) -> 
     start = time.perf_counter()
     faces = rendered.people(first, count, pictures, seed=SEED)
     print(f"{net}: rendered {len(faces.images)} faces in {time.perf_counter() - start:.0f} s", flush=True)
-    label = faces.expression if net == "teacher" else faces.identity - first
+    label = faces.expression if net in TEACHERS else faces.identity - first
+    if net == "second_teacher":
+        label = relabelled(label, WRONG_LABELS, generator)
     module = build(net).to(memory_format=torch.channels_last)
     directions = nn.Parameter(torch.randn(count, DIMENSION))
     loss_of: Callable[[Tensor, Tensor], Tensor] = {
         "embedder": lambda out, y: arcface(out, directions, y),
         "held_out": lambda out, y: supervised_contrastive(out, y),
         "teacher": lambda out, y: functional.cross_entropy(out, y, label_smoothing=0.02),
+        "second_teacher": one_against_the_rest,
     }[net]
     parameters = [*module.parameters(), *([directions] if net == "embedder" else [])]
     together = 5 if net == "held_out" else 1
@@ -148,14 +182,14 @@ def measure(net: str, module: nn.Module, first: int = TEST_PERSON) -> float:
     """Measure on unseen people: rank-1 of 100 people with one gallery picture each, or accuracy on 700 faces.
 
     Args:
-        net: embedder, held_out or teacher.
+        net: a name in PEOPLE.
         module: the network, in evaluation mode.
         first: number of the first of the 100 people.
     """
-    pictures = 7 if net == "teacher" else 4
+    pictures = 7 if net in TEACHERS else 4
     faces = rendered.people(first, 100, pictures, seed=SEED + 1)
     out = torch.cat([module(part.float() / 255) for part in faces.images.split(100)])
-    if net == "teacher":
+    if net in TEACHERS:
         return float((out.argmax(1) == faces.expression).double().mean())
     unit = functional.normalize(out).view(100, pictures, -1)
     scores = unit[:, 1:].flatten(0, 1) @ unit[:, 0].T
@@ -202,7 +236,7 @@ def main() -> None:
     for net in options.net or PEOPLE:
         module = train(net, people=options.people, epochs=options.epochs)
         figure = measure(net, module)
-        measured = "accuracy" if net == "teacher" else "rank-1"
+        measured = "accuracy" if net in TEACHERS else "rank-1"
         print(f"{net}: {measured} {figure:.3f} on unseen people (goal {GOALS[net]})", flush=True)
         path = options.out / f"demo_{net}.safetensors"
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -15,6 +15,7 @@ class TrueCoefficients:
     name = "demo_coefficients"
     coefficients = MOTIONS
     looks = False
+    smile = "corner"
 
     def describe(self, faces: Faces) -> Tensor:
         """Return the (N, 11) float32 motions that N rendered faces bring as a signal.

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from evaluators.demo.faces import DemoFaces, people, render
-from evaluators.demo.geometry import EXPRESSIONS
+from evaluators.demo.geometry import EXPRESSIONS, MOTIONS, REACH
 from evaluators.demo.render import PARSING
 
 TEMPLATE = torch.tensor(
@@ -23,7 +23,8 @@ def same(one: DemoFaces, other: DemoFaces) -> bool:
 
 def shown(expression: str, count: int = 10) -> DemoFaces:
     who = torch.arange(count)
-    return render(who, torch.full_like(who, EXPRESSIONS.index(expression)), torch.zeros_like(who))
+    what = torch.full_like(who, EXPRESSIONS.index(expression))
+    return render(who, what, torch.zeros_like(who), intensity=torch.ones(count))
 
 
 def local(faces: DemoFaces) -> Tensor:
@@ -50,7 +51,7 @@ def test_shapes_types_and_order(crowd: DemoFaces) -> None:
     assert crowd.expression.view(12, 7).sort(1).values.tolist() == [list(range(7))] * 12
     neutral = crowd.expression == EXPRESSIONS.index("neutral")
     assert (crowd.intensity[neutral] == 0).all()
-    assert crowd.intensity[~neutral].min() >= 0.5 and crowd.intensity.max() <= 1
+    assert crowd.intensity[~neutral].min() < 0.2 and 0.8 < crowd.intensity.max() <= 1
 
 
 def test_same_numbers_same_bits(crowd: DemoFaces) -> None:
@@ -143,6 +144,20 @@ def test_parsing_matches_landmarks_and_pixels(crowd: DemoFaces) -> None:
     part = torch.stack([(crowd.parsing == k).flatten(1).float().mean(1) for k in range(len(PARSING))], 1)
     assert (part[:, [names[n] for n in ("skin", "eye", "nose", "mouth")]] > 0.002).all()
     assert (part[:, names["skin"]] > 0.15).all()
+
+
+def test_a_word_tells_about_a_third_of_the_motions() -> None:
+    faces = people(12_500, 60, 7, seed=8)
+    motion = faces.coefficients.double()
+    motion = (motion - motion.mean(0)) / motion.std(0, correction=0)
+    means = torch.stack([motion[faces.expression == word].mean(0) for word in range(len(EXPRESSIONS))])
+    told = 1 - (motion - means[faces.expression]).square().mean(0)
+    assert 0.25 <= told.mean() <= 0.36 and told.max() < 0.5
+    between = torch.corrcoef(motion.T) - torch.eye(len(MOTIONS))
+    assert between.abs().max() < 0.6
+    for k, name in enumerate(MOTIONS):
+        low, high = REACH[name]
+        assert low <= faces.coefficients[:, k].min() and faces.coefficients[:, k].max() <= high
 
 
 def test_expressions_move_landmarks_as_they_should() -> None:
