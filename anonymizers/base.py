@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from anonymizers.faces import Faces
+from anonymizers.linear import Linear
 from anonymizers.ranges import Range
 from anonymizers.signals import with_signals
 
@@ -99,6 +100,15 @@ class Anonymizer(ABC):
             given = "no folder of models was given" if models is None else "which is missing"
             raise ValueError(f"{self.method}: expected its network in {path}, {given}; {self.weights_from}")
         return path
+
+    def linear(self, size: int, scale: float) -> Linear | None:
+        """Return what the method mixes linearly, which an attacker can then undo without learning; None if nothing.
+
+        Args:
+            size: side of the pictures, px.
+            scale: px of the picture in one px of the 112 px crop.
+        """
+        return None
 
     def hyperparameters(self) -> dict[str, Any]:
         """Return the value of each hyperparameter, in the order of the fields."""

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -9,6 +10,7 @@ from torch import Tensor
 from anonymizers.base import Anonymizer, Context, batches
 from anonymizers.classical.blur import gaussian
 from anonymizers.faces import Faces
+from anonymizers.linear import Linear
 from anonymizers.ranges import Real, ranged
 
 EDGES = (1.5, 4.0, 10.0)
@@ -47,6 +49,14 @@ class BandBlur(Anonymizer):
             released = recombine(faces.images[part].float(), gains, faces.scale)
             out[part] = released.round_().clamp_(0, 255).to(torch.uint8)
         return out
+
+    def linear(self, size: int, scale: float) -> Linear:
+        """Return the recombination: each Gaussian counts by the difference of two gains."""
+        blurs = tuple(gaussian(size, sigma * scale) for sigma in EDGES)
+        gains = (self.fine, self.detail, self.middle, self.coarse)
+        steps = tuple(after - before for before, after in itertools.pairwise(gains))
+        everywhere = torch.ones(size, size, dtype=torch.bool)
+        return Linear((torch.eye(size), *blurs), (self.fine, *steps), (1 - self.coarse) * MIDDLE, everywhere)
 
 
 def recombine(images: Tensor, gains: Tensor, scale: float = 1.0) -> Tensor:

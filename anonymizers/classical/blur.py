@@ -7,8 +7,9 @@ import torch
 from torch import Tensor
 
 from anonymizers.base import Anonymizer, Context, batches
-from anonymizers.classical.regions import REGION, within
+from anonymizers.classical.regions import REGION, mask, within
 from anonymizers.faces import Faces
+from anonymizers.linear import Linear
 from anonymizers.ranges import Integer, ranged
 
 
@@ -34,6 +35,10 @@ class Blur(Anonymizer):
             blurred = operator @ original.float() @ operator.T
             out[part] = within(self.region, blurred.round_().clamp_(0, 255).to(torch.uint8), original)
         return out
+
+    def linear(self, size: int, scale: float) -> Linear:
+        """Return the mixing of rows and columns."""
+        return Linear((self.operator(size, scale),), (1.0,), 0.0, mask(self.region, size, torch.device("cpu")))
 
     def operator(self, size: int, scale: float) -> Tensor:
         """Return the (size, size) float32 matrix that blurs a column; the reflected border is folded into it.

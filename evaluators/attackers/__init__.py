@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from torch import Tensor
 
-from evaluators.attackers import finetuned, fixed, held_out, mapped, parrot, restored, retrained
+from evaluators.attackers import finetuned, fixed, held_out, mapped, parrot, restored, retrained, undone
 from evaluators.attackers.evidence import Clear, Evidence
 
 ATTACKERS: dict[str, Callable[[Evidence], Tensor]] = {
@@ -17,15 +17,16 @@ ATTACKERS: dict[str, Callable[[Evidence], Tensor]] = {
     "parrot": parrot.identify,
     "retrained": retrained.identify,
     "mapped": mapped.identify,
+    "undone": undone.identify,
     "restored": restored.identify,
     "finetuned": finetuned.identify,
     "held_out": held_out.identify,
 }
 
-SEARCHING = ("fixed", "parrot", "retrained", "mapped")
+SEARCHING = ("fixed", "parrot", "retrained", "mapped", "undone")
 """Attackers of every trial; the others verify the front, and by that stay out of what the search can adapt to."""
 
-ADAPTIVE = ("parrot", "retrained", "mapped", "restored", "finetuned")
+ADAPTIVE = ("parrot", "retrained", "mapped", "undone", "restored", "finetuned")
 """Attackers that know the method: each must reach the fixed attacker's rate on clear faces, or it cannot learn."""
 
 THROUGH_THE_EMBEDDER = {"restored", "finetuned"}

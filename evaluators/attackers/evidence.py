@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from anonymizers import Anonymizer, Context, Faces
-from anonymizers.signals import mirrored
+from evaluators.attackers.learning.inverse import Prior, prior_of
+from evaluators.attackers.learning.undoing import Undo, undo_of
 from evaluators.datasets.protocol import Protocol
 from evaluators.networks.roles import Differentiable, Found, Nets, TeacherOutput
 from evaluators.networks.signals import with_measured
@@ -32,6 +34,7 @@ class Clear:
         probe_reading: the teacher on the clear probes.
         attacker_embedding: (A, D) float32, unit norm.
         attacker_answer: (A,) int64, the teacher's top-1 on the clear faces of the attacker people.
+        prior: how their pixels vary.
     """
 
     probe: Faces
@@ -46,16 +49,27 @@ class Clear:
     probe_reading: TeacherOutput
     attacker_embedding: Tensor
     attacker_answer: Tensor
+    prior: Prior
 
 
 class Evidence:
     """Anonymize and embed on demand, at most once each, for one configuration."""
 
-    def __init__(self, anonymizer: Anonymizer, clear: Clear, nets: Nets, *, seed: int, batch_size: int) -> None:
+    def __init__(
+        self,
+        anonymizer: Anonymizer,
+        clear: Clear,
+        nets: Nets,
+        *,
+        seed: int,
+        batch_size: int,
+        publish: Callable[[Tensor], Tensor] | None = None,
+    ) -> None:
         self.anonymizer = anonymizer
         self.clear = clear
         self.nets = nets
         self.seed = seed
+        self.publish = publish
         self.release = Context(
             seed=seed,
             batch_size=batch_size,
@@ -65,12 +79,16 @@ class Evidence:
             embedder="" if nets.differentiable is None else nets.differentiable.name,
         )
         self.rehearsal = replace(self.release, seed=seed + ATTACKER_SEED_OFFSET)
-        self.second_rehearsal = replace(self.release, seed=seed + 2 * ATTACKER_SEED_OFFSET)
+
+    def _published(self, faces: Faces, context: Context) -> Tensor:
+        """Anonymize faces, and do to the pictures what is done before anybody sees them; the attackers know."""
+        released = self.anonymizer(faces, context)
+        return released if self.publish is None else self.publish(released)
 
     @functools.cached_property
     def probe(self) -> Tensor:
-        """Return the released pictures, (N, 3, H, W) uint8."""
-        return self.anonymizer(self.clear.probe, self.release)
+        """Return the released pictures as they are published, (N, 3, H, W) uint8."""
+        return self._published(self.clear.probe, self.release)
 
     @functools.cached_property
     def probe_embedding(self) -> Tensor:
@@ -93,11 +111,6 @@ class Evidence:
         return self.nets.embedder(self.gallery)
 
     @functools.cached_property
-    def mirrored_gallery_embedding(self) -> Tensor:
-        """Return (M, D) float32, unit norm, of the mirrored gallery, anonymized by the attacker with a second seed."""
-        return self.nets.embedder(self.anonymizer(mirrored(self.clear.gallery), self.second_rehearsal))
-
-    @functools.cached_property
     def held_out_embeddings(self) -> tuple[Tensor, Tensor, Tensor]:
         """Return probes, anonymized gallery and clear gallery by the held-out embedder, float32 of unit norm.
 
@@ -108,6 +121,31 @@ class Evidence:
         if net is None:
             raise ValueError("attacker held_out: expected a second embedder, got none; give one or leave him out")
         return net(self.probe), net(self.gallery), net(self.clear.gallery.images)
+
+    @functools.cached_property
+    def undo(self) -> Undo | None:
+        """Return what undoes the method without a network; None where nothing is won by it."""
+        faces = self.clear.attacker
+        return undo_of(
+            self.anonymizer,
+            faces.images,
+            self.attacker,
+            faces.scale,
+            prior=self.clear.prior,
+            clear_embedding=self.clear.attacker_embedding,
+            released_embedding=lambda: self.attacker_embedding,
+            embed=self.nets.embedder,
+        )
+
+    @functools.cached_property
+    def undone_probe_embedding(self) -> Tensor:
+        """Return (N, D) float32, unit norm, of the released pictures, undone as far as that helps."""
+        return self.probe_embedding if self.undo is None else self.nets.embedder(self.undo(self.probe))
+
+    @functools.cached_property
+    def undone_gallery_embedding(self) -> Tensor:
+        """Return (M, D) float32, unit norm, of the gallery that the attacker anonymized and undid himself."""
+        return self.gallery_embedding if self.undo is None else self.nets.embedder(self.undo(self.gallery))
 
     @property
     def differentiable(self) -> Differentiable:
@@ -127,12 +165,12 @@ class Evidence:
     @functools.cached_property
     def gallery(self) -> Tensor:
         """Return (M, 3, H, W) uint8: the gallery as the attacker anonymizes it himself."""
-        return self.anonymizer(self.clear.gallery, self.rehearsal)
+        return self._published(self.clear.gallery, self.rehearsal)
 
     @functools.cached_property
     def attacker(self) -> Tensor:
         """Return (A, 3, H, W) uint8: faces of the attacker people, as the attacker anonymizes them himself."""
-        return self.anonymizer(self.clear.attacker, self.rehearsal)
+        return self._published(self.clear.attacker, self.rehearsal)
 
     @functools.cached_property
     def attacker_embedding(self) -> Tensor:
@@ -165,4 +203,5 @@ def clear_faces(protocol: Protocol, nets: Nets, device: torch.device) -> Clear:
         probe_reading=reading,
         attacker_embedding=nets.embedder(attacker.images),
         attacker_answer=nets.teacher(attacker.images).logits.argmax(1),
+        prior=prior_of(attacker.images),
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor
 
 from evaluators.attackers import ATTACKERS
@@ -11,7 +12,7 @@ from evaluators.attackers.evidence import Evidence
 from evaluators.measuring.tally import Tally
 from evaluators.metrics import pairs
 from evaluators.metrics.curves import Curves, curves_of
-from evaluators.metrics.identification import permuted_rank1, rank_credit
+from evaluators.metrics.identification import fused, permuted_rank1, rank_credit
 
 
 def measure(
@@ -45,6 +46,9 @@ def measure(
     tally.values.update(pairs.strongest(scores, person, absent))
     tally.values["linkability_auc"] = pairs.auc(*pairs.within_pairs(evidence.probe_embedding, person))
     replicates = tally.largest("rank1_worst", {f"rank1_{name}": credit for name, credit in credits.items()})
+    who = torch.arange(clear.people, device=person.device)[person.bincount(minlength=clear.people) > 0]
+    together = {name: rank_credit(fused(matrix, person)[who], who, 1).cpu() for name, matrix in scores.items()}
+    tally.largest("rank1_worst_fused", together, who.cpu())
     worst = tally.values["rank1_worst"]
     assert worst is not None
     chance = permuted_rank1(list(scores.values()), person, evidence.seed)

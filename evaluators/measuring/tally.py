@@ -33,9 +33,9 @@ class Tally:
         if replicates is not None and name in self.objectives:
             self.replicates[name] = replicates.numpy().astype(np.float32)
 
-    def mean_replicates(self, value: Tensor) -> Tensor:
-        """Return the (R,) means of (N,) values over the drawn people."""
-        return statistics.mean_replicates(value.double(), self.person, self.draws)
+    def mean_replicates(self, value: Tensor, person: Tensor | None = None) -> Tensor:
+        """Return the (R,) means of (N,) values over the drawn people; `person` where they are not the probes'."""
+        return statistics.mean_replicates(value.double(), self.person if person is None else person, self.draws)
 
     def interval(self, replicates: Tensor) -> tuple[float, float]:
         """Return the bootstrap interval of (R,) replicates over these people."""
@@ -46,16 +46,18 @@ class Tally:
         interval = statistics.wilson_interval(value, self.person)
         self.put(name, float(value.mean()), interval, self.mean_replicates(value) if name in self.objectives else None)
 
-    def largest(self, name: str, values: Mapping[str, Tensor]) -> Tensor:
-        """Put the largest of several rates, whose (N,) values were put under their own names; returns (R,) replicates.
+    def largest(self, name: str, values: Mapping[str, Tensor], person: Tensor | None = None) -> Tensor:
+        """Put the largest of several rates, given by (N,) values; returns (R,) replicates.
+
+        `person`, (N,) int64, says whose they are where they are not the probes'.
 
         The interval is that of the replicates of the maximum, widened to the adjusted Wilson interval of the largest
         rate: a plain bootstrap has no width where every picture, or none, counts.
         """
         top = max(values, key=lambda rate: float(values[rate].mean()))
-        replicates = torch.stack([self.mean_replicates(value) for value in values.values()]).amax(0)
+        replicates = torch.stack([self.mean_replicates(value, person) for value in values.values()]).amax(0)
         low, high = self.interval(replicates)
-        wilson = self.intervals[top]
+        wilson = statistics.wilson_interval(values[top], self.person if person is None else person)
         self.put(name, float(values[top].mean()), (min(low, wilson[0]), max(high, wilson[1])), replicates)
         return replicates
 

@@ -45,13 +45,14 @@ _ATTACKERS = {
     "mapped": "clear gallery, embeddings mapped by a network trained on other people",
     "restored": "clear gallery, pixels restored by a U-Net trained on other people; at verification only",
     "finetuned": "clear and anonymized gallery, embedder adapted on other people; at verification only",
+    "undone": "clear and anonymized gallery, the method undone by its inverse or a ridge learned on other people",
     "retrained": "discriminant analysis and MLPs trained on the anonymized gallery",
 }
 _COHEN = "Cohen, Educ. Psychol. Meas. 1960"
 _OWN = "as defined here"
 CATEGORICAL = (
     "facex", "faceapi", "mini_xception", "enet_b0_8_best_afew", "enet_b0_8_best_vgaf", "enet_b2_8", "ferplus",
-    "demo_teacher",
+    "demo_teacher", "demo_second_teacher",
 )  # fmt: skip
 """Judges who answer with a class: the teachers that there are."""
 CONTINUOUS = ("blendshapes", "demo_coefficients")
@@ -60,6 +61,11 @@ _READERS = {
     "adapted": "for a reader who learned on anonymized faces of other people",
     "shown": "for a reader who has seen clear and degraded faces, never this method",
 }
+_LABELLED = (
+    ("accuracy", _OWN, "share of right answers"),
+    ("macro_f1", "van Rijsbergen 1979", "mean F1 over classes"),
+)
+_LABEL_READERS = (("", "unprepared teacher"), ("_adapted", "reader who learned from labelled anonymized faces"))
 _REDETECTED = "the face is found and aligned anew on the anonymized picture, one not found counts"
 
 # A kappa, cosine or SSIM below 0 and an advantage above 1 cannot be told from their worst value by anyone who uses the
@@ -67,6 +73,7 @@ _REDETECTED = "the face is found and aligned anew on the anonymized picture, one
 METRICS: dict[str, Metric] = {
     **{f"rank1_{name}": _rank(1, name, text) for name, text in _ATTACKERS.items()},
     "rank1_worst": _rank(1, "the strongest attacker", "the largest of the attackers' rates"),
+    "rank1_worst_fused": _rank(1, "the strongest attacker", "who has all pictures of a person at once"),
     **{f"rank{k}_{name}": _rank(k, name, text) for k in (5, 10) for name, text in _ATTACKERS.items()},
     **{
         f"tar_at_far_1e{n}": Metric(
@@ -149,10 +156,20 @@ METRICS: dict[str, Metric] = {
     "expression_agreement_chance": Metric(
         "min", 0, 1, "", 1, False, _COHEN, "expression_agreement of independent answers"
     ),
-    "expression_accuracy": Metric("max", 0, 1, "", 0, False, _OWN, "teacher on anonymized against the true label"),
-    "expression_macro_f1": Metric(
-        "max", 0, 1, "", 0, False, "van Rijsbergen 1979", "mean F1 over classes, against the true label"
-    ),
+    **{
+        f"expression_{name}{whom}": Metric(
+            "max", 0, 1, "", 0, False, source, f"{what}, against the true label, {reader}"
+        )
+        for name, source, what in _LABELLED
+        for whom, reader in _LABEL_READERS
+    },
+    **{
+        f"expression_{name}{whom}_drop": Metric(
+            "min", -1, 1, "", 1, False, source, f"{what} on clear faces less that on anonymized ones, {reader}"
+        )
+        for name, source, what in _LABELLED
+        for whom, reader in _LABEL_READERS
+    },
     "expression_kl": Metric(
         "min",
         0,

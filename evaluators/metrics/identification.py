@@ -39,6 +39,22 @@ def person_scores(probe: Tensor, gallery: Tensor, gallery_person: Tensor, people
     return best
 
 
+def fused(scores: Tensor, person: Tensor) -> Tensor:
+    """Sum an attacker's scores over all probes of a person, each probe's standardized: he has a folder, or a video.
+
+    Args:
+        scores: (N, P) float, larger is likelier.
+        person: (N,) int64 in [0, P), who it is.
+
+    Returns:
+        (P, P) float64, row p for the probes of person p; zeros where he has none, or all are scored alike.
+    """
+    wide = scores.double()
+    deviation = wide.std(1, correction=0, keepdim=True)
+    standard = torch.where(deviation > 1e-6, (wide - wide.mean(1, keepdim=True)) / deviation.clamp_min(1e-6), 0.0)
+    return wide.new_zeros(scores.shape[1], scores.shape[1]).index_add_(0, person, standard)
+
+
 def permuted_rank1(scores: Sequence[Tensor], person: Tensor, seed: int = 0) -> float:
     """Compute the rank-1 that the strongest of several attackers gets on average where the probes' labels are shuffled.
 

@@ -30,6 +30,7 @@ class Scores:
         n_attacker: faces of other people that `mapped`, `restored`, `finetuned` and the adapted reader learn from.
         chance_rank1: 1 / n_people.
         seconds: time that the scoring took, s.
+        told_by: whose answer about the expression the method was told; empty where it was told none.
         curves: CMC and ROC of each attacker, where a panel keeps them.
 
     Raises:
@@ -45,6 +46,7 @@ class Scores:
     n_attacker: int
     chance_rank1: float
     seconds: float
+    told_by: str = ""
     curves: Mapping[str, Curves] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

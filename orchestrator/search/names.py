@@ -30,8 +30,8 @@ SPACE_NAMES = (
     "expression_loss_ablation",
     "cloaks",
 )
-ATTACKER_NAMES = ("fixed", "parrot", "retrained", "mapped", "restored", "finetuned", "held_out")
-SEARCHING_NAMES = ("fixed", "parrot", "retrained", "mapped")
+ATTACKER_NAMES = ("fixed", "parrot", "retrained", "mapped", "undone", "restored", "finetuned", "held_out")
+SEARCHING_NAMES = ("fixed", "parrot", "retrained", "mapped", "undone")
 
 
 def check_names(settings: Settings) -> None:

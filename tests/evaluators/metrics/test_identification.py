@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
+from scipy.integrate import quad
+from scipy.stats import norm
 from sklearn.metrics import top_k_accuracy_score
 from torch import Tensor
 
-from evaluators.metrics.identification import cmc, permuted_rank1, person_scores, rank_credit
+from evaluators.metrics.identification import cmc, fused, permuted_rank1, person_scores, rank_credit
 
 
 def unit(count: int, dim: int, seed: int) -> Tensor:
@@ -117,3 +120,31 @@ def test_the_best_of_several_guesses_is_more_than_one() -> None:
 def test_who_gives_everybody_the_same_gets_exactly_one_of_so_many() -> None:
     same = torch.zeros(60, 5)
     assert permuted_rank1([same, same], torch.arange(60) % 5) == pytest.approx(1 / 5, abs=1e-12)
+
+
+@pytest.mark.parametrize("pictures", [1, 5])
+def test_fused_scores_of_known_d_prime(pictures: int) -> None:
+    """The sum over n pictures whose scores lie d deviations apart is worth one picture of d √n."""
+    people, distance, repeats = 60, 1.0, 60
+    generator = torch.Generator().manual_seed(0)
+    person = torch.arange(people).repeat_interleave(pictures)
+    rates = []
+    for _ in range(repeats):
+        scores = torch.randn(len(person), people, generator=generator)
+        scores[torch.arange(len(person)), person] += distance
+        rates.append(float(rank_credit(fused(scores, person), torch.arange(people), 1).mean()))
+    apart = distance * pictures**0.5
+    expected, _ = quad(lambda x: norm.pdf(x - apart) * norm.cdf(x) ** (people - 1), -8, 12)
+    assert np.mean(rates) == pytest.approx(expected, abs=0.02)
+
+
+def test_fused_is_the_sum_of_standardized_rows() -> None:
+    scores = torch.randn(12, 5, generator=torch.Generator().manual_seed(1))
+    person = torch.arange(12) % 4  # nobody shows person 4
+    expected = np.zeros((5, 5))
+    for n in range(12):
+        row = scores[n].double().numpy()
+        expected[int(person[n])] += (row - row.mean()) / row.std()
+    np.testing.assert_allclose(fused(scores, person).numpy(), expected, atol=1e-6)
+    same = torch.full((12, 5), 0.3)
+    assert torch.equal(fused(same, person), torch.zeros(5, 5, dtype=torch.float64))
