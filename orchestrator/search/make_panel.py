@@ -28,6 +28,7 @@ class MakePanel:
     differentiable: bool = False
     signals: tuple[str, ...] = ()
     keep_curves: bool = False
+    publish: str = "png"
 
     def __call__(self) -> Panel:
         """Load the networks onto the device and look at the clear faces once.
@@ -53,6 +54,7 @@ class MakePanel:
             attackers=self.attackers,
             device=device,
             keep_curves=self.keep_curves,
+            publish=self.publish,
         )
 
 

@@ -127,6 +127,7 @@ def run(settings: Settings, faces: FaceChoice, networks: Networks, machines: Mac
             machines.device,
             differentiable=needs_gradients(settings.attackers, space.used),
             signals=signals,
+            publish=settings.publish,
         )
         backend = make_backend(make, machines, steps)
         stack.callback(backend.close)
@@ -140,6 +141,7 @@ def run(settings: Settings, faces: FaceChoice, networks: Networks, machines: Mac
             "seed": faces.seed,
             "trials": trials,
             "attackers": list(settings.attackers),
+            "publish": settings.publish,
             **known,
             "models": panel["models"],
             "panel": {key: value for key, value in panel.items() if key != "models"},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +14,11 @@ from orchestrator.sweep.study import SAMPLERS
 TRIALS = 40
 OWN_SPACE = "package.module:NAME"
 DEFAULT_OBJECTIVES = ("rank1_worst", "expression_kept")
+
+
+def is_publishing(text: str) -> bool:
+    """Tell a way of publishing that changes pictures from a misspelled one."""
+    return re.fullmatch(r"jpeg:([1-9]\d?|100)|scale:0?\.\d*[1-9]\d*", text) is not None
 
 
 def share_of(text: str) -> float | None:
@@ -62,6 +68,15 @@ class Settings:
         "trial without a GPU.",
         flag="--attacker",
         known=ATTACKER_NAMES,
+        section="Panel",
+        lasting=True,
+    )
+    publish: str = option(
+        "png",
+        "What is done to released pictures before anybody attacks or reads them: png, jpeg:QUALITY, scale:FACTOR.",
+        known=("png",),
+        unless=is_publishing,
+        otherwise="jpeg:QUALITY of 1 to 100, or scale:FACTOR between 0 and 1",
         section="Panel",
         lasting=True,
     )

@@ -114,6 +114,7 @@ def run(
         differentiable=needs_gradients(chosen_attackers, {row["method"] for row in rows}),
         signals=tuple(dict.fromkeys(name for row in rows for name in anonymizer_of(row).needed())),
         keep_curves=True,
+        publish=sweep.get("publish", "png"),
     )
     if resume:
         _check_resumed(path, verified)
