@@ -17,8 +17,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from evaluators.measuring.judging import Measured, share_kept, smallest_share
 from evaluators.measuring.tally import Tally
-from evaluators.metrics import statistics
+from evaluators.metrics import expression, statistics
 
 PEOPLE = (20, 60, 158, 500)
 PICTURES = (1, 2, 5, 10)
@@ -26,6 +27,7 @@ CORRELATIONS = (0.0, 0.1, 0.3, 0.7)
 RATES = (0.01, 0.05, 0.2, 0.5, 0.8, 0.95, 0.99)
 CLASSES = 7
 KAPPAS = (0.05, 0.2, 0.5, 0.8, 0.95)
+KEPT = ((0.1, 0.6), (0.5, 0.7), (0.8, 0.8), (0.95, 0.99))
 REPLICATES = 500
 """Of the bootstrap; the program takes 2,000."""
 
@@ -120,6 +122,35 @@ def kappa_coverage(kappa: float, people: int, pictures: int, draws: int, seed: i
     return coverage(interval, kappa, draws)
 
 
+def kept_coverage(kept: tuple[float, float], people: int, pictures: int, draws: int, seed: int = 0) -> float:
+    """Return the coverage of the interval of the smallest share that two judges' readers keep of their clear kappa.
+
+    The clear readers reach kappas of 0.8 and 0.6; what is read of a clear and of an anonymized picture shares luck.
+    """
+    generator = np.random.default_rng(seed)
+    tally = tally_of(people, pictures, seed)
+    clear = (0.8, 0.6)
+
+    def measured(truth: NDArray[np.int64], luck: NDArray[np.float64], kappa: float) -> Measured:
+        threshold = float(np.quantile(NORMAL, 1 - (kappa + (1 - kappa) / CLASSES)))
+        other = (truth + generator.integers(1, CLASSES, truth.shape)) % CLASSES
+        answer = np.where(luck > threshold, truth, other)
+        confusion = tally.confusion(torch.from_numpy(truth), torch.from_numpy(answer), CLASSES)
+        return float(expression.kappa(confusion.sum(0))), expression.kappa_replicates(confusion, tally.draws)
+
+    def interval() -> tuple[float, float]:
+        shares = []
+        own = generator.normal(0, 0.25**0.5, (people, 1))
+        for reached, share in zip(clear, kept, strict=True):
+            truth = generator.integers(0, CLASSES, people * pictures)
+            common = own + generator.normal(0, 0.5, (people, pictures))
+            before, after = ((common + generator.normal(0, 0.5**0.5, (people, pictures))).ravel() for _ in range(2))
+            shares.append(share_kept([(measured(truth, after, reached * share), measured(truth, before, reached))]))
+        return tally.interval(smallest_share(shares)[1])
+
+    return coverage(interval, min(1.0, *kept), draws)
+
+
 NORMAL = np.random.default_rng(1).normal(0, 1, 1_000_000)
 """Variance of what an attacker sees: 0.25 + 0.5 + 0.25."""
 
@@ -144,6 +175,9 @@ def main() -> None:
     for people in PEOPLE:
         cells = [f"{kappa}: {kappa_coverage(kappa, people, 5, draws):.3f}" for kappa in KAPPAS]
         print(f"kappa, {people} people, 5 pictures: {', '.join(cells)}", flush=True)
+    for people in PEOPLE[1:]:
+        cells = [f"{kept}: {kept_coverage(kept, people, 5, draws):.3f}" for kept in KEPT]
+        print(f"expression_kept of two judges, {people} people, 5 pictures: {', '.join(cells)}", flush=True)
 
 
 if __name__ == "__main__":

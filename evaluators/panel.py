@@ -14,7 +14,8 @@ from anonymizers import ANONYMIZERS, Anonymizer
 from evaluators.attackers import ADAPTIVE, SEARCHING
 from evaluators.attackers.evidence import Evidence, clear_faces
 from evaluators.datasets.protocol import Protocol
-from evaluators.measuring import expression, identification, judging, realism, redetected
+from evaluators.datasets.publishing import publishing
+from evaluators.measuring import agreement, expression, identification, judging, labelled, realism, redetected
 from evaluators.measuring.tally import Tally
 from evaluators.metrics import METRICS, pairs, statistics
 from evaluators.metrics.curves import Curves
@@ -44,6 +45,7 @@ class Panel:
         device: torch.device | str = "cpu",
         batch_size: int = 128,
         keep_curves: bool = False,
+        publish: str = "png",
     ) -> None:
         """Look at the clear faces once, and let every attacker prove on them that it can learn.
 
@@ -54,6 +56,7 @@ class Panel:
             objectives: metrics whose bootstrap replicates each score carries.
             device: where faces and networks live.
             batch_size: pictures an anonymizer works on at a time.
+            publish: what is done to released pictures before anybody sees them, see `publishing`.
             keep_curves: whether `curves` keeps every attacker's CMC and ROC, by the repr of the configuration.
 
         Raises:
@@ -66,6 +69,7 @@ class Panel:
         self.attackers = tuple(attackers)
         self.device = torch.device(device)
         self.batch_size = batch_size
+        self.publish = publishing(publish)
         self.clear = clear_faces(protocol, nets, self.device)
         self.originals = realism.originals_of(self.clear.probe.images, nets)
         self.draws = statistics.person_draws(self.clear.people, REPLICATES, protocol.seed)
@@ -73,12 +77,23 @@ class Panel:
         self.temperature = expression.temperature_of(protocol, nets.teacher, self.device)
         self.labels = expression.labels_of(protocol.probe, protocol.expressions, nets.teacher.classes)
         self.verdicts = judging.verdicts_of(self.clear, nets, seed=protocol.seed)
+        self.labelled = labelled.labels_of(self.clear, protocol.expressions, self.verdicts.rows)
         self.reference: judging.Reference | None = None
         self.notes: list[str] = []
         self.curves: dict[str, dict[str, Curves]] | None = {} if keep_curves else None
         self._cache: dict[str, Scores] = {}
-        self.ceiling = self.score(ANONYMIZERS["identity"]())
+        self.ceiling = self._clear_scores()
         self._prove(self.ceiling)
+
+    def _clear_scores(self) -> Scores:
+        """Measure the clear faces as nobody publishes them: what is kept is a share of this."""
+        publish, self.publish = self.publish, None
+        try:
+            return self.score(ANONYMIZERS["identity"]())
+        finally:
+            if publish is not None:
+                self._cache.clear()  # the anchor is published like every other
+            self.publish = publish
 
     def score(self, anonymizer: Anonymizer) -> Scores:
         """Measure one configuration; a configuration measured before comes from the cache.
@@ -110,7 +125,9 @@ class Panel:
             "expression_kappa_adapted_clear": self.ceiling["expression_kappa_adapted"],
             "judges_clear": dict(self.reference.values) if self.reference else {},
             "judges_admitted": list(self.reference.admitted) if self.reference else [],
-            "judges_agree": judging.agreement(self.clear, self.nets),
+            "labels_clear": dict(self.reference.labelled) if self.reference else {},
+            "judges_agree": agreement.kappas(self.clear.probe.images, self.nets),
+            "judges_smile": agreement.smiles(self.clear.probe, self.nets),
             "told_by": self.nets.told_by,
             "n_attacker_faces": len(self.protocol.attacker),
             "held_bytes": held_bytes(self.device),
@@ -136,7 +153,9 @@ class Panel:
         return f"{self.batch_size} pictures for the anonymizer" if smaller else None
 
     def _evidence(self, anonymizer: Anonymizer) -> Evidence:
-        return Evidence(anonymizer, self.clear, self.nets, seed=self.protocol.seed, batch_size=self.batch_size)
+        return Evidence(
+            anonymizer, self.clear, self.nets, seed=self.protocol.seed, batch_size=self.batch_size, publish=self.publish
+        )
 
     def _score(self, anonymizer: Anonymizer) -> Scores:
         start = time.perf_counter()
@@ -144,7 +163,7 @@ class Panel:
         tally = Tally(self.clear.probe_person.cpu(), self.draws, self.objectives)
         identification.measure(evidence, self.attackers, tally, absent=self.absent, curves=self.curves)
         expression.measure(evidence, tally, temperature=self.temperature, labels=self.labels)
-        self.reference = judging.measure(evidence, tally, self.verdicts, self.reference)
+        self.reference = judging.measure(evidence, tally, self.verdicts, self.reference, self.labelled)
         realism.measure(evidence, tally, self.originals)
         redetected.measure(evidence, self.attackers, tally)
         return Scores(
@@ -157,6 +176,7 @@ class Panel:
             n_attacker=len(self.clear.attacker),
             chance_rank1=1 / self.clear.people,
             seconds=time.perf_counter() - start,
+            told_by=self.nets.told_by if "expression" in anonymizer.needed() else "",
             curves=(self.curves or {}).get(repr(anonymizer), {}),
         )
 

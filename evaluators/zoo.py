@@ -65,13 +65,15 @@ def load_nets(
         }
     }
     if networks is None:
-        from evaluators.demo.nets import load_demo_embedder, load_demo_held_out, load_demo_teacher
+        from evaluators.demo import nets as demo_nets
         from evaluators.demo.truth import TrueCoefficients
 
-        demo, other, reader = load_demo_embedder(device), load_demo_held_out(device), load_demo_teacher(device)
-        for role, net in (("embedder", demo), ("held_out", other), ("teacher", reader)):
+        demo, other = demo_nets.load_demo_embedder(device), demo_nets.load_demo_held_out(device)
+        reader, second = demo_nets.load_demo_teacher(device), demo_nets.load_demo_second_teacher(device)
+        roles = (("embedder", demo), ("held_out", other), ("teacher", reader), ("second teacher", second))
+        for role, net in roles:
             facts[role] = {"name": net.name, "sha256": net.digest, "terms": "the project's own, trained on demo faces"}
-        judges = (reader, TrueCoefficients())
+        judges = (reader, second, TrueCoefficients())
         return Nets(
             demo, reader, (st_lpips,), None, other, facts, differentiable=demo, judges=judges, told_by="the renderer"
         )

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from evaluators.attackers.evidence import Clear, Evidence
+from evaluators.measuring import labelled
 from evaluators.measuring.tally import Tally
 from evaluators.metrics import expression
 from evaluators.metrics.statistics import percentile_interval
 from evaluators.networks.roles import Nets, Teacher
 from evaluators.readers import READERS, Sight
-from evaluators.readers.shown import Entry, degradations, entry_of
+from evaluators.readers.heads import Head
+from evaluators.readers.shown import degradations, learn, seen
 
 BANK_FACES = 600
 """Attacker faces that the shown reader learns each degradation on; on a CPU they cost most of a panel's start."""
@@ -23,7 +25,11 @@ BANK_PICTURES = 2
 LEAST_VARIED = 0.02
 """Deviation on attacker people from which a coefficient counts."""
 LEAST_SCORE = {"kappa": 0.3, "r2": 0.2}
-"""What the adapted reader must reach on clear faces, with its interval above half of it, for a judge to be admitted."""
+"""What the adapted reader must reach on clear faces, both readers with their intervals above half of it, for a judge to
+be admitted."""
+
+Measured = tuple[float, Tensor]
+"""A value, and its (R,) replicates over people."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,7 +43,7 @@ class Verdicts:
         rows: (A,) int64, attacker faces of which every judge says something.
         person: (A,) int64, whose they are.
         classes: categorical judge -> number of classes.
-        bank: what the shown reader learned.
+        shown: judge -> the shown reader's head.
     """
 
     probe: Mapping[str, Tensor]
@@ -45,16 +51,24 @@ class Verdicts:
     rows: Tensor
     person: Tensor
     classes: Mapping[str, int]
-    bank: tuple[Entry, ...]
+    shown: Mapping[str, Head]
 
 
 @dataclass(frozen=True, eq=False)
 class Reference:
-    """Hold what the adapted reader reaches on clear faces: judge -> value, (R,) replicates; and who is admitted."""
+    """Hold what readers reach on clear faces, judge -> reader -> value and (R,) replicates; and who is admitted.
 
-    values: Mapping[str, float]
-    replicates: Mapping[str, Tensor]
+    `labelled` is what is right of people's labels there, by column.
+    """
+
+    scores: Mapping[str, Mapping[str, Measured]]
     admitted: tuple[str, ...]
+    labelled: Mapping[str, float]
+
+    @property
+    def values(self) -> dict[str, float]:
+        """Return what the adapted reader reaches."""
+        return {judge: found["adapted"][0] for judge, found in self.scores.items()}
 
 
 @torch.no_grad()
@@ -80,22 +94,22 @@ def verdicts_of(clear: Clear, nets: Nets, *, seed: int) -> Verdicts:
             mean, deviation = found.mean(0), found.std(0, correction=0)
             probe[judge.name] = ((here - mean) / deviation)[:, varied]
             attacker[judge.name] = ((there - mean) / deviation)[:, varied]
-    seen = torch.ones(len(clear.attacker), dtype=torch.bool, device=clear.probe_person.device)
+    described = torch.ones(len(clear.attacker), dtype=torch.bool, device=clear.probe_person.device)
     for said in attacker.values():
-        seen &= said.isfinite().all(1) if said.is_floating_point() else said >= 0
-    rows = torch.nonzero(seen)[:, 0]
+        described &= said.isfinite().all(1) if said.is_floating_point() else said >= 0
+    rows = torch.nonzero(described)[:, 0]
     attacker = {name: said[rows] for name, said in attacker.items()}
     person = clear.attacker.identity.to(rows.device)[rows]
     features, blocks = look(clear.attacker.images[rows], nets, clear.attacker_embedding[rows])
-    bank = [entry_of("clear", features, attacker, person, blocks)]
+    bank = [seen(features, attacker, person, blocks)]
     some = _a_few_of_each(person)
     some = some[torch.linspace(0, len(some) - 1, min(BANK_FACES, len(some))).long()].to(rows.device)
     faces = clear.attacker.take(rows[some].to(clear.attacker.identity.device))
-    for name, degrade in degradations(seed).items():
+    for degrade in degradations(seed).values():
         features, _ = look(degrade(faces), nets)
         targets = {judge: target[some] for judge, target in attacker.items()}
-        bank.append(entry_of(name, features, targets, person[some], blocks))
-    return Verdicts(probe, attacker, rows, person, classes, tuple(bank))
+        bank.append(seen(features, targets, person[some], blocks))
+    return Verdicts(probe, attacker, rows, person, classes, learn(bank, blocks))
 
 
 def _a_few_of_each(person: Tensor) -> Tensor:
@@ -135,7 +149,13 @@ def look(
     return torch.cat([part.float() for part in parts], 1), [part.shape[1] for part in parts]
 
 
-def measure(evidence: Evidence, tally: Tally, verdicts: Verdicts, reference: Reference | None) -> Reference:
+def measure(
+    evidence: Evidence,
+    tally: Tally,
+    verdicts: Verdicts,
+    reference: Reference | None,
+    labels: labelled.Labels | None = None,
+) -> Reference:
     """Put the columns of judges and readers into a tally.
 
     Args:
@@ -143,33 +163,50 @@ def measure(evidence: Evidence, tally: Tally, verdicts: Verdicts, reference: Ref
         tally: that takes the values.
         verdicts: on the clear faces.
         reference: what the adapted reader reached on clear faces; None while they are measured themselves.
+        labels: that people gave; None without any. The unprepared teacher's columns stand in the tally already.
 
     Returns:
         the reference, made of this configuration where there was none.
     """
     sight = _sight(evidence, verdicts)
-    scores: dict[str, dict[str, tuple[float, Tensor]]] = {}
+    scores: dict[str, dict[str, Measured]] = {}
     readings = {name: reader(sight) for name, reader in READERS.items()}
     for reader, read in readings.items():
         for judge, said in read.items():
             scores.setdefault(judge, {})[reader] = _score(judge, reader, said, verdicts, tally)
     _beyond_word(evidence, readings["adapted"], verdicts, tally)
+    if labels is not None:
+        labelled.measure(sight, tally, labels)
     if reference is None:
         reference = _reference(scores, verdicts, tally)
-    kept = {}
+    labelled.put_drops(tally, reference.labelled)
+    shares = {}
     for judge, found in scores.items():
-        least = min(value for value, _ in found.values())
-        replicates = torch.stack([draws for _, draws in found.values()]).amin(0)
-        value, draws = least / reference.values[judge], replicates / reference.replicates[judge]
-        if reference.values[judge] > 0:
+        clear = reference.scores[judge]
+        if all(value > 0 for value, _ in clear.values()):
+            value, draws = share_kept([(found[reader], clear[reader]) for reader in found])
             tally.put(f"expression_kept_{judge}", value, tally.interval(draws), draws)
-            kept[judge] = (value, draws)
-    admitted = [kept[judge] for judge in reference.admitted]
-    if admitted:
-        draws = torch.stack([one for _, one in admitted]).amin(0).clamp_max(1.0)
-        value = min(1.0, *(one for one, _ in admitted))
+            shares[judge] = (value, draws)
+    if reference.admitted:
+        value, draws = smallest_share([shares[judge] for judge in reference.admitted])
         tally.put("expression_kept", value, tally.interval(draws), draws)
     return reference
+
+
+def share_kept(readers: Iterable[tuple[Measured, Measured]]) -> Measured:
+    """Return the smallest share that a reader keeps of what he reads of clear faces, paired on the same drawn people.
+
+    Args:
+        readers: what each reads of the anonymized and of the clear faces.
+    """
+    shares = [(now[0] / clear[0], now[1] / clear[1]) for now, clear in readers]
+    return min(value for value, _ in shares), torch.stack([draws for _, draws in shares]).amin(0)
+
+
+def smallest_share(shares: Sequence[Measured]) -> Measured:
+    """Return the smallest of the judges' shares, at most 1, the minimum taken in every replicate."""
+    draws = torch.stack([draws for _, draws in shares]).amin(0).clamp_max(1.0)
+    return min(1.0, *(value for value, _ in shares)), draws
 
 
 def _sight(evidence: Evidence, verdicts: Verdicts) -> Sight:
@@ -179,10 +216,10 @@ def _sight(evidence: Evidence, verdicts: Verdicts) -> Sight:
     rows = verdicts.rows
     known = {nets.teacher.name: evidence.attacker_reading.features[rows]}
     attacker, _ = look(evidence.attacker[rows], nets, evidence.attacker_embedding[rows], known)
-    return Sight(probe, attacker, verdicts.person, blocks, verdicts.attacker, verdicts.bank)
+    return Sight(probe, attacker, verdicts.person, blocks, verdicts.attacker, verdicts.shown)
 
 
-def _score(judge: str, reader: str, said: Tensor, verdicts: Verdicts, tally: Tally) -> tuple[float, Tensor]:
+def _score(judge: str, reader: str, said: Tensor, verdicts: Verdicts, tally: Tally) -> Measured:
     """Compare what a reader says of the probes with the judge: kappa of classes, explained variance of coefficients."""
     truth = verdicts.probe[judge]
     if not truth.is_floating_point():
@@ -234,36 +271,12 @@ def _beyond_word(evidence: Evidence, read: Mapping[str, Tensor], verdicts: Verdi
                 tally.values["expression_r2_beyond_word"] = 1 - error / spread
 
 
-def _reference(scores: Mapping[str, Mapping[str, tuple[float, Tensor]]], verdicts: Verdicts, tally: Tally) -> Reference:
+def _reference(scores: Mapping[str, Mapping[str, Measured]], verdicts: Verdicts, tally: Tally) -> Reference:
     """Take the clear faces' scores as what can be kept, and admit the judges whom a reader can follow."""
-    values = {judge: found["adapted"][0] for judge, found in scores.items()}
-    replicates = {judge: found["adapted"][1] for judge, found in scores.items()}
     admitted = []
-    for judge, value in values.items():
+    for judge, found in scores.items():
         least = LEAST_SCORE["kappa" if judge in verdicts.classes else "r2"]
-        low = percentile_interval(replicates[judge], tally.draws.shape[1])[0]
-        if value >= least and low > least / 2:
+        lows = [percentile_interval(draws, tally.draws.shape[1])[0] for _, draws in found.values()]
+        if found["adapted"][0] >= least and min(lows) > least / 2:
             admitted.append(judge)
-    return Reference(values, replicates, tuple(admitted))
-
-
-def agreement(clear: Clear, nets: Nets) -> dict[str, float]:
-    """Return Cohen's kappa of each pair of categorical judges on the clear probes, classes mapped by name.
-
-    Faces for which one of the two has a class that the other has not are left out.
-    """
-    from evaluators.networks.catalog.classes import counterparts
-
-    judges = [judge for judge in nets.judges if isinstance(judge, Teacher)]
-    answers = {judge.name: judge(clear.probe.images).logits.argmax(1).cpu() for judge in judges}
-    out = {}
-    for at, one in enumerate(judges):
-        for other in judges[at + 1 :]:
-            index = torch.tensor(counterparts(one.classes, other.classes).index)
-            mapped = index[answers[one.name]]
-            known = mapped >= 0
-            count = len(other.classes)
-            cells = torch.bincount(mapped[known] * count + answers[other.name][known], minlength=count**2)
-            if known.any():
-                out[f"{one.name}, {other.name}"] = float(expression.kappa(cells.double().view(count, count)))
-    return out
+    return Reference(scores, tuple(admitted), labelled.clear_values(tally))

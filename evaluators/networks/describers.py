@@ -42,6 +42,7 @@ class Blendshapes:
 
     name = "blendshapes"
     looks = True
+    smile = "mouthSmile"
 
     def __init__(self, path: Path, *, threads: int = 2) -> None:
         """Keep the path of the task file; `threads` landmarkers work side by side."""

@@ -92,10 +92,12 @@ class Describer(Protocol):
         name: of the judge.
         coefficients: names of the D numbers.
         looks: whether it reads pictures; one that knows the truth of rendered faces does not.
+        smile: which coefficient says how much a face smiles.
     """
 
     name: str
     coefficients: tuple[str, ...]
+    smile: str
     looks: bool
 
     def describe(self, faces: Faces) -> Tensor:

@@ -26,6 +26,8 @@ REPLICATES = "replicates."
 """Prefix of the ledger's columns of bootstrap replicates, which do not go into the tables."""
 COUNTS = ("n_probe", "n_people", "n_gallery", "n_attacker")
 FACTS = (*COUNTS, "chance_rank1")
+TOLD_BY = "told_by"
+"""Column that names whose answer about the expression a method was told."""
 BASE = ("trial", "status", "error", "method", "anonymizer")
 
 
@@ -36,7 +38,7 @@ def column_types() -> dict[str, pa.DataType]:
         types |= {f"{method}.{name}": _type(over) for name, over in anonymizer.ranges().items()}
     for name, metric in METRICS.items():
         types |= dict.fromkeys((name, f"{name}_lo", f"{name}_hi") if metric.interval else (name,), pa.float64())
-    types |= dict.fromkeys(COUNTS, pa.int64())
+    types |= {TOLD_BY: pa.string()} | dict.fromkeys(COUNTS, pa.int64())
     return types | dict.fromkeys(("chance_rank1", "seconds"), pa.float64())
 
 
@@ -98,6 +100,7 @@ def flat(row: Mapping[str, Any]) -> Row:
         for name, (low, high) in scores.intervals.items():
             columns |= {f"{name}_lo": low, f"{name}_hi": high}
         columns |= {name: getattr(scores, name) for name in FACTS}
+        columns |= {TOLD_BY: scores.told_by} if scores.told_by else {}
         columns |= {f"{REPLICATES}{name}": np.asarray(draws, np.float32) for name, draws in scores.replicates.items()}
     for name, value in columns.items():
         finite = np.isfinite(value).all() if isinstance(value, np.ndarray) else _finite(value)
@@ -158,6 +161,7 @@ def _scores(columns: Row, replicates: Mapping[str, Any]) -> Scores:
         },
         replicates=replicates,
         seconds=columns["seconds"],
+        told_by=columns.get(TOLD_BY) or "",
         **{name: columns[name] for name in FACTS},
     )
 

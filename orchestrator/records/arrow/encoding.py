@@ -1,8 +1,8 @@
 """How the ledger keeps a row: in few columns, since each costs every row a description of its own.
 
 `numbers` holds the metrics, their intervals and the counts in the order that the schema's metadata names;
-`hyperparameters` is JSON; the replicates of the objectives are half-precision floats, which keep three digits, keep
-equal what is equal, and order what differs.
+`hyperparameters` is JSON, with whose word the method was told; the replicates of the objectives are half-precision
+floats, which keep three digits, keep equal what is equal, and order what differs.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from orchestrator.records.trials import COUNTS, REPLICATES, Row, column_types, schema
+from orchestrator.records.trials import COUNTS, REPLICATES, TOLD_BY, Row, column_types, schema
 
 VERSION = 2
 """Of ledger and tables, in their metadata; 1, which had none, kept every column in every row."""
@@ -27,7 +27,7 @@ EVENT_COLUMNS = {"blamed": pa.bool_(), "curves": pa.string()}
 def ledger_schema(sweep: Mapping[str, Any]) -> pa.Schema:
     """Return the schema of the ledger of a sweep."""
     trials = schema(sweep)
-    numbers = [name for name in trials.names if name not in BASE and "." not in name]
+    numbers = [name for name in trials.names if name not in (*BASE, TOLD_BY) and "." not in name]
     fields = [trials.field(name) for name in BASE]
     fields += [pa.field("hyperparameters", pa.string()), pa.field("numbers", pa.list_(pa.float64()))]
     fields += [pa.field(name, kind) for name, kind in EVENT_COLUMNS.items()]
@@ -52,7 +52,7 @@ def batch_of(columns: Row, ledger: pa.Schema) -> pa.RecordBatch:
     for name, value in columns.items():
         if not isinstance(value, np.ndarray):
             _check_fits(trial, name, value, types[name])
-    own = {name: value for name, value in columns.items() if "." in name and not name.startswith(REPLICATES)}
+    own = {name: value for name, value in columns.items() if _is_json(name)}
     kept: dict[str, Any] = {name: columns.get(name) for name in ledger.names}
     kept["hyperparameters"] = json.dumps(own)
     if any(columns.get(name) is not None for name in names):
@@ -74,7 +74,7 @@ def flat_table(ledger: pa.Table) -> pa.Table:
     types = column_types()
     arrays: dict[str, Any] = {name: ledger.column(name) for name in BASE}
     found = [json.loads(text) for text in ledger.column("hyperparameters").to_pylist()]
-    for name in dict.fromkeys([*(name for name in types if "." in name), *(key for one in found for key in one)]):
+    for name in dict.fromkeys([*filter(_is_json, types), *(key for one in found for key in one)]):
         arrays[name] = pa.array([one.get(name) for one in found], types.get(name))
     places, values = _places(ledger.column("numbers"))
     for n, name in enumerate(names):
@@ -91,6 +91,11 @@ def flat_table(ledger: pa.Table) -> pa.Table:
 def is_ledgers_own(name: str) -> bool:
     """Tell a column that stays out of the tables."""
     return name.startswith(REPLICATES) or name in EVENT_COLUMNS
+
+
+def _is_json(name: str) -> bool:
+    """Tell a column of a trial that the ledger keeps in JSON: few rows have it."""
+    return name == TOLD_BY or ("." in name and not name.startswith(REPLICATES))
 
 
 def _places(column: pa.ChunkedArray) -> tuple[list[int | None], pa.Array]:

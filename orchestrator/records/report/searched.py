@@ -33,7 +33,7 @@ from orchestrator.records.report.page import (
     text_cell,
     write_page,
 )
-from orchestrator.records.trials import Row
+from orchestrator.records.trials import TOLD_BY, Row
 from orchestrator.records.wording import ANCHORS, measured_columns, number, strongest, with_interval
 
 BESIDE = ("rank1_fixed", "st_lpips")
@@ -180,12 +180,38 @@ def _head(sweep: Mapping[str, Any], rows: Sequence[Row], front: Sequence[Row], f
     ]
     tiles = "".join(f"<div><b>{text_cell(value)}</b><span>{text_cell(name)}</span></div>" for value, name in facts)
     notes = "".join(f"<p class='warn'>{text_cell(note)}</p>" for note in sweep.get("notes", ()))
+    judged = "".join(f"<p class='lead'>{text_cell(line)}</p>" for line in judges_lines(sweep.get("panel", {}), rows))
     return (
         f"<h1>{text_cell(sweep['name'])}</h1><p class='lead'>How much identity can be removed from a face while its "
         f"expression stays readable? Space {text_cell(sweep['space'])}, faces "
         f"{text_cell(sweep['protocol'].get('name', '–'))}, {text_cell(sweep['created'])}.</p>{notes}"
-        f"<div class='numbers'>{tiles}</div>"
+        f"<div class='numbers'>{tiles}</div>{judged}"
     )
+
+
+def judges_lines(panel: Mapping[str, Any], rows: Sequence[Row]) -> list[str]:
+    """Say who judges the expression, whether the judges mean the same, and what was told by whom.
+
+    Args:
+        panel: facts of the panel.
+        rows: flat rows of the trials.
+    """
+    admitted, reached = panel.get("judges_admitted", ()), panel.get("judges_clear", {})
+    if not reached:
+        return []
+    judges = ", ".join(f"{name} ({number(reached[name])})" for name in admitted)
+    lines = [f"The expression is judged by {judges}: in brackets what an adapted reader reaches on clear faces."]
+    if left := [name for name in reached if name not in admitted]:
+        found = ", ".join(f"{name} ({number(reached[name])})" for name in left)
+        lines.append(f"Not admitted, since no reader can follow them on clear faces: {found}.")
+    kappas, smiles = panel.get("judges_agree", {}), panel.get("judges_smile", {})
+    if kappas or smiles:
+        words = [f"{pair}: kappa {number(value)}" for pair, value in kappas.items()]
+        words += [f"{pair}: smiling correlates with {number(value)}" for pair, value in smiles.items()]
+        lines.append(f"How far the judges agree on clear faces: {'; '.join(words)}.")
+    if told := sorted({row["method"] for row in rows if row.get(TOLD_BY)}):
+        lines.append(f"Told the expression by {panel.get('told_by')}: {', '.join(told)}.")
+    return lines
 
 
 def _reading(objectives: Mapping[str, str]) -> str:

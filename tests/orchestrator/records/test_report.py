@@ -20,7 +20,7 @@ from orchestrator.records.report.figures import (
     side_by_side_figure,
     spread_out,
 )
-from orchestrator.records.report.searched import ContactSheet, write_report
+from orchestrator.records.report.searched import ContactSheet, judges_lines, write_report
 from orchestrator.records.report.verified import curves_figure, verified_figure, write_verified
 from orchestrator.records.tables import write_tables
 from orchestrator.records.trials import flat
@@ -108,6 +108,26 @@ def test_texts_are_escaped(page: Path) -> None:
     assert not [script for script in tags.scripts if script.strip().startswith("alert")]
     assert "".join(tags.texts).count(HOSTILE) >= 5
     assert page.read_text(encoding="utf-8").count(HOSTILE) == 0
+
+
+def test_the_judges_stand_on_top_with_how_far_they_agree(tables: Any, tmp_path: Path) -> None:
+    panel = {
+        "judges_clear": {"ada": 0.81, "bo": 0.72, "cy": 0.1},
+        "judges_admitted": ["ada", "bo"],
+        "judges_agree": {"ada, bo": 0.64},
+        "judges_smile": {"ada, bo": 0.93},
+        "told_by": HOSTILE,
+    }
+    told = {**tables[0][0], "method": "k_same_select", "told_by": HOSTILE}
+    rows = [told, *({**row, "told_by": None} for row in tables[0][1:])]
+    lines = judges_lines(panel, rows)
+    assert "judged by ada (0.810), bo (0.720)" in lines[0] and "cy (0.100)" in lines[1]
+    assert "ada, bo: kappa 0.640; ada, bo: smiling correlates with 0.930" in lines[2]
+    assert lines[3] == f"Told the expression by {HOSTILE}: k_same_select."
+    write_report(tmp_path / "report.html", {**SWEEP, "panel": panel}, rows, tables[1])
+    text = (tmp_path / "report.html").read_text()
+    assert "judged by ada (0.810)" in text and HOSTILE not in text
+    assert judges_lines({}, rows) == []
 
 
 def test_hover_is_escaped(tables: Any) -> None:
