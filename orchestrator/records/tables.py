@@ -36,17 +36,16 @@ def objective_replicates(table: pa.Table, objectives: Mapping[str, str]) -> NDAr
         ValueError: if rows or objectives differ in the number of replicates.
     """
     values = objective_values(table.select(list(objectives)).to_pylist(), objectives)
-    drawn: dict[int, list[Any]] = {}
-    for m, name in enumerate(objectives):
-        if (column := f"{REPLICATES}{name}") in table.column_names and table.column(column).null_count < len(table):
-            drawn[m] = [cell.values.to_numpy() if cell.is_valid else np.zeros(0) for cell in table.column(column)]
-    counts = {len(cell) for cells in drawn.values() for cell in cells} or {1}
+    columns = {m: f"{REPLICATES}{name}" for m, name in enumerate(objectives)}
+    drawn = {m: table.column(c) for m, c in columns.items() if c in table.column_names}
+    drawn = {m: column for m, column in drawn.items() if column.null_count < len(table)}
+    lengths = [pc.fill_null(pc.list_value_length(column), 0) for column in drawn.values()]
+    counts = {count for column in lengths for count in pc.unique(column).to_pylist()} or {1}
     if len(counts) > 1:
         raise ValueError(f"ledger: expected as many replicates of every objective in every row, got {sorted(counts)}")
     replicates = np.repeat(values[:, :, None].astype(np.float32), counts.pop(), axis=2)
-    for m, cells in drawn.items():
-        for n, cell in enumerate(cells):
-            replicates[n, m] = cell
+    for m, column in drawn.items():
+        replicates[:, m] = pc.list_flatten(column).to_numpy().reshape(len(table), -1)
     return replicates
 
 
@@ -67,18 +66,22 @@ def write_tables(ledger: pa.Table | Path | str, sweep: Mapping[str, Any], folder
         the tables the trials are ordered by their number, the front by the first objective.
     """
     table = ledger if isinstance(ledger, pa.Table) else read(ledger)
-    table = table.filter(~pc.field("status").isin(EVENTS)).sort_by("trial")
+    ended = table.select(["trial", "status"]).append_column("row", pa.array(np.arange(len(table))))
+    ended = ended.filter(~pc.field("status").isin(EVENTS)).sort_by("trial").column("row")  # few columns are moved
     objectives: dict[str, str] = sweep["objectives"]
     metadata = {"sweep": json.dumps({**sweep, "version": VERSION}, allow_nan=False)}
-    trials = measured_only(without_replicates(table), (*BASE, *objectives, *FACTS, "seconds"))
+    trials = measured_only(without_replicates(table).take(ended), (*BASE, *objectives, *FACTS, "seconds"))
     trials = trials.replace_schema_metadata(metadata)
-    rows: list[Row] = trials.to_pylist()
+    # As Python's objects, the hundreds of columns of thousands of rows take a gigabyte; few are looked at here.
+    looked_at = dict.fromkeys((*BASE, *objectives, "rank1_worst", "expression_kappa_adapted"))
+    rows: list[Row] = trials.select([name for name in looked_at if name in trials.column_names]).to_pylist()
     place = {row["trial"]: n for n, row in enumerate(rows)}
     front = [place[row["trial"]] for row in front_rows(rows, objectives)]
     candidates = [n for n, row in enumerate(rows) if eligible(row, objectives)]
     probability: list[float | None] = [None] * len(rows)
     if candidates:
-        replicates = objective_replicates(table.take(pa.array(candidates)), objectives)
+        drawn = [name for name in table.column_names if name in objectives or name.startswith(REPLICATES)]
+        replicates = objective_replicates(table.select(drawn).take(ended.take(pa.array(candidates))), objectives)
         for n, share in zip(candidates, front_probability(replicates, list(objectives.values())), strict=True):
             probability[n] = float(share)
     trials = trials.append_column(pa.field("front_probability", pa.float64()), pa.array(probability, pa.float64()))

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from orchestrator.records.trials import COUNTS, REPLICATES, TOLD_BY, Row, column_types, schema
 
@@ -76,9 +77,8 @@ def flat_table(ledger: pa.Table) -> pa.Table:
     found = [json.loads(text) for text in ledger.column("hyperparameters").to_pylist()]
     for name in dict.fromkeys([*filter(_is_json, types), *(key for one in found for key in one)]):
         arrays[name] = pa.array([one.get(name) for one in found], types.get(name))
-    places, values = _places(ledger.column("numbers"))
     for n, name in enumerate(names):
-        picked = values.take(pa.array([None if place is None else place + n for place in places], pa.int64()))
+        picked = pc.list_element(ledger.column("numbers"), n)
         arrays[name] = picked.cast(types.get(name, pa.int64() if name in COUNTS else pa.float64()))
     order = [name for name in types if name in arrays]
     order += [name for name in arrays if name not in types]
@@ -96,19 +96,6 @@ def is_ledgers_own(name: str) -> bool:
 def _is_json(name: str) -> bool:
     """Tell a column of a trial that the ledger keeps in JSON: few rows have it."""
     return name == TOLD_BY or ("." in name and not name.startswith(REPLICATES))
-
-
-def _places(column: pa.ChunkedArray) -> tuple[list[int | None], pa.Array]:
-    """Return where the list of each row begins, None for none, and the values of all."""
-    places: list[int | None] = []
-    parts: list[pa.Array] = []
-    begin = 0
-    for chunk in column.chunks:
-        offsets, valid = chunk.offsets.to_pylist(), chunk.is_valid().to_pylist()
-        places += [begin + offset if ok else None for offset, ok in zip(offsets, valid, strict=False)]
-        parts.append(chunk.values)
-        begin += len(chunk.values)
-    return places, pa.concat_arrays(parts) if parts else pa.array([], pa.float64())
 
 
 def _check_fits(trial: int, name: str, value: Any, kind: pa.DataType) -> None:

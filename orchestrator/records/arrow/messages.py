@@ -18,6 +18,7 @@ CONTINUATION = b"\xff\xff\xff\xff"
 """What every message begins with."""
 KEY, UNSEALED = "checksum", "crc32:00000000 of 0000000000 bytes"
 SEAL = re.compile(rb"crc32:([0-9a-f]{8}) of ([0-9]{10}) bytes")
+TOGETHER = 256
 OPTIONS = pa.ipc.IpcWriteOptions(compression="zstd")
 
 
@@ -27,7 +28,7 @@ class Stream:
 
     Attributes:
         schema: without the checksum.
-        batches: of one row each.
+        batches: of one row each, or of TOGETHER.
         end: bytes that they take.
         rest: what lies behind: the beginning of a message that was not finished.
     """
@@ -74,19 +75,28 @@ def read_stream(path: Path) -> Stream:
     if sealed and not _holds(data[: first[1]]):
         raise ValueError(f"{path}: damaged at byte 0: the checksum of its schema disagrees; restore it from a copy")
     batches: list[pa.RecordBatch] = []
-    end = first[1]
+    gathered: list[pa.RecordBatch] = []
+    rows, end = 0, first[1]
     while end < len(data):
         found = _message_at(data, end)
         if found is None or (sealed and not _holds(data[end : found[1]])):
-            _refuse_damage(path, data, end, len(batches), whole=found is not None, sealed=sealed)
+            _refuse_damage(path, data, end, rows, whole=found is not None, sealed=sealed)
             break
         try:
             batches.append(pa.ipc.read_record_batch(found[0], schema))
+            rows += 1
         except (pa.ArrowInvalid, OSError) as error:
             raise ValueError(f"{path}: damaged at byte {end}: {error}; restore it from a copy") from error
         end = found[1]
+        if len(batches) == TOGETHER:
+            gathered, batches = [*gathered, *_as_one(batches)], []
     kept = {key: value for key, value in schema.metadata.items() if key != KEY.encode()}
-    return Stream(schema.with_metadata(kept), batches, end, data[end:])
+    return Stream(schema.with_metadata(kept), [*gathered, *batches], end, data[end:])
+
+
+def _as_one(batches: list[pa.RecordBatch]) -> list[pa.RecordBatch]:
+    """Put the rows of batches into one: each batch costs more memory than its row."""
+    return pa.Table.from_batches(batches).combine_chunks().to_batches()  # type: ignore[no-any-return]
 
 
 def _refuse_damage(path: Path, data: bytes, end: int, rows: int, *, whole: bool, sealed: bool) -> None:
