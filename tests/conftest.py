@@ -30,6 +30,21 @@ from tests.places import SHARED
 __all__ = ["tree", "whole"]  # fixtures
 
 
+if "PYTEST_XDIST_WORKER" in os.environ:
+    torch.set_num_threads(1)  # two processes test side by side
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep in one process what shares fixtures of a module, and all that starts Ray, which takes the whole machine."""
+    for item in items:
+        definitions = getattr(item, "_fixtureinfo", None)
+        found = definitions.name2fixturedefs.values() if definitions is not None else ()
+        if item.get_closest_marker("ray"):
+            item.add_marker(pytest.mark.xdist_group("ray"))
+        elif any(fixtures[-1].scope == "module" for fixtures in found):
+            item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
+
+
 def smooth_faces(people: int, pictures: int, *, size: int = 112, seed: int = 0, expressions: int = 4) -> Faces:
     """Draw a smooth picture per person and vary it a little per picture."""
     generator = torch.Generator().manual_seed(seed)

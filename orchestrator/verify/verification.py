@@ -182,9 +182,10 @@ def write_results(
     replace_file(results / "verified.parquet", functools.partial(pq.write_table, verified, compression="zstd"))
     curves = curve_table(rows, ledger)
     replace_file(results / "curves.parquet", functools.partial(pq.write_table, curves, compression="zstd"))
-    write_verified(results / "verified.html", facts, rows, after, curves.to_pylist())
+    differs = difference_line(rows, after, facts)
+    write_verified(results / "verified.html", facts, rows, after, curves.to_pylist(), differs)
     console.print(side_by_side(rows, after, facts["objectives"]))
-    console.print(difference_line(rows, after, facts), markup=False, soft_wrap=True)
+    console.print(differs, markup=False, soft_wrap=True)
     console.print(f"{results}/verified.parquet, curves.parquet, verified.html", markup=False)
 
 

@@ -39,6 +39,7 @@ def write_verified(
     before: Sequence[Row],
     after: Sequence[Row],
     curves: Sequence[Row] = (),
+    differs: str = "",
 ) -> None:
     """Write the report of a verification: the front before and after, side by side.
 
@@ -48,6 +49,7 @@ def write_verified(
         before: flat rows of the front as searched.
         after: the same configurations as verified, in the same order, with `on_front`.
         curves: rows of `curves.parquet`; without them their section is left out.
+        differs: a sentence on what besides the draws differs between search and verification.
     """
     objectives: dict[str, str] = sweep["objectives"]
     stayed = sum(bool(row["on_front"]) for row in after)
@@ -55,7 +57,7 @@ def write_verified(
         "<p class='lead'>The front of a search is the best of many noisy measurements. Open marks are what it "
         "measured; filled ones, with 95 % intervals over people, what other draws, other seeds and the attackers below "
         f"say of the same configurations. {stayed} of {len(after)} stay on the front. "
-        f"{text_cell(_curse(before, after, objectives))}</p>"
+        f"{text_cell(_curse(before, after, objectives))}</p><p class='lead'>{text_cell(differs)}</p>"
     )
     head = ["configuration", *(f"{name}: {when}" for name in objectives for when in ("search", "verified"))]
     body = [

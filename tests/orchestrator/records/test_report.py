@@ -216,10 +216,15 @@ def test_the_front_before_and_after_verification(tables: Any, tmp_path: Path) ->
         for x in (0.1, 1.0)
     ]
     facts = {**SWEEP, "name": HOSTILE, "verified": {"seed": 1, "attackers": [HOSTILE]}}
-    write_verified(path, facts, front, after, curves)
+    write_verified(path, facts, front, after, curves, f"search: 24 people {HOSTILE}.")
     text = path.read_text()
     assert HOSTILE not in text and f"{len(front) - 1} of {len(front)} stay on the front" in text
-    assert "rank1_worst by +0.100" in text and "figure-cmc" in text and "figure-roc" in text
+    assert (
+        "search: 24 people" in text
+        and "rank1_worst by +0.100" in text
+        and "figure-cmc" in text
+        and "figure-roc" in text
+    )
     drawn = curves_figure(curves, after, "roc")
     assert len(drawn.data) == 1 and list(drawn.data[0].x) == [0.1, 1.0] and "(fixed)" in drawn.data[0].name
 
