@@ -20,7 +20,7 @@ from evaluators.panel import Panel
 from evaluators.zoo import load_nets
 from tests.conftest import smooth_faces
 
-BLUR = Blur(kernel=51)
+BLUR = Blur(kernel=21)
 COLUMNS = tuple(name for name in METRICS if name.endswith("_redetected"))
 
 
