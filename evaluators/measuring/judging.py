@@ -15,8 +15,7 @@ from evaluators.metrics import expression
 from evaluators.metrics.statistics import percentile_interval
 from evaluators.networks.roles import Nets, Teacher
 from evaluators.readers import READERS, Sight
-from evaluators.readers.heads import Head
-from evaluators.readers.shown import degradations, learn, seen
+from evaluators.readers.shown import Learned, degradations, learn, seen
 
 BANK_FACES = 600
 """Attacker faces that the shown reader learns each degradation on; on a CPU they cost most of a panel's start."""
@@ -43,7 +42,7 @@ class Verdicts:
         rows: (A,) int64, attacker faces of which every judge says something.
         person: (A,) int64, whose they are.
         classes: categorical judge -> number of classes.
-        shown: judge -> the shown reader's head.
+        shown: what the shown reader learned.
     """
 
     probe: Mapping[str, Tensor]
@@ -51,7 +50,7 @@ class Verdicts:
     rows: Tensor
     person: Tensor
     classes: Mapping[str, int]
-    shown: Mapping[str, Head]
+    shown: Learned
 
 
 @dataclass(frozen=True, eq=False)

@@ -4,7 +4,8 @@ A reader who learns the method reads any code that it writes: squares and bar co
 trained once on clear faces and on the same under a fixed bank of degradations. Each degradation's features are
 standardized by themselves, and so are those of a method, by its anonymized attacker faces, of which he sees no label:
 a network that meets pictures unlike its own answers on another scale, but moves in the same directions (as Li et al.,
-2017, https://arxiv.org/abs/1603.04779, do for batch normalization).
+2017, https://arxiv.org/abs/1603.04779, do for batch normalization). What varies less than it does under any degradation
+is not stretched to that: a code may move a feature a little, where faces move it much.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from torch import Tensor
 
 from anonymizers import Anonymizer, Blur, Context, Faces, Pixelate
 from evaluators.datasets.publishing import jpeg
-from evaluators.readers.heads import Head, fit_heads, scale_of
+from evaluators.readers.heads import Head, Scale, fit_heads, scale_of
 from evaluators.readers.sight import Sight
 
 JPEG_QUALITY = 20
@@ -28,23 +29,34 @@ NOISE = 25.0
 
 @dataclass(frozen=True, eq=False)
 class Shown:
-    """Hold the features of one degradation of (n,) faces, standardized by themselves, (n, F) float32.
+    """Hold the features of one degradation of n faces.
 
     Attributes:
-        features: of the faces.
+        features: (n, F) float32, standardized by themselves.
+        scale: that they were standardized by.
         targets: judge -> what he says of the clear faces.
         person: (n,) int64, whose they are.
     """
 
     features: Tensor
+    scale: Scale
     targets: Mapping[str, Tensor]
     person: Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Learned:
+    """Hold what the shown reader learned: judge -> head, and (F,) the least deviation of each feature in the bank."""
+
+    heads: Mapping[str, Head]
+    least: Tensor
 
 
 def shown(sight: Sight) -> Mapping[str, Tensor]:
     """Read every judge's description of the clear probes, see `READERS`."""
     scale = scale_of(sight.attacker, sight.blocks)
-    return {name: head(scale(sight.probe)) for name, head in sight.shown.items()}
+    scale = Scale(scale.mean, torch.maximum(scale.deviation, sight.shown.least))
+    return {name: head(scale(sight.probe)) for name, head in sight.shown.heads.items()}
 
 
 def seen(features: Tensor, targets: Mapping[str, Tensor], person: Tensor, blocks: Sequence[int]) -> Shown:
@@ -54,14 +66,16 @@ def seen(features: Tensor, targets: Mapping[str, Tensor], person: Tensor, blocks
     the few who are degraded.
     """
     centered = {name: said - said.mean(0) if said.is_floating_point() else said for name, said in targets.items()}
-    return Shown(scale_of(features, blocks)(features), centered, person)
+    scale = scale_of(features, blocks)
+    return Shown(scale(features), scale, centered, person)
 
 
-def learn(bank: Sequence[Shown], blocks: Sequence[int]) -> dict[str, Head]:
+def learn(bank: Sequence[Shown], blocks: Sequence[int]) -> Learned:
     """Fit one head for every judge on all that was shown."""
     targets = {judge: torch.cat([one.targets[judge] for one in bank]) for judge in bank[0].targets}
     features = torch.cat([one.features for one in bank])
-    return fit_heads(features, targets, torch.cat([one.person for one in bank]), blocks)
+    heads = fit_heads(features, targets, torch.cat([one.person for one in bank]), blocks)
+    return Learned(heads, torch.stack([one.scale.deviation for one in bank]).amin(0))
 
 
 def degradations(seed: int) -> dict[str, Callable[[Faces], Tensor]]:

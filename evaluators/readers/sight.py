@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from torch import Tensor
 
 if TYPE_CHECKING:
-    from evaluators.readers.heads import Head
+    from evaluators.readers.shown import Learned
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,7 +24,7 @@ class Sight:
         blocks: widths of the networks' shares of F.
         targets: judge -> what he says of the attacker people's clear faces: (A,) int64 classes, or (A, D) float32
             standardized coefficients.
-        shown: judge -> the shown reader's head, which learned once, on features standardized by their degradation.
+        shown: what the shown reader learned, once.
     """
 
     probe: Tensor
@@ -32,4 +32,4 @@ class Sight:
     attacker_person: Tensor
     blocks: Sequence[int]
     targets: Mapping[str, Tensor]
-    shown: Mapping[str, Head]
+    shown: Learned
