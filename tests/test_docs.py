@@ -33,16 +33,22 @@ ADDING = (ROOT / "docs" / "ADDING.md").read_text()
 RECIPES = dict(re.findall(r"^## (.+?)\n(.*?)(?=^## |\Z)", ADDING, re.MULTILINE | re.DOTALL))
 PIECE = re.compile(r"^`([\w/.]+)`(, new)?:\n\n```(python|diff)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 PROOFS = {
-    "An anonymizer": ("pytest", "tests/anonymizers", "-k", "posterize or Posterize"),
-    "A metric": ("pytest", "tests/evaluators/metrics/test_mae.py", "tests/evaluators/metrics/test_metrics.py"),
-    "An attacker": (
+    "An anonymizer": ("pytest", "-n", "0", "tests/anonymizers", "-k", "posterize or Posterize"),
+    "A metric": (
         "pytest",
+        "-n",
+        "0",
+        "tests/evaluators/metrics/test_mae.py",
+        "tests/evaluators/metrics/test_metrics.py",
+    ),
+    "An attacker": (
+        *("pytest", "-n", "0"),
         "tests/evaluators/attackers/test_averaged.py",
         "tests/orchestrator/search/test_checks.py::test_names_that_help_knows_are_those_of_the_tables",
     ),
-    "A signal": ("pytest", "tests/evaluators/networks/test_eyes.py"),
+    "A signal": ("pytest", "-n", "0", "tests/evaluators/networks/test_eyes.py"),
     "A network": ("orchestrator.models", "check", "--models", "models"),
-    "An option": ("pytest", "tests/orchestrator/search/test_note.py"),
+    "An option": ("pytest", "-n", "0", "tests/orchestrator/search/test_note.py"),
 }
 """What proves a recipe."""
 
