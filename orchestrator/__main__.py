@@ -9,7 +9,8 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from orchestrator.terminal import make_console
+from orchestrator.terminal import delivered, make_console
+from orchestrator.terminal import run as run_app
 
 COMMANDS = ("models", "prepare", "search", "verify", "compare", "train", "cluster")
 """In the order in which they are wanted."""
@@ -27,6 +28,7 @@ def main() -> None:
     console = make_console()
     console.print(table)
     console.print("\nEach has --help. Without options, search runs on a demo world of its own.", markup=False)
+    delivered()
 
 
 def about(command: str) -> str:
@@ -42,4 +44,4 @@ def about(command: str) -> str:
 
 
 if __name__ == "__main__":
-    app()
+    run_app(app)

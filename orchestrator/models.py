@@ -16,6 +16,7 @@ from evaluators.networks.catalog.pulling import pull as pull_model
 from evaluators.networks.catalog.trained import Trained, trained
 from evaluators.options import expected_one_of
 from orchestrator.terminal import errors, make_console, sentences
+from orchestrator.terminal import run as run_app
 
 MIB = 1 << 20
 
@@ -81,6 +82,12 @@ def pull(
             raise ValueError(expected_one_of("NAME", ZOO, name, "none for a whole set"))
         if name is None and sha256 is not None:
             raise ValueError("--sha256: expected the name of one network too, got none; leave one of them out")
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ValueError(
+                f"--models: expected a folder that can be written, {folder}: {error.strerror or error}"
+            ) from None
         if name is not None:
             _pull(ZOO[name], folder, sha256, console)
             return
@@ -144,4 +151,4 @@ def check(models: Folder = None) -> None:
 
 
 if __name__ == "__main__":
-    app()
+    run_app(app)

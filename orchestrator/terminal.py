@@ -76,10 +76,36 @@ class _Enduring(io.TextIOBase):
             os.dup2(nowhere, self.fileno())
             os.close(nowhere)
             if error.errno != errno.EPIPE and self._name == "stdout":
+                LOST.add(self._name)
                 errors.print("standard output:", f"{error.strerror}; goes on without it", markup=False)
 
 
-errors = Console(file=cast(IO[str], _Enduring("stderr")), highlight=False, soft_wrap=True)
+LOST: set[str] = set()
+"""Standard streams that were closed, or could not be written."""
+
+# What users name may look like an emoji's name between colons.
+errors = Console(file=cast(IO[str], _Enduring("stderr")), highlight=False, soft_wrap=True, emoji=False)
+
+
+def run(app: typer.Typer) -> None:
+    """Run a command line; its help too is written in letters that the stream has, or the loss is told."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        app()
+    except OSError as error:  # of a help page; commands have sentences of their own
+        errors.print("error: standard output:", error.strerror or str(error), style="red", markup=False)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # Python's own last flush
+        raise SystemExit(1) from None
+
+
+def delivered() -> None:
+    """End with 1 where the words that are all a command makes went nowhere, other than into a pipe that was closed."""
+    if "closed" in LOST:
+        errors.print("error: standard output is closed, and nothing was told", style="red", markup=False)
+    if LOST & {"closed", "stdout"}:
+        raise typer.Exit(1)
 
 
 def make_console() -> Console:
@@ -92,11 +118,17 @@ def make_console() -> Console:
             os.fstat(number)
         except OSError:  # closed: the next file would get its number, and what libraries print there
             os.dup2(os.open(os.devnull, os.O_RDWR), number)
+            LOST.update({"closed"} if number == 1 else ())
     file = cast(IO[str], _Enduring("stdout"))
     shown = file.isatty()
     colored: Any = "auto" if shown else "standard" if os.environ.get("FORCE_COLOR") else None
     return Console(
-        file=file, highlight=False, force_terminal=shown, color_system=colored, width=None if shown else WIDTH
+        file=file,
+        highlight=False,
+        emoji=False,
+        force_terminal=shown,
+        color_system=colored,
+        width=None if shown else WIDTH,
     )
 
 
@@ -187,7 +219,7 @@ class _Lines:
             self._tenth = tenth
             of = f" of {total // self._unit}" if total else ""
             rate = (done - self._first) / self._unit / max(time.monotonic() - self._started, 1e-9)
-            text = f"{self._name}: {done // self._unit}{of}, {rate:.0f} per second"
+            text = f"{self._name}: {done // self._unit}{of}, {rate:.{0 if rate >= 1 else 2}f} per second"
             self._console.print(text, markup=False, soft_wrap=True)
 
 

@@ -14,6 +14,7 @@ from orchestrator.cluster.code import PACKAGES, versions
 from orchestrator.search.faces import FaceChoice
 from orchestrator.search.settings import Machines
 from orchestrator.terminal import make_console, options_of, sentences
+from orchestrator.terminal import run as run_app
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -51,4 +52,4 @@ def main(machines: Machines, faces: FaceChoice, networks: Networks) -> None:
 
 
 if __name__ == "__main__":
-    app()
+    run_app(app)

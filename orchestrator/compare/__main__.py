@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from orchestrator.terminal import make_console, sentences
+from orchestrator.terminal import delivered, make_console, sentences
+from orchestrator.terminal import run as run_app
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -26,7 +27,8 @@ def main(
 
         rows = compared(results, trial or ())
     make_console().print(shown(rows))
+    delivered()
 
 
 if __name__ == "__main__":
-    app()
+    run_app(app)

@@ -50,12 +50,18 @@ def chosen_pairs(rows: Sequence[Row], objectives: Mapping[str, str], trials: Seq
     known = {row["trial"] for row in rows if eligible(row, objectives)}
     if other := [trial for trial in trials if trial not in known]:
         raise ValueError(f"TRIAL: expected complete trials of this sweep, got {other}; trials.parquet lists them")
+    if len(known) < 2:
+        raise ValueError(
+            f"RESULTS: expected at least two complete trials to compare, the sweep has {len(known)}; search --resume "
+            "goes on with it"
+        )
     if trials:
         pairs = list(itertools.combinations(dict.fromkeys(trials), 2))
     else:
         pairs = list(itertools.pairwise(row["trial"] for row in front_rows(rows, objectives)))
     if not pairs:
-        raise ValueError("TRIAL: expected at least two configurations to compare, got fewer; name two trials")
+        told = f"different trials, got {' '.join(map(str, trials))}" if trials else "a front of two, got one"
+        raise ValueError(f"TRIAL: expected {told}; name two trials of {', '.join(map(str, sorted(known)[:20]))}")
     if len(pairs) > MOST:
         raise ValueError(f"TRIAL: expected at most {MOST} pairs, got {len(pairs)}; name fewer trials")
     return pairs

@@ -10,6 +10,7 @@ from evaluators.networks.catalog.choice import Networks
 from evaluators.options import check_values
 from orchestrator.prepare.options import Preparation
 from orchestrator.terminal import make_console, options_of, sentences
+from orchestrator.terminal import run as run_app
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -32,4 +33,4 @@ def main(settings: Preparation, networks: Networks) -> None:
 
 
 if __name__ == "__main__":
-    app()
+    run_app(app)

@@ -15,7 +15,8 @@ from orchestrator.search.faces import FaceChoice
 from orchestrator.search.names import check_names
 from orchestrator.search.settings import Machines, Settings
 from orchestrator.sweep.interruption import listening
-from orchestrator.terminal import errors, make_console, options_of, sentences
+from orchestrator.terminal import delivered, errors, make_console, options_of, sentences
+from orchestrator.terminal import run as run_app
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -42,6 +43,7 @@ def _listed(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))
     make_console().print(table)
+    delivered()
     raise typer.Exit
 
 
@@ -79,4 +81,4 @@ def main(
 
 
 if __name__ == "__main__":
-    app()
+    run_app(app)

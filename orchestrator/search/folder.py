@@ -60,6 +60,15 @@ def resumed(settings: Settings, folder: Path) -> dict[str, Any] | None:
     return sweep_of(read_stream(path).schema)
 
 
+def space_before(settings: Settings) -> str | None:
+    """Return the space of the sweep that goes on in --out; None where there is none."""
+    path = None if settings.out is None or not settings.resume else settings.out / LEDGER
+    if path is None or not path.is_file():
+        return None
+    before: dict[str, str] = sweep_of(read_stream(path).schema).get("options", {})
+    return before.get("--space")
+
+
 def check_same(before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
     """Check that a sweep goes on as what it was, as far as the facts of now are known yet.
 
@@ -107,6 +116,10 @@ def results_folder(settings: Settings, name: str) -> Path:
     try:
         if folder.exists() and any(folder.iterdir()) and not (settings.resume or settings.overwrite):
             raise ValueError(f"--out: {folder} holds results already; give --resume, --overwrite or another folder")
+        if settings.overwrite and folder.exists() and any(folder.iterdir()) and not _is_results(folder):
+            raise ValueError(
+                f"--overwrite: expected a sweep in {folder}, there are other files and none; name another --out"
+            )
         if settings.resume and settings.copy_to and not (folder / LEDGER).is_file():
             copy_in(settings.copy_to, folder)
         if settings.resume and not (folder / LEDGER).is_file():
@@ -117,6 +130,11 @@ def results_folder(settings: Settings, name: str) -> Path:
     except OSError as error:
         raise ValueError(f"--out: expected a folder that can be written, {folder}: {error.strerror or error}") from None
     return folder
+
+
+def _is_results(folder: Path) -> bool:
+    """Tell a folder that a sweep was written to, however early it ended."""
+    return any((folder / name).exists() for name in (LEDGER, *OF_A_SWEEP))
 
 
 def check_writable(folder: Path) -> None:

@@ -31,7 +31,7 @@ from orchestrator.records.trials import anonymizer_of
 from orchestrator.records.wording import name_of
 from orchestrator.search.checks import check, check_learns, real_networks
 from orchestrator.search.faces import FaceChoice, load_protocol
-from orchestrator.search.folder import check_same, open_ledger, results_folder, resumed
+from orchestrator.search.folder import check_same, open_ledger, results_folder, resumed, space_before
 from orchestrator.search.make_panel import MakePanel, needs_gradients
 from orchestrator.search.settings import TRIALS, Machines, Settings
 from orchestrator.search.steps import Steps, remembered
@@ -86,7 +86,11 @@ def run(settings: Settings, faces: FaceChoice, networks: Networks, machines: Mac
         ValueError: if the input is bad; one sentence says what was expected, what came, and what to do.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)  # a new study is no news
-    space_name = settings.space or ("classical" if faces.data is not None else "classical_and_generator")
+    space_name = (
+        settings.space
+        or space_before(settings)
+        or ("classical" if faces.data is not None else "classical_and_generator")
+    )
     space = load_space(space_name)
     chosen = real_networks(faces, networks, settings.attackers)
     directions = check(settings, faces, chosen, machines, space)

@@ -8,6 +8,7 @@ from evaluators.networks.catalog.choice import Networks
 from orchestrator.search.faces import FaceChoice
 from orchestrator.search.settings import Machines
 from orchestrator.terminal import make_console, options_of, sentences
+from orchestrator.terminal import run as run_app
 from orchestrator.train.task import Training
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
@@ -36,4 +37,4 @@ def main(training: Training, faces: FaceChoice, networks: Networks, machines: Ma
 
 
 if __name__ == "__main__":
-    app()
+    run_app(app)

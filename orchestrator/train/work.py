@@ -30,6 +30,7 @@ from evaluators.zoo import load_nets
 from orchestrator.records.files import replace_file
 from orchestrator.search.checks import check_device, real_networks
 from orchestrator.search.faces import FaceChoice
+from orchestrator.search.folder import check_writable
 from orchestrator.search.settings import Machines
 from orchestrator.train.faces import DEMO_PEOPLE, training_faces
 from orchestrator.train.recipes import preludes_of, recipes_of, signals_needed
@@ -67,7 +68,12 @@ def start(training: Training, faces: FaceChoice, networks: Networks, machines: M
         machines.device if machines.device != "auto" else "cuda" if torch.cuda.is_available() else "cpu",
         DEMO_PEOPLE,
     )
-    task.out.mkdir(parents=True, exist_ok=True)
+    try:
+        check_writable(task.out)
+    except OSError as error:
+        raise ValueError(
+            f"--out: expected a folder that can be written, {task.out}: {error.strerror or error}"
+        ) from None
     if not recipes:
         learn_bands(task, console)
     elif training.workers:

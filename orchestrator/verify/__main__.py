@@ -13,6 +13,7 @@ from orchestrator.search.names import ATTACKER_NAMES
 from orchestrator.search.settings import Machines
 from orchestrator.sweep.interruption import listening
 from orchestrator.terminal import errors, make_console, options_of, sentences
+from orchestrator.terminal import run as run_app
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -51,4 +52,4 @@ def main(
 
 
 if __name__ == "__main__":
-    app()
+    run_app(app)

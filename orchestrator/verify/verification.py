@@ -91,6 +91,7 @@ def run(
     path = results / VERIFIED_LEDGER
     if path.is_file():
         check_free(path)
+    check_same_world(sweep, faces)
     chosen = real_networks(faces, networks, chosen_attackers)
     if chosen is not None:  # the search's own, by the back end and in the precision that it had
         before = networks_of(sweep["models"], sweep["panel"]["backends"], chosen.folder)
@@ -205,6 +206,20 @@ def read_front(results: Path) -> tuple[list[Row], dict[str, Any]]:
     return rows, json.loads(table.schema.metadata[b"sweep"])
 
 
+def check_same_world(sweep: Mapping[str, Any], faces: FaceChoice) -> None:
+    """Check that a search on the demo world is verified there, and one on real faces on real ones.
+
+    Raises:
+        ValueError: if it is not.
+    """
+    name = sweep["protocol"]["name"]
+    if (name == "demo") != (faces.data is None):
+        raise ValueError(
+            f"--data: the search was on {name}; "
+            + ("leave --data out" if faces.data else "give its faces and --models")
+        )
+
+
 def fresh_protocol(
     sweep: Mapping[str, Any], faces: FaceChoice, networks: Networks | None, console: Console
 ) -> Protocol:
@@ -220,11 +235,6 @@ def fresh_protocol(
         ValueError: if the faces are not the search's, or cannot carry the measurement.
     """
     searched = sweep["protocol"]
-    if (searched["name"] == "demo") != (faces.data is None):
-        raise ValueError(
-            f"--data: the search was on {searched['name']}; give "
-            + ("no faces" if faces.data else "its faces and --models")
-        )
     if faces.data is None:
         return demo_protocol(seed=faces.seed, evaluated=DEMO_PEOPLE)
     most = searched.get("max_pictures")

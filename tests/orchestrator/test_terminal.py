@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+import typer
 
+from orchestrator.terminal import sentences
 from tests.places import ROOT
 
 COMMANDS = (
@@ -141,3 +145,29 @@ def test_a_command_that_is_interrupted_says_so(signal: str) -> None:
     )
     done = python(code)
     assert (done.returncode, done.stderr) == (130, "interrupted\n")
+
+
+def lines_of(*words: str, **streams: object) -> tuple[int, str]:
+    done = subprocess.run([sys.executable, "-m", *words], cwd=ROOT, stderr=subprocess.PIPE, text=True, **streams)  # type: ignore[call-overload]
+    return done.returncode, done.stderr
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+@pytest.mark.parametrize("words", [("orchestrator.search", "--help"), ("orchestrator.search", "--list-metrics")])
+def test_words_that_are_all_there_is_and_go_nowhere_are_an_error(words: tuple[str, ...]) -> None:
+    with Path("/dev/full").open("w") as full:
+        code, told = lines_of(*words, stdout=full)
+    assert code == 1 and "standard output: No space left on device" in told and "Traceback" not in told
+
+
+def test_help_is_written_in_the_letters_that_a_terminal_has() -> None:
+    code, told = lines_of(
+        "orchestrator.search", "--help", stdout=subprocess.DEVNULL, env={**os.environ, "PYTHONIOENCODING": "ascii"}
+    )
+    assert (code, told) == (0, "")
+
+
+def test_what_users_name_is_no_picture(capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(typer.Exit), sentences():
+        raise ValueError("--space raises:X: expected a module")
+    assert "raises:X:" in capfd.readouterr().err

@@ -21,7 +21,7 @@ from orchestrator.sweep.outcome import outcome_of
 from orchestrator.sweep.progress import PlainProgress
 from orchestrator.sweep.sweep import Sweep
 from orchestrator.verify.tables import curve_table, verified_table
-from orchestrator.verify.verification import check_as_strong, fresh_protocol, read_front
+from orchestrator.verify.verification import check_as_strong, check_same_world, read_front
 from orchestrator.verify.wording import difference_line, side_by_side
 from search_spaces import SearchSpace
 from tests.helpers.fake_panel import OBJECTIVES, FakePanel
@@ -125,8 +125,7 @@ def test_fewer_attackers_than_the_search_had_are_refused() -> None:
 def test_a_folder_without_a_front_and_faces_of_another_search_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"expected a folder with front\.parquet"):
         read_front(tmp_path)
-    console = Console(file=io.StringIO())
-    with pytest.raises(ValueError, match="the search was on demo; give no faces"):
-        fresh_protocol({"protocol": {"name": "demo"}}, FaceChoice(data=tmp_path, seed=1), None, console)
+    with pytest.raises(ValueError, match="the search was on demo; leave --data out"):
+        check_same_world({"protocol": {"name": "demo"}}, FaceChoice(data=tmp_path, seed=1))
     with pytest.raises(ValueError, match="the search was on lfw; give its faces"):
-        fresh_protocol({"protocol": {"name": "lfw"}}, FaceChoice(seed=1), None, console)
+        check_same_world({"protocol": {"name": "lfw"}}, FaceChoice(seed=1))

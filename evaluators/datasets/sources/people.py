@@ -61,9 +61,10 @@ def list_people(root: Path, name: str, *, option: str, depth: int | None = None)
     if not paths:
         kinds = ", ".join(sorted(SUFFIXES))
         there = ", ".join(f"{count} {what}" for what, count in ignored.items())
+        found_there = f"has none of them, but {there}" if there else "is empty"
         raise ValueError(
             f"{option}: expected one folder of pictures ({kinds}) per person, or a set as its authors publish it "
-            f"(CelebA, FER2013, Yale); {root} has none of them, but {there or 'nothing'}"
+            f"(CelebA, FER2013, Yale); {root} {found_there}"
         )
     at = depth or _depth_of(paths, root, option)
     people = [parts for parts in paths if len(parts) > at]

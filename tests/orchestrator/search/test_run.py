@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 from rich.console import Console
@@ -71,6 +72,21 @@ def test_a_folder_that_is_replaced_keeps_nothing_of_the_old_sweep(tmp_path: Path
         ["front.parquet", LEDGER, "log.jsonl", "mine.txt", "report.html", "trials.parquet"]
     )
     assert not any(path.read_bytes() == b"old" for path in tmp_path.iterdir())
+
+
+def test_a_folder_of_other_files_is_not_overwritten(tmp_path: Path, panels: Panels) -> None:
+    (tmp_path / "mine.txt").write_text("not of a sweep")
+    with pytest.raises(ValueError, match="--overwrite: expected a sweep in .*, there are other files and none"):
+        searched(tmp_path, trials=2, overwrite=True)
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
+
+
+def test_a_sweep_goes_on_in_its_own_space(tmp_path: Path, panels: Panels) -> None:
+    searched(tmp_path, trials=2)
+    objectives = ("rank1_worst", "expression_kappa_adapted")
+    asked = Settings(out=tmp_path, resume=True, trials=3, objectives=objectives)  # whose default is another space
+    assert program.run(asked, FaceChoice(), Networks(), MACHINES, Console(file=io.StringIO())) == 0
+    assert len(read(tmp_path / LEDGER).filter(pc.field("status") == "complete")) == 3 + len(ANCHORS)
 
 
 def test_a_live_ledger_is_found_before_any_panel_is_made(tmp_path: Path, panels: Panels) -> None:
