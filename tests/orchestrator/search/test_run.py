@@ -76,7 +76,7 @@ def test_a_folder_that_is_replaced_keeps_nothing_of_the_old_sweep(tmp_path: Path
 
 def test_a_folder_of_other_files_is_not_overwritten(tmp_path: Path, panels: Panels) -> None:
     (tmp_path / "mine.txt").write_text("not of a sweep")
-    with pytest.raises(ValueError, match="--overwrite: expected a sweep in .*, there are other files and none"):
+    with pytest.raises(ValueError, match=r"--overwrite: expected a sweep in .*, there are other files and none"):
         searched(tmp_path, trials=2, overwrite=True)
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
 
