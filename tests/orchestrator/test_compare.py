@@ -47,7 +47,11 @@ def test_neighbors_on_the_front_or_the_trials_that_were_named(results: Path) -> 
     rows = without_replicates(read(results / "ledger.arrow")).to_pylist()
     assert chosen_pairs(rows, OBJECTIVES, ()) == [(1, 0)]  # the more private one first
     assert chosen_pairs(rows, OBJECTIVES, (0, 1, 0)) == [(0, 1)]
-    for trials, words in (((0, 2), r"got \[2\]"), ((0, 7), r"got \[7\]"), ((1,), "expected different trials, got 1; name two")):
+    for trials, words in (
+        ((0, 2), r"got \[2\]"),
+        ((0, 7), r"got \[7\]"),
+        ((1,), "expected different trials, got 1; name two"),
+    ):
         with pytest.raises(ValueError, match=words):
             chosen_pairs(rows, OBJECTIVES, trials)
 
