@@ -82,12 +82,6 @@ def pull(
             raise ValueError(expected_one_of("NAME", ZOO, name, "none for a whole set"))
         if name is None and sha256 is not None:
             raise ValueError("--sha256: expected the name of one network too, got none; leave one of them out")
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise ValueError(
-                f"--models: expected a folder that can be written, {folder}: {error.strerror or error}"
-            ) from None
         if name is not None:
             _pull(ZOO[name], folder, sha256, console)
             return
@@ -112,7 +106,12 @@ def _pull(model: Model, folder: Path, sha256: str | None, console: Console) -> N
 
     console.print(f"{model.name}: {model.terms}; {model.source}", markup=False, soft_wrap=True)
     with counted(console, f"{model.name}, MiB", unit=MIB) as progress:
-        path = pull_model(model, folder, sha256=sha256, progress=progress)
+        try:
+            path = pull_model(model, folder, sha256=sha256, progress=progress)
+        except OSError as error:
+            raise ValueError(
+                f"--models: expected a folder that can be written, {folder}: {error.strerror or error}"
+            ) from None
     console.print(str(path), markup=False, soft_wrap=True)
 
 

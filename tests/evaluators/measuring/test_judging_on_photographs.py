@@ -54,10 +54,12 @@ def panel() -> Panel:
 
 
 def everybody(panel: Panel) -> Faces:
+    images = torch.cat([panel.clear.probe.images, panel.clear.gallery.images, panel.clear.attacker.images])
+    nobody = torch.full((len(images),), -1)
     return Faces(
-        torch.cat([panel.clear.probe.images, panel.clear.gallery.images, panel.clear.attacker.images]),
-        torch.zeros(0),
-        torch.zeros(0),
+        images,
+        nobody,
+        nobody,
         (*panel.clear.probe.key, *panel.clear.gallery.key, *panel.clear.attacker.key),
     )
 

@@ -116,7 +116,9 @@ def test_panels_that_die_while_they_are_made_end_the_run_with_a_sentence(no_ray:
 
 def test_as_many_panels_share_a_gpu_as_its_memory_holds(tmp_path: Path, no_ray: None) -> None:
     assert [shares_of(case) for case in (None, (5, 16), (1, 100), (90, 100), (95, 100))] == [1, 2, 8, 1, 1]
-    ray.init(num_cpus=4, num_gpus=1, include_dashboard=False, log_to_driver=False)  # a GPU for Ray's bookkeeping alone
+    ray.init(
+        address="local", num_cpus=4, num_gpus=1, include_dashboard=False, log_to_driver=False
+    )  # a GPU for Ray's bookkeeping alone
     backend = OnRay(MakeSlowPanel(0.05), panels=None, gpus_per_panel=None, address=None)
     pool = backend.pool
     assert pool is not None

@@ -118,7 +118,7 @@ def stamp(event: dict[str, Any]) -> float:
 
 
 def test_a_full_object_store_spills_and_the_sweep_goes_on(tmp_path: Path) -> None:
-    ray.init(num_cpus=1, object_store_memory=80 * 2**20, include_dashboard=False, log_to_driver=False)
+    ray.init(address="local", num_cpus=1, object_store_memory=80 * 2**20, include_dashboard=False, log_to_driver=False)
     try:
         with Ledger.create(tmp_path / "ledger.arrow", {"objectives": OBJECTIVES}) as ledger:
             sweep = sweep_of(ledger, trials=5, sampler="random")

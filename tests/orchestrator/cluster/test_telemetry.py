@@ -44,7 +44,7 @@ def test_the_dashboard_shows_every_metric_and_fits_its_grid() -> None:
 @pytest.mark.slow
 @pytest.mark.ray
 def test_a_live_run_is_scraped(tmp_path: Path) -> None:
-    ray.init(num_cpus=2, log_to_driver=False)
+    ray.init(address="local", num_cpus=2, log_to_driver=False)
     try:
         with Ledger.create(tmp_path / "ledger.arrow", {"objectives": OBJECTIVES}) as ledger:
             sweep = sweep_of(ledger, space=SEVENS, trials=40, sampler="grid")
