@@ -9,8 +9,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from orchestrator.terminal import delivered, make_console
-from orchestrator.terminal import run as run_app
+from orchestrator.terminal import delivered, make_console, run_app
 
 COMMANDS = ("models", "prepare", "search", "verify", "compare", "train", "cluster")
 """In the order in which they are wanted."""

@@ -15,8 +15,7 @@ from evaluators.networks.catalog.pulling import VARIABLE, cache_folder
 from evaluators.networks.catalog.pulling import pull as pull_model
 from evaluators.networks.catalog.trained import Trained, trained
 from evaluators.options import expected_one_of
-from orchestrator.terminal import errors, make_console, sentences
-from orchestrator.terminal import run as run_app
+from orchestrator.terminal import errors, make_console, run_app, sentences
 
 MIB = 1 << 20
 

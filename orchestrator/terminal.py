@@ -87,7 +87,7 @@ LOST: set[str] = set()
 errors = Console(file=cast(IO[str], _Enduring("stderr")), highlight=False, soft_wrap=True, emoji=False)
 
 
-def run(app: typer.Typer) -> None:
+def run_app(app: typer.Typer) -> None:
     """Run a command line; its help too is written in letters that the stream has, or the loss is told."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):

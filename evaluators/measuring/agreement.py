@@ -2,31 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import torch
 from torch import Tensor
 
-from anonymizers import Faces
 from evaluators.metrics import expression
 from evaluators.networks.catalog.classes import counterparts
-from evaluators.networks.roles import Nets, Teacher
+from evaluators.networks.roles import Describer, Teacher
 
 SMILING = "happy"
 
 
-def kappas(images: Tensor, nets: Nets) -> dict[str, float]:
+def kappas(judges: Sequence[Teacher | Describer], said: Mapping[str, Tensor]) -> dict[str, float]:
     """Return Cohen's kappa of each pair of categorical judges, classes mapped by name.
 
     Faces for which one of the two has a class that the other has not are left out.
 
     Args:
-        images: (N, 3, S, S) uint8, clear faces.
-        nets: with judges.
+        judges: who were asked; those who describe by coefficients are left out.
+        said: judge -> (N, C) logits of clear faces.
     """
-    judges = [judge for judge in nets.judges if isinstance(judge, Teacher)]
-    answers = {judge.name: judge(images).logits.argmax(1).cpu() for judge in judges}
+    teachers = [judge for judge in judges if isinstance(judge, Teacher)]
+    answers = {judge.name: said[judge.name].argmax(1).cpu() for judge in teachers}
     out = {}
-    for at, one in enumerate(judges):
-        for other in judges[at + 1 :]:
+    for at, one in enumerate(teachers):
+        for other in teachers[at + 1 :]:
             index = torch.tensor(counterparts(one.classes, other.classes).index)
             mapped = index[answers[one.name]]
             known = mapped >= 0
@@ -37,26 +38,26 @@ def kappas(images: Tensor, nets: Nets) -> dict[str, float]:
     return out
 
 
-def smiles(faces: Faces, nets: Nets) -> dict[str, float]:
+def smiles(judges: Sequence[Teacher | Describer], said: Mapping[str, Tensor]) -> dict[str, float]:
     """Return Pearson's correlation of each pair of judges' readings of smiling.
 
     A categorical judge's is his logit of "happy" less the mean of the others, a continuous one's the coefficient that
     he names; judges without either are left out, and pictures in which one of the two finds no face.
 
     Args:
-        faces: N clear ones.
-        nets: with judges.
+        judges: who were asked.
+        said: judge -> (N, C) logits or (N, D) coefficients of clear faces.
     """
     read: dict[str, Tensor] = {}
-    for judge in nets.judges:
+    for judge in judges:
         if isinstance(judge, Teacher):
             index = counterparts((SMILING,), judge.classes).index[0]
             if index >= 0:
-                logits = judge(faces.images).logits
+                logits = said[judge.name]
                 others = (logits.sum(1) - logits[:, index]) / (logits.shape[1] - 1)
                 read[judge.name] = (logits[:, index] - others).double().cpu()
         elif judge.smile in judge.coefficients:
-            read[judge.name] = judge.describe(faces)[:, judge.coefficients.index(judge.smile)].double().cpu()
+            read[judge.name] = said[judge.name][:, judge.coefficients.index(judge.smile)].double().cpu()
     out = {}
     names = list(read)
     for at, one in enumerate(names):

@@ -36,6 +36,7 @@ class Verdicts:
     """Hold what every judge says of the clear faces; computed once per panel.
 
     Attributes:
+        said: judge -> (N, C) logits or (N, D) coefficients of the clear probes, as he gives them.
         probe: judge -> (N,) int64 classes, or (N, D) float32 coefficients, standardized by the attacker people's; NaN
             where he finds no face.
         attacker: judge -> the same of the `rows` of the attacker people.
@@ -45,6 +46,7 @@ class Verdicts:
         shown: what the shown reader learned.
     """
 
+    said: Mapping[str, Tensor]
     probe: Mapping[str, Tensor]
     attacker: Mapping[str, Tensor]
     rows: Tensor
@@ -80,14 +82,16 @@ def verdicts_of(clear: Clear, nets: Nets, *, seed: int) -> Verdicts:
         seed: of the bank's noise.
     """
     judges = nets.judges or (nets.teacher,)
-    probe, attacker, classes = {}, {}, {}
+    given, probe, attacker, classes = {}, {}, {}, {}
     for judge in judges:
         if isinstance(judge, Teacher):
-            probe[judge.name] = judge(clear.probe.images).logits.argmax(1)
+            given[judge.name] = judge(clear.probe.images).logits
+            probe[judge.name] = given[judge.name].argmax(1)
             attacker[judge.name] = judge(clear.attacker.images).logits.argmax(1)
             classes[judge.name] = len(judge.classes)
         else:
             here, there = judge.describe(clear.probe), judge.describe(clear.attacker)
+            given[judge.name] = here
             found = there[there.isfinite().all(1)]
             varied = found.std(0, correction=0) > LEAST_VARIED
             mean, deviation = found.mean(0), found.std(0, correction=0)
@@ -108,7 +112,7 @@ def verdicts_of(clear: Clear, nets: Nets, *, seed: int) -> Verdicts:
         features, _ = look(degrade(faces), nets)
         targets = {judge: target[some] for judge, target in attacker.items()}
         bank.append(seen(features, targets, person[some], blocks))
-    return Verdicts(probe, attacker, rows, person, classes, learn(bank, blocks))
+    return Verdicts(given, probe, attacker, rows, person, classes, learn(bank, blocks))
 
 
 def _a_few_of_each(person: Tensor) -> Tensor:

@@ -13,8 +13,7 @@ from evaluators.networks.catalog.choice import Networks
 from orchestrator.cluster.code import PACKAGES, versions
 from orchestrator.search.faces import FaceChoice
 from orchestrator.search.settings import Machines
-from orchestrator.terminal import make_console, options_of, sentences
-from orchestrator.terminal import run as run_app
+from orchestrator.terminal import make_console, options_of, run_app, sentences
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 

@@ -7,8 +7,7 @@ from typing import Annotated
 
 import typer
 
-from orchestrator.terminal import delivered, make_console, sentences
-from orchestrator.terminal import run as run_app
+from orchestrator.terminal import delivered, make_console, run_app, sentences
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 

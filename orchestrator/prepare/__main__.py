@@ -9,8 +9,7 @@ import typer
 from evaluators.networks.catalog.choice import Networks
 from evaluators.options import check_values
 from orchestrator.prepare.options import Preparation
-from orchestrator.terminal import make_console, options_of, sentences
-from orchestrator.terminal import run as run_app
+from orchestrator.terminal import make_console, options_of, run_app, sentences
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 

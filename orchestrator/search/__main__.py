@@ -15,8 +15,7 @@ from orchestrator.search.faces import FaceChoice
 from orchestrator.search.names import check_names
 from orchestrator.search.settings import Machines, Settings
 from orchestrator.sweep.interruption import listening
-from orchestrator.terminal import delivered, errors, make_console, options_of, sentences
-from orchestrator.terminal import run as run_app
+from orchestrator.terminal import delivered, errors, make_console, options_of, run_app, sentences
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 

@@ -12,8 +12,7 @@ from orchestrator.search.faces import FaceChoice
 from orchestrator.search.names import ATTACKER_NAMES
 from orchestrator.search.settings import Machines
 from orchestrator.sweep.interruption import listening
-from orchestrator.terminal import errors, make_console, options_of, sentences
-from orchestrator.terminal import run as run_app
+from orchestrator.terminal import errors, make_console, options_of, run_app, sentences
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
