@@ -17,11 +17,7 @@ from evaluators.attackers.learning.unet import UNet
 from evaluators.metrics.identification import person_scores, rank_credit
 from evaluators.networks.roles import Differentiable
 from tests.conftest import smooth_faces
-
-PEOPLE, PICTURES = 30, 4
-CHANCE = 1 / PEOPLE
-MOST_BY_CHANCE = 8 / 60
-"""60 probes at 1/30: more than 8 hits have a probability below 0.001."""
+from tests.helpers.planted_pixels import CHANCE, MOST_BY_CHANCE, PEOPLE, PICTURES, tiles_moved
 
 
 class Linear:
@@ -51,13 +47,6 @@ KNOWN = smooth_faces(PEOPLE, PICTURES, seed=2)
 GALLERY = torch.arange(PEOPLE * PICTURES) % PICTURES < PICTURES // 2
 PERSON = torch.arange(PEOPLE).repeat_interleave(PICTURES // 2)
 Method = Callable[[Tensor], Tensor]
-
-
-def tiles_moved(images: Tensor) -> Tensor:
-    """Give each of 16 tiles another place: all is there, and nothing where the embedder looks for it."""
-    tiles = images.unflatten(3, (4, 28)).unflatten(2, (4, 28)).permute(0, 1, 2, 4, 3, 5).flatten(2, 3)
-    tiles = tiles[:, :, torch.randperm(16, generator=torch.Generator().manual_seed(3))]
-    return tiles.unflatten(2, (4, 4)).permute(0, 1, 2, 4, 3, 5).flatten(4, 5).flatten(2, 3)
 
 
 def pixels_shuffled(images: Tensor) -> Tensor:

@@ -18,11 +18,7 @@ from evaluators.attackers.learning.inverse import prior_of
 from evaluators.metrics.identification import rank_credit
 from evaluators.networks.roles import Nets, TeacherOutput
 from tests.conftest import smooth_faces
-
-PEOPLE, PICTURES = 30, 4
-CHANCE = 1 / PEOPLE
-MOST_BY_CHANCE = 8 / 60
-"""60 probes at 1/30: more than 8 hits have a probability below 0.001."""
+from tests.helpers.planted_pixels import CHANCE, MOST_BY_CHANCE, PEOPLE, PICTURES, tiles_moved
 
 
 class Linear:
@@ -59,13 +55,6 @@ class Mixed(Anonymizer):
 
     def anonymize(self, faces: Faces, context: Context) -> Tensor:
         return self.change(faces.images, context)
-
-
-def tiles_moved(images: Tensor, context: Context) -> Tensor:
-    """Give each of 16 tiles another place: all is there, and nothing where the embedder looks for it."""
-    tiles = images.unflatten(3, (4, 28)).unflatten(2, (4, 28)).permute(0, 1, 2, 4, 3, 5).flatten(2, 3)
-    tiles = tiles[:, :, torch.randperm(16, generator=torch.Generator().manual_seed(3))]
-    return tiles.unflatten(2, (4, 4)).permute(0, 1, 2, 4, 3, 5).flatten(4, 5).flatten(2, 3)
 
 
 def noise(images: Tensor, context: Context) -> Tensor:
@@ -114,7 +103,7 @@ def test_what_a_method_says_that_it_mixes_is_undone(method: Anonymizer, clear: C
 
 
 def test_moved_tiles_are_learned_by_the_ridge(clear: Clear) -> None:
-    method = Mixed(tiles_moved)
+    method = Mixed(lambda images, context: tiles_moved(images))
     assert evidence_of(method, clear).undo is not None
     found = rates(method, clear)
     assert found["fixed"] < 0.4 < 0.9 < found["undone"]
