@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from anonymizers import Anonymizer, Blur, Identity, Pixelate
-from evaluators.attackers import mapped
+from evaluators.attackers.embeddings import mapped
 from evaluators.attackers.evidence import Evidence
 from evaluators.attackers.learning.descent import descend, draw
 from evaluators.demo.protocol import demo_protocol

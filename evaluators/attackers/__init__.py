@@ -9,8 +9,9 @@ from collections.abc import Callable
 
 from torch import Tensor
 
-from evaluators.attackers import finetuned, fixed, held_out, mapped, parrot, restored, retrained, undone
+from evaluators.attackers.embeddings import fixed, held_out, mapped, parrot, retrained
 from evaluators.attackers.evidence import Clear, Evidence
+from evaluators.attackers.pictures import finetuned, restored, undone
 
 ATTACKERS: dict[str, Callable[[Evidence], Tensor]] = {
     "fixed": fixed.identify,

@@ -10,10 +10,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from evaluators.attackers import finetuned, restored
 from evaluators.attackers.learning import unet
 from evaluators.attackers.learning.descent import descend, which_of_all
 from evaluators.attackers.learning.unet import UNet
+from evaluators.attackers.pictures import finetuned, restored
 from evaluators.metrics.identification import person_scores, rank_credit
 from evaluators.networks.roles import Differentiable
 from tests.conftest import smooth_faces

@@ -12,9 +12,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from anonymizers import Anonymizer, Blackout, Blur, Context, Faces, Identity, Pixelate
-from evaluators.attackers import fixed, parrot, undone
+from evaluators.attackers.embeddings import fixed, parrot
 from evaluators.attackers.evidence import Clear, Evidence
 from evaluators.attackers.learning.inverse import prior_of
+from evaluators.attackers.pictures import undone
 from evaluators.metrics.identification import rank_credit
 from evaluators.networks.roles import Nets, TeacherOutput
 from tests.conftest import smooth_faces

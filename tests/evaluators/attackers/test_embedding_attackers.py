@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from evaluators.attackers import mapped, retrained
+from evaluators.attackers.embeddings import mapped, retrained
 from evaluators.metrics.identification import person_scores, rank_credit
 
 PEOPLE, PICTURES, DIMENSION = 40, 6, 64

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from evaluators.attackers import retrained
+from evaluators.attackers.embeddings import retrained
 from evaluators.attackers.evidence import Evidence
 from evaluators.metrics.identification import person_scores
 

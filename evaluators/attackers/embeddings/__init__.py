@@ -1,0 +1,1 @@
+"""Attackers who work on embeddings: the networks stay as they are."""

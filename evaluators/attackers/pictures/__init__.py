@@ -1,0 +1,1 @@
+"""Attackers who work on pictures: they undo, restore, or adapt what looks at them."""
