@@ -30,7 +30,8 @@ from evaluators.networks.backends.onnx_nets import OnnxTeacher
 from evaluators.networks.catalog.classes import counterparts
 from evaluators.networks.loaders import load_detector, load_embedder
 from evaluators.networks.roles import Embedder, Teacher
-from orchestrator.prepare.faces_file import FACES, read_prepared
+from orchestrator.prepare.faces_file import read_prepared
+from orchestrator.prepare.options import FACES
 
 EMBEDDERS = ("edgeface_xs", "edgeface_xxs", "mobilefacenet_192")
 TEACHERS = ("facex", "mini_xception")

@@ -15,6 +15,7 @@ from evaluators.networks.catalog.pulling import VARIABLE, cache_folder
 from evaluators.networks.catalog.pulling import pull as pull_model
 from evaluators.networks.catalog.trained import Trained, trained
 from evaluators.options import expected_one_of
+from orchestrator.records.files import unwritable
 from orchestrator.terminal import errors, make_console, run_app, sentences
 
 MIB = 1 << 20
@@ -108,9 +109,7 @@ def _pull(model: Model, folder: Path, sha256: str | None, console: Console) -> N
         try:
             path = pull_model(model, folder, sha256=sha256, progress=progress)
         except OSError as error:
-            raise ValueError(
-                f"--models: expected a folder that can be written, {folder}: {error.strerror or error}"
-            ) from None
+            raise unwritable(folder, "--models", error) from None
     console.print(str(path), markup=False, soft_wrap=True)
 
 

@@ -122,7 +122,7 @@ def load_space(name: str) -> SearchSpace:
             + (f"; the nearest is {near[0]}" if near else "")
         )
     if not module or module.startswith(".") or not attribute:
-        raise ValueError(f"--space {name}: expected package.module:NAME with an absolute module and a name")
+        raise ValueError(f"--space: expected package.module:NAME with an absolute module and a name, got {name!r}")
     try:
         found = importlib.import_module(module)
     except (Exception, SystemExit) as error:  # whatever the user's own lines raise

@@ -11,42 +11,11 @@ import torch
 from anonymizers import TEMPLATE_SIZE, Faces
 from evaluators.datasets.cropping import Cropped, crop_face
 from evaluators.datasets.protocol import ROLES, Protocol
-from evaluators.datasets.sources.listing import Source, utf8
-from evaluators.datasets.sources.opening import open_source
+from evaluators.datasets.sources.listing import utf8
+from evaluators.datasets.sources.opening import read_people
 from evaluators.datasets.sources.pictures import UNREADABLE, read_picture
 from evaluators.datasets.split import Rejected, draw, split_people, split_protocol
 from evaluators.networks.detection import FaceFinder
-
-
-def read_people(root: Path, depth: int | None = None) -> tuple[Source, dict[str, list[Path]]]:
-    """List the pictures of each person, as `orchestrator.prepare` lists them.
-
-    Args:
-        root: of the set.
-        depth: how deep the people's folders lie; None to find it out.
-
-    Returns:
-        the set, and name of the person -> paths, both sorted. Nothing is opened: a broken file is found when it is
-        read.
-
-    Raises:
-        ValueError: if `root` is no folder of people, it is not plain who they are, or nobody has two pictures.
-    """
-    if not root.is_dir():
-        raise ValueError(f"--data: expected a folder with one folder of pictures per person, {root} is none")
-    source = open_source(root, option="--data", depth=depth)
-    if any(picture.offset is not None for picture in source.pictures):
-        raise ValueError(f"--data: expected pictures of people, {root} is {source.kind}, whose people are not known")
-    people: dict[str, list[Path]] = {}
-    for picture in source.pictures:
-        people.setdefault(picture.identity, []).append(source.root / picture.path)
-    people = {name: sorted(people[name]) for name in sorted(people)}
-    if max(map(len, people.values())) < 2:
-        raise ValueError(
-            "--data: expected people with at least 2 pictures (identification needs one in the gallery, one as probe), "
-            f"each of the {len(people)} people in {root} has 1"
-        )
-    return source, people
 
 
 def load_faces(

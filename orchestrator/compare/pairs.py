@@ -18,10 +18,12 @@ from rich.table import Table
 from rich.text import Text
 
 from evaluators.metrics.statistics import percentile_interval
+from orchestrator.records.arrow.messages import sweep_of
+from orchestrator.records.files import LEDGER
 from orchestrator.records.front import eligible, front_rows
-from orchestrator.records.ledger import LEDGER, read
+from orchestrator.records.ledger import read
 from orchestrator.records.tables import objective_replicates
-from orchestrator.records.trials import Row, sweep_of, without_replicates
+from orchestrator.records.trials import Row, without_replicates
 from orchestrator.records.wording import name_of, number
 
 MOST = 40

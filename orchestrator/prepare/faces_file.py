@@ -21,9 +21,9 @@ from anonymizers import Faces
 from evaluators.datasets.cropping import context_margin
 from evaluators.datasets.duplicates import GRID
 from evaluators.datasets.prepared import Prepared
+from orchestrator.prepare.options import FACES
 from orchestrator.records.files import replace_file
 
-FACES = "faces.arrow"
 REJECTED = "rejected.parquet"
 METADATA = b"prepared"
 PIXELS = ("image", "context")

@@ -15,7 +15,8 @@ from evaluators.datasets.cropping import context_margin
 from evaluators.datasets.duplicates import repeats
 from evaluators.datasets.sources.listing import Source
 from evaluators.datasets.split import split_people
-from orchestrator.prepare.faces_file import FACES, REJECTED, Shard, read_shard, write_faces, write_rejected
+from orchestrator.prepare.faces_file import REJECTED, Shard, read_shard, write_faces, write_rejected
+from orchestrator.prepare.options import FACES
 
 
 def join_shards(source: Source, folder: Path, paths: Sequence[Path], plan: Mapping[str, Any]) -> dict[str, Any]:

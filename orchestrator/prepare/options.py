@@ -8,6 +8,9 @@ from pathlib import Path
 from evaluators.datasets.sources.archives import ARCHIVES
 from evaluators.options import REQUIRED, option
 
+FACES = "faces.arrow"
+"""Name of a prepared set's file in its folder."""
+
 
 @dataclass(frozen=True)
 class Preparation:

@@ -24,10 +24,10 @@ from evaluators.networks.loaders import load_detector
 from evaluators.options import check_values
 from orchestrator.cluster.environment import allowed_cores
 from orchestrator.prepare.crop_workers import Cutter, Task, cut_all
-from orchestrator.prepare.faces_file import FACES, REJECTED, read_facts, read_shard
+from orchestrator.prepare.faces_file import REJECTED, read_facts, read_shard
 from orchestrator.prepare.join_shards import join_shards
-from orchestrator.prepare.options import Preparation
-from orchestrator.records.files import replace_file
+from orchestrator.prepare.options import FACES, Preparation
+from orchestrator.records.files import replace_file, unwritable
 from orchestrator.terminal import counted
 
 WORK = "work"
@@ -121,7 +121,7 @@ def _claimed(folder: Path, settings: Preparation) -> Iterator[None]:
         (folder / WORK).mkdir(parents=True, exist_ok=True)
         lock = os.open(folder / WORK / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC)
     except OSError as error:
-        raise ValueError(f"--out: expected a folder that can be written, {folder}: {error.strerror}") from None
+        raise unwritable(folder, "--out", error) from None
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -21,7 +21,7 @@ import pyarrow as pa
 from pyarrow import fs
 
 from orchestrator.records.arrow.messages import read_stream
-from orchestrator.records.ledger import LEDGER
+from orchestrator.records.files import LEDGER
 
 EVERY = 60.0
 """Seconds between copies while a sweep runs."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import errno
-import fcntl
 import logging
 import os
 from collections.abc import Mapping
@@ -14,12 +12,9 @@ from typing import Any
 import pyarrow as pa
 
 from orchestrator.records.arrow.encoding import batch_of, flat_table, ledger_schema
-from orchestrator.records.arrow.messages import batch_message, read_stream, schema_message
-from orchestrator.records.files import replace_file
-from orchestrator.records.trials import ASKED, EVENTS, Row, flat, rows_of, sweep_of, trial_rows
-
-NO_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS)
-"""What file systems say that grant no locks, as NFS without its lock service."""
+from orchestrator.records.arrow.messages import batch_message, read_stream, schema_message, sweep_of
+from orchestrator.records.files import locked, replace_file
+from orchestrator.records.trials import ASKED, EVENTS, Row, flat, rows_of, trial_rows
 
 log = logging.getLogger(__name__)
 
@@ -73,7 +68,7 @@ class Ledger:
         if path.exists() and not replace:
             raise ValueError(f"{path}: expected no ledger here, found one; resume that sweep or take another name")
         path.parent.mkdir(parents=True, exist_ok=True)
-        held = _locked(path) if path.is_file() else None
+        held = locked(path) if path.is_file() else None
         try:
             # A schema that is there is whole: it gets its name only once it is on disk.
             replace_file(path, lambda new: new.write_bytes(schema_message(ledger_schema(sweep))))
@@ -92,7 +87,7 @@ class Ledger:
         path = Path(path)
         if not path.is_file():
             raise ValueError(f"{path}: expected a ledger, found no file; start the sweep without resuming")
-        descriptor = _locked(path)
+        descriptor = locked(path)
         try:
             return cls(path, descriptor)
         except BaseException:
@@ -181,31 +176,3 @@ def read(path: Path | str) -> pa.Table:
     """
     stream = read_stream(Path(path))
     return flat_table(pa.Table.from_batches(stream.batches, schema=stream.schema))
-
-
-def check_free(path: Path | str) -> None:
-    """Check that nobody writes a ledger.
-
-    Raises:
-        ValueError: if another process holds it.
-    """
-    os.close(_locked(Path(path)))
-
-
-def _locked(path: Path) -> int:
-    """Open a file for appending and lock it; the lock ends with the descriptor."""
-    descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CLOEXEC)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        os.close(descriptor)
-        raise ValueError(f"{path}: another process writes to this ledger; wait for it or take another name") from error
-    except OSError as error:
-        if error.errno not in NO_LOCKS:
-            os.close(descriptor)
-            raise
-        log.warning("%s: this file system grants no locks; see to it that no other search writes there", path)
-    return descriptor
-
-
-LEDGER = "ledger.arrow"

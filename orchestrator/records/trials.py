@@ -56,12 +56,6 @@ def schema(sweep: Mapping[str, Any]) -> pa.Schema:
     return pa.schema(fields, metadata={"sweep": json.dumps(sweep, allow_nan=False)})
 
 
-def sweep_of(table: pa.Table | pa.Schema) -> dict[str, Any]:
-    """Return the facts about the sweep from the metadata of a table or schema."""
-    facts: dict[str, Any] = json.loads(getattr(table, "schema", table).metadata[b"sweep"])
-    return facts
-
-
 def without_replicates(table: pa.Table) -> pa.Table:
     """Leave the columns of the trials table."""
     own = ("blamed", "curves")

@@ -11,8 +11,8 @@ from rich.text import Text
 
 from evaluators.metrics import METRICS
 from evaluators.networks.catalog.choice import Networks
+from orchestrator.search.checks import checked
 from orchestrator.search.faces import FaceChoice
-from orchestrator.search.names import check_names
 from orchestrator.search.settings import Machines, Settings
 from orchestrator.sweep.interruption import listening
 from orchestrator.terminal import delivered, errors, make_console, options_of, run_app, sentences
@@ -20,30 +20,26 @@ from orchestrator.terminal import delivered, errors, make_console, options_of, r
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 
-def _metrics(asked: bool) -> None:
-    if asked:
-        _listed(("metric", "better", "what it is"), [(name, m.direction, m.description) for name, m in METRICS.items()])
+def _list_metrics() -> None:
+    rows = [(name, m.direction, m.description) for name, m in METRICS.items()]
+    _print_table(("metric", "better", "what it is"), rows)
 
 
-def _spaces(asked: bool) -> None:
-    if asked:
-        from search_spaces import SPACES  # torch, which --help does without
+def _list_spaces() -> None:
+    from search_spaces import SPACES  # torch, which --help does without
 
-        rows = [
-            (name, "any number" if space.size is None else f"{space.size:,}", space.description)
-            for name, space in SPACES.items()
-        ]
-        _listed(("space", "configurations", "what it is"), rows)
+    rows = [
+        (name, "any number" if space.size is None else f"{space.size:,}", space.description)
+        for name, space in SPACES.items()
+    ]
+    _print_table(("space", "configurations", "what it is"), rows)
 
 
-def _listed(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
-    """Print a table, and end."""
+def _print_table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
     table = Table(*head, box=None, pad_edge=False)
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))
     make_console().print(table)
-    delivered()
-    raise typer.Exit
 
 
 @app.command()
@@ -53,13 +49,8 @@ def main(
     faces: FaceChoice,
     networks: Networks,
     machines: Machines,
-    list_metrics: Annotated[
-        bool,
-        typer.Option("--list-metrics", help="List what can be measured, and end.", callback=_metrics, is_eager=True),
-    ] = False,
-    list_spaces: Annotated[
-        bool, typer.Option("--list-spaces", help="List what can be tried, and end.", callback=_spaces, is_eager=True)
-    ] = False,
+    list_metrics: Annotated[bool, typer.Option("--list-metrics", help="List what can be measured, and end.")] = False,
+    list_spaces: Annotated[bool, typer.Option("--list-spaces", help="List what can be tried, and end.")] = False,
 ) -> None:
     """Find the privacy-utility front of face anonymization.
 
@@ -67,13 +58,19 @@ def main(
     few minutes on a laptop. Leaves trials.parquet, front.parquet and report.html in the results folder, and prints the
     front.
     """
+    for asked, show in ((list_metrics, _list_metrics), (list_spaces, _list_spaces)):
+        if asked:
+            show()
+    if list_metrics or list_spaces:
+        delivered()
+        return
     console = make_console()
     with (
         sentences(machine=(RuntimeError, OSError), interrupted="ended early; what the results folder holds is whole"),
         listening(lambda sentence: errors.print(sentence, markup=False)),
     ):
-        check_names(settings)
-        from orchestrator.search.run import run  # torch and optuna, which --help does without
+        settings = checked(settings, faces, networks, machines)
+        from orchestrator.search.run import run  # torch and optuna, which --help and most refusals do without
 
         code = run(settings, faces, networks, machines, console)
     raise typer.Exit(code)

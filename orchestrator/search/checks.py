@@ -4,29 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-import torch
-
-from evaluators.attackers import ATTACKERS
 from evaluators.metrics import METRICS, objectives_of
 from evaluators.networks.catalog.choice import (
     BACKBONES,
     INCEPTION,
     Networks,
+    check_files,
     check_networks,
     how_to_get,
     is_pulled,
 )
 from evaluators.networks.catalog.onnx_file import damage
 from evaluators.networks.catalog.pulling import pulled_folder
-from evaluators.options import changed, check_values, refuse_idle
-from orchestrator.prepare.faces_file import FACES
-from orchestrator.records.copies import place_of
+from evaluators.options import changed, check_values, lasting, refuse_idle
+from orchestrator.prepare.options import FACES
 from orchestrator.search.faces import FaceChoice
-from orchestrator.search.names import check_names
-from orchestrator.search.settings import Machines, Settings
+from orchestrator.search.folder import check_same, choose_folder, results_folder, resumed, space_before
+from orchestrator.search.names import ATTACKER_NAMES, check_names, default_space, is_own_space
+from orchestrator.search.settings import TRIALS, Machines, Settings
 from orchestrator.sweep.study import FIRST, population
-from search_spaces import SearchSpace
+
+if TYPE_CHECKING:
+    from search_spaces import SearchSpace
 
 SMALL = "aligned crops of 112 px are too small for its five scales"
 UNMEASURED: dict[str, dict[str, str]] = {
@@ -62,15 +64,51 @@ IDLE = {
 """Where options do nothing, and why."""
 
 
-def check(
-    settings: Settings, faces: FaceChoice, networks: Networks | None, machines: Machines, space: SearchSpace
-) -> dict[str, str]:
+def checked(settings: Settings, faces: FaceChoice, networks: Networks, machines: Machines) -> Settings:
+    """Check what can be checked before what searches and measures is imported, so that a refusal comes at once.
+
+    Args:
+        settings, faces, networks, machines: of the search.
+
+    Returns:
+        The settings, with the results folder, which is made.
+
+    Raises:
+        ValueError: if an option cannot be honored; the sentence names it.
+    """
+    check_names(settings)
+    chosen = real_networks(faces, networks, settings.attackers)
+    check(settings, faces, chosen, machines)
+    if faces.data is not None and not (faces.data / FACES).is_file():
+        from evaluators.datasets.sources.opening import read_people  # NumPy, which the demo world does without here
+
+        read_people(faces.data, faces.depth)
+    if chosen is not None:
+        check_files(chosen)
+    space_name = settings.space or space_before(settings) or default_space(faces.world)
+    before = None
+    if not is_own_space(space_name):
+        settings = replace(settings, out=choose_folder(settings, f"{faces.name}-{space_name}"))
+    if settings.out is not None:
+        before = resumed(settings, settings.out)
+    if before is not None:
+        given = {} if settings.space is None else {"--space": settings.space}
+        check_same(before, {"options": {**given, **lasting(settings, faces)}})
+    from search_spaces import load_space  # torch
+
+    space = load_space(space_name)
+    check_methods(space, None if chosen is None else chosen.folder)
+    sampler = settings.sampler or ("grid" if space.configurations else "tpe")
+    check_learns(sampler, space, settings.trials or (before or {}).get("trials", TRIALS))
+    return replace(settings, out=results_folder(settings, f"{faces.name}-{space.name}"))
+
+
+def check(settings: Settings, faces: FaceChoice, networks: Networks | None, machines: Machines) -> dict[str, str]:
     """Check what can be checked before anything is loaded.
 
     Args:
         settings, faces, machines: of the search.
         networks: real ones; None for the demo's.
-        space: that is searched.
 
     Returns:
         The objectives with their directions.
@@ -83,6 +121,8 @@ def check(
     here = (faces.world, machines.backend, "prepared" if faces.data and (faces.data / FACES).is_file() else "")
     refuse_idle({need: why for one in here for need, why in IDLE.get(one, {}).items()}, settings, faces, machines)
     if settings.copy_to is not None:
+        from orchestrator.records.copies import place_of  # fsspec, which most searches do without
+
         place_of(settings.copy_to)
     check_names(settings)
     directions = objectives_of(settings.objectives)
@@ -96,13 +136,21 @@ def check(
         if not networks.folder.is_dir():
             raise ValueError(f"--models: expected a folder of networks, {models} is none")
         check_networks(networks)
+    if machines.backend == "inprocess":
+        check_device(machines.device)
+    return directions
+
+
+def check_methods(space: SearchSpace, models: Path | None) -> None:
+    """Check that the networks of a space's methods are there.
+
+    Raises:
+        ValueError: if one is not; the sentence names its file.
+    """
     for example in space.examples():
         path = example.network(models)
         if path is not None and (what := damage(path)):
             raise ValueError(f"{example.method}: expected its network in {path}, {what}")
-    if machines.backend == "inprocess":
-        check_device(machines.device)
-    return directions
 
 
 def check_device(device: str) -> None:
@@ -111,7 +159,11 @@ def check_device(device: str) -> None:
     Raises:
         ValueError: if it is not.
     """
-    if device.startswith("cuda") and not torch.cuda.is_available():
+    if not device.startswith("cuda"):
+        return
+    import torch  # which most refusals do without
+
+    if not torch.cuda.is_available():
         raise ValueError(f"--device {device}: expected a GPU that torch sees, got none; use --device cpu")
 
 
@@ -167,7 +219,7 @@ def unmeasured(settings: Settings, faces: FaceChoice, networks: Networks | None)
     """Return the metrics that cannot be objectives, on these faces, with these networks and attackers -> why not."""
     reasons = dict(UNMEASURED[faces.world])
     reasons |= dict.fromkeys(OF_SIGNALS, "methods that are told no signals have no such value")
-    for name in ATTACKERS:
+    for name in ATTACKER_NAMES:
         if name not in settings.attackers:
             given = " ".join(f"--attacker {one}" for one in (*settings.attackers, name))
             reasons |= {f"rank{k}_{name}": f"{name} is not among the attackers; give {given}" for k in (1, 5, 10)}

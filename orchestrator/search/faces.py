@@ -61,7 +61,7 @@ class FaceChoice:
     @property
     def name(self) -> str:
         """Return what a results folder calls them."""
-        return "demo" if self.data is None else self.data.name
+        return "demo" if self.data is None else self.data.resolve().name or "faces"
 
 
 def load_protocol(
@@ -84,7 +84,8 @@ def load_protocol(
         return demo_protocol(seed=faces.seed)
     from evaluators.networks.loaders import load_detector, try_networks
     from evaluators.networks.signals import check_signals
-    from orchestrator.prepare.faces_file import FACES, read_prepared
+    from orchestrator.prepare.faces_file import read_prepared
+    from orchestrator.prepare.options import FACES
 
     split = {
         "seed": faces.seed,
@@ -100,7 +101,8 @@ def load_protocol(
         from evaluators.datasets.prepared import protocol_of
 
         return protocol_of(read_prepared(faces.data), **split)  # type: ignore[arg-type]
-    from evaluators.datasets.folder import folder_protocol, read_people
+    from evaluators.datasets.folder import folder_protocol
+    from evaluators.datasets.sources.opening import read_people
 
     source, _ = read_people(
         faces.data, faces.depth

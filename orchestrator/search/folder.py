@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from orchestrator.records.arrow.messages import read_stream
+from orchestrator.records.arrow.messages import read_stream, sweep_of
 from orchestrator.records.copies import copy_in
 from orchestrator.records.event_log import LOG
-from orchestrator.records.ledger import LEDGER, Ledger, check_free
-from orchestrator.records.trials import sweep_of
+from orchestrator.records.files import LEDGER, check_free, check_writable, unwritable
 from orchestrator.search.settings import Settings
+
+if TYPE_CHECKING:
+    from orchestrator.records.ledger import Ledger
 
 VERIFIED = ("verified.arrow", "verified.parquet", "verified.html", "curves.parquet")
 """What a verification leaves beside the front that it verified."""
@@ -23,6 +27,8 @@ PACKAGES = ("optuna", "torch", "torchvision", "onnxruntime-gpu", "numpy")
 
 def open_ledger(settings: Settings, folder: Path, facts: Mapping[str, Any]) -> Ledger:
     """Create the ledger, or open it again and refuse another sweep's."""
+    from orchestrator.records.ledger import Ledger  # torch, which a refusal does without
+
     path = folder / LEDGER
     if not settings.resume:
         ledger = Ledger.create(path, facts, replace=settings.overwrite)
@@ -46,7 +52,7 @@ def remove(folder: Path, names: list[str] | tuple[str, ...]) -> None:
 
 
 def resumed(settings: Settings, folder: Path) -> dict[str, Any] | None:
-    """Return the facts of the sweep that goes on, None for a new one; before anything is loaded.
+    """Return the facts of the sweep that goes on, None for a new one or one that is a copy; before anything is loaded.
 
     Raises:
         ValueError: if another process writes the ledger, or it is damaged.
@@ -54,7 +60,7 @@ def resumed(settings: Settings, folder: Path) -> dict[str, Any] | None:
     path = folder / LEDGER
     if settings.overwrite and path.is_file():
         check_free(path)
-    if not settings.resume:
+    if not settings.resume or not path.is_file():
         return None
     check_free(path)
     return sweep_of(read_stream(path).schema)
@@ -93,8 +99,8 @@ def _same(name: str, before: Any, now: Any) -> None:
         )
 
 
-def results_folder(settings: Settings, name: str) -> Path:
-    """Choose, check and make the results folder.
+def choose_folder(settings: Settings, name: str) -> Path:
+    """Choose the results folder and check it, as far as that can be without writing anything.
 
     Args:
         settings: of the sweep.
@@ -102,7 +108,7 @@ def results_folder(settings: Settings, name: str) -> Path:
 
     Raises:
         ValueError: if it holds a sweep and neither --resume nor --overwrite was given, if there is nothing to resume,
-            or if it is no folder or cannot be written.
+            or if it is no folder or cannot be read or written.
     """
     folder = settings.out
     if folder is None:
@@ -111,39 +117,52 @@ def results_folder(settings: Settings, name: str) -> Path:
         while folder.exists() and not (settings.resume or settings.overwrite):
             folder = Path("results") / f"{name}-{number}"
             number += 1
-    if folder.exists() and not folder.is_dir():
-        raise ValueError(f"--out: expected a folder, {folder} is a file; name another one")
     try:
-        if folder.exists() and any(folder.iterdir()) and not (settings.resume or settings.overwrite):
-            raise ValueError(f"--out: {folder} holds results already; give --resume, --overwrite or another folder")
-        if settings.overwrite and folder.exists() and any(folder.iterdir()) and not _is_results(folder):
-            raise ValueError(
-                f"--overwrite: expected a sweep in {folder}, there are other files and none; name another --out"
-            )
-        if settings.resume and settings.copy_to and not (folder / LEDGER).is_file():
-            copy_in(settings.copy_to, folder)
-        if settings.resume and not (folder / LEDGER).is_file():
-            raise ValueError(
-                f"--resume: expected {folder / LEDGER}, which is not there; leave --resume out to start anew"
-            )
-        check_writable(folder)
+        there = folder.exists()
+        if there and not folder.is_dir():
+            raise ValueError(f"--out: expected a folder, {folder} is a file; name another one")
+        filled = there and any(folder.iterdir())
     except OSError as error:
-        raise ValueError(f"--out: expected a folder that can be written, {folder}: {error.strerror or error}") from None
+        raise ValueError(f"--out: expected a folder that can be read, {folder}: {error.strerror or error}") from None
+    if filled and not (settings.resume or settings.overwrite):
+        raise ValueError(f"--out: {folder} holds results already; give --resume, --overwrite or another folder")
+    if filled and settings.overwrite and not _is_results(folder):
+        raise ValueError(
+            f"--overwrite: expected a sweep in {folder}, there are other files and none; name another --out"
+        )
+    if settings.resume and settings.copy_to is None:
+        _check_resumable(folder)
+    above = next(place for place in (folder, *folder.absolute().parents) if place.exists())
+    if not above.is_dir():
+        raise unwritable(folder, "--out", NotADirectoryError(errno.ENOTDIR, f"{above} is a file"))
+    if not os.access(above, os.W_OK | os.X_OK):
+        raise unwritable(folder, "--out", PermissionError(errno.EACCES, f"{above} is not yours to write"))
     return folder
+
+
+def results_folder(settings: Settings, name: str) -> Path:
+    """Choose, check and make the results folder, from its copy where --resume finds none, see `choose_folder`.
+
+    Raises:
+        ValueError: as `choose_folder` does, and if it cannot be written after all.
+    """
+    folder = choose_folder(settings, name)
+    if settings.resume and settings.copy_to and not (folder / LEDGER).is_file():
+        try:
+            copy_in(settings.copy_to, folder)
+        except OSError as error:
+            raise ValueError(f"--out: expected a copy that can be brought to {folder}: {error}") from None
+    if settings.resume:
+        _check_resumable(folder)
+    check_writable(folder, "--out")
+    return folder
+
+
+def _check_resumable(folder: Path) -> None:
+    if not (folder / LEDGER).is_file():
+        raise ValueError(f"--resume: expected {folder / LEDGER}, which is not there; leave --resume out to start anew")
 
 
 def _is_results(folder: Path) -> bool:
     """Tell a folder that a sweep was written to, however early it ended."""
     return any((folder / name).exists() for name in (LEDGER, *OF_A_SWEEP))
-
-
-def check_writable(folder: Path) -> None:
-    """Make a folder, and see that files can be made in it.
-
-    Raises:
-        OSError: if they cannot.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    probe = folder / ".writable"
-    probe.write_bytes(b"a place may have room for a name and none for a byte")
-    probe.unlink()

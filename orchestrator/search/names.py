@@ -5,6 +5,7 @@ A test holds them equal to SPACES, ATTACKERS and SEARCHING.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -34,6 +35,16 @@ ATTACKER_NAMES = ("fixed", "parrot", "retrained", "mapped", "undone", "restored"
 SEARCHING_NAMES = ("fixed", "parrot", "retrained", "mapped", "undone")
 
 
+def default_space(world: str) -> str:
+    """Return what is searched where nothing else is said: on the demo world with the generator trained for it."""
+    return "classical_and_generator" if world == "demo" else "classical"
+
+
+def is_own_space(name: str) -> bool:
+    """Tell package.module:NAME, a user's own space, from other names."""
+    return re.fullmatch(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*", name) is not None
+
+
 def check_names(settings: Settings) -> None:
     """Check what can be checked of a sweep's settings before anything is imported that takes its time.
 
@@ -41,8 +52,8 @@ def check_names(settings: Settings) -> None:
         ValueError: if a space, metric or attacker is unknown, or options contradict each other.
     """
     space = settings.space
-    if space is not None and ":" not in space and space not in SPACE_NAMES:
-        raise ValueError(f"--space: expected one of {', '.join(SPACE_NAMES)}, or package.module:NAME, got {space!r}")
+    if space is not None and space not in SPACE_NAMES and not is_own_space(space):
+        raise ValueError(expected_one_of("--space", SPACE_NAMES, space, "package.module:NAME"))
     check_attackers(settings.attackers)
     directions = objectives_of(settings.objectives)
     if not 2 <= len(directions) <= 3 or len(directions) != len(settings.objectives):

@@ -29,10 +29,11 @@ from orchestrator.records.report.searched import ContactSheet, write_report
 from orchestrator.records.tables import write_tables
 from orchestrator.records.trials import anonymizer_of
 from orchestrator.records.wording import name_of
-from orchestrator.search.checks import check, check_learns, real_networks
+from orchestrator.search.checks import check, check_learns, check_methods, real_networks
 from orchestrator.search.faces import FaceChoice, load_protocol
 from orchestrator.search.folder import check_same, open_ledger, results_folder, resumed, space_before
 from orchestrator.search.make_panel import MakePanel, needs_gradients
+from orchestrator.search.names import default_space
 from orchestrator.search.settings import TRIALS, Machines, Settings
 from orchestrator.search.steps import Steps, remembered
 from orchestrator.sweep.ending import front_line, front_table, next_steps
@@ -86,14 +87,11 @@ def run(settings: Settings, faces: FaceChoice, networks: Networks, machines: Mac
         ValueError: if the input is bad; one sentence says what was expected, what came, and what to do.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)  # a new study is no news
-    space_name = (
-        settings.space
-        or space_before(settings)
-        or ("classical" if faces.data is not None else "classical_and_generator")
-    )
+    space_name = settings.space or space_before(settings) or default_space(faces.world)
     space = load_space(space_name)
     chosen = real_networks(faces, networks, settings.attackers)
-    directions = check(settings, faces, chosen, machines, space)
+    directions = check(settings, faces, chosen, machines)
+    check_methods(space, None if chosen is None else chosen.folder)
     sampler = settings.sampler or ("grid" if space.configurations else "tpe")
     folder = results_folder(settings, f"{faces.name}-{space.name}")
     before = resumed(settings, folder)

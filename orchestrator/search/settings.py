@@ -8,7 +8,7 @@ from pathlib import Path
 
 from evaluators.metrics import METRICS
 from evaluators.options import option
-from orchestrator.search.names import ATTACKER_NAMES, SEARCHING_NAMES, SPACE_NAMES
+from orchestrator.search.names import ATTACKER_NAMES, SEARCHING_NAMES, SPACE_NAMES, is_own_space
 from orchestrator.sweep.study import SAMPLERS
 
 TRIALS = 40
@@ -43,7 +43,7 @@ class Settings:
         None,
         f"What may be tried: {', '.join(SPACE_NAMES)}, or {OWN_SPACE}.",
         known=SPACE_NAMES,
-        unless=lambda name: ":" in name,
+        unless=is_own_space,
         otherwise=OWN_SPACE,
         shown="classical; on the demo world with the generator that was trained for it",
     )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from evaluators.networks.catalog.choice import Networks
 from evaluators.options import REQUIRED, option
 from orchestrator.search.faces import FaceChoice
-from orchestrator.search.names import SPACE_NAMES
+from orchestrator.search.names import SPACE_NAMES, is_own_space
 from orchestrator.search.settings import OWN_SPACE
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ class Training:
         REQUIRED,
         "Space whose generators are trained, each variant once.",
         known=SPACE_NAMES,
-        unless=lambda name: ":" in name,
+        unless=is_own_space,
         otherwise=OWN_SPACE,
     )
     variants: tuple[str, ...] = option((), "Only these variants of the space.", flag="--variant", shown="all")

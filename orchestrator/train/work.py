@@ -27,10 +27,9 @@ from evaluators.networks.catalog.downloads import digest_of
 from evaluators.networks.loaders import try_networks
 from evaluators.networks.roles import Nets
 from evaluators.zoo import load_nets
-from orchestrator.records.files import replace_file
+from orchestrator.records.files import check_writable, replace_file
 from orchestrator.search.checks import check_device, real_networks
 from orchestrator.search.faces import FaceChoice
-from orchestrator.search.folder import check_writable
 from orchestrator.search.settings import Machines
 from orchestrator.train.faces import DEMO_PEOPLE, training_faces
 from orchestrator.train.recipes import preludes_of, recipes_of, signals_needed
@@ -68,12 +67,7 @@ def start(training: Training, faces: FaceChoice, networks: Networks, machines: M
         machines.device if machines.device != "auto" else "cuda" if torch.cuda.is_available() else "cpu",
         DEMO_PEOPLE,
     )
-    try:
-        check_writable(task.out)
-    except OSError as error:
-        raise ValueError(
-            f"--out: expected a folder that can be written, {task.out}: {error.strerror or error}"
-        ) from None
+    check_writable(task.out, "--out")
     if not recipes:
         learn_bands(task, console)
     elif training.workers:

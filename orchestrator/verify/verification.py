@@ -22,13 +22,13 @@ from evaluators.attackers import ATTACKERS
 from evaluators.datasets.protocol import Protocol
 from evaluators.demo.protocol import demo_protocol
 from evaluators.networks.catalog.choice import Networks, check_networks, networks_of
-from orchestrator.records.files import replace_file
-from orchestrator.records.ledger import Ledger, check_free, read
+from orchestrator.records.arrow.messages import sweep_of
+from orchestrator.records.files import check_free, check_writable, replace_file
+from orchestrator.records.ledger import Ledger, read
 from orchestrator.records.report.verified import write_verified
-from orchestrator.records.trials import Row, anonymizer_of, sweep_of
+from orchestrator.records.trials import Row, anonymizer_of
 from orchestrator.search.checks import check_device, real_networks
 from orchestrator.search.faces import FaceChoice, load_protocol
-from orchestrator.search.folder import check_writable
 from orchestrator.search.make_panel import MakePanel, needs_gradients
 from orchestrator.search.names import check_attackers
 from orchestrator.search.run import interruptible, make_backend
@@ -84,10 +84,7 @@ def run(
     chosen_attackers = tuple(attackers or ATTACKERS)
     check_attackers(chosen_attackers)
     check_as_strong(chosen_attackers, sweep["attackers"])
-    try:
-        check_writable(results)
-    except OSError as error:
-        raise ValueError(f"RESULTS: expected a folder that can be written, {results}: {error.strerror}") from None
+    check_writable(results, "RESULTS")
     path = results / VERIFIED_LEDGER
     if path.is_file():
         check_free(path)

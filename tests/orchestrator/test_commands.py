@@ -34,7 +34,8 @@ def test_every_command_is_in_the_list() -> None:
 
 
 def test_the_search_lists_metrics_and_spaces() -> None:
-    for option, names in (("--list-metrics", METRICS), ("--list-spaces", SPACES)):
-        done = CliRunner().invoke(search.app, [option])
+    both = ("--list-spaces", "--list-metrics")
+    for options, names in ((both[1:], METRICS), (both[:1], SPACES), (both, [*METRICS, *SPACES])):
+        done = CliRunner().invoke(search.app, list(options))
         assert done.exit_code == 0 and all(name in done.output for name in names)
     assert "Thirteen classical configurations" in done.output

@@ -60,7 +60,16 @@ def enroll(embedding: Tensor, person: Tensor, people: int, *, seed: int) -> Clas
         person: (M,) int64 in [0, people), who is on them.
         people: P, number of classes.
         seed: of initial weights and dropout.
+
+    Raises:
+        ValueError: if nobody is on two pictures.
     """
+    if len(embedding) <= people:
+        raise ValueError(
+            "attackers who learn people (retrained, undone): expected more gallery pictures than "
+            f"people, got {len(embedding)} of {people}; give people with 4 pictures or more (--min-pictures 4), or "
+            "attackers who learn none (--attacker fixed --attacker parrot --attacker mapped)"
+        )
     plda = fit(embedding, person, people)
     coordinates = plda.coordinates(embedding)
     scale = coordinates.square().mean().sqrt().nan_to_num(1.0)

@@ -7,10 +7,12 @@ count as zeros.
 
 from __future__ import annotations
 
+import json
 import re
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 
@@ -92,6 +94,12 @@ def read_stream(path: Path) -> Stream:
             gathered, batches = [*gathered, *_as_one(batches)], []
     kept = {key: value for key, value in schema.metadata.items() if key != KEY.encode()}
     return Stream(schema.with_metadata(kept), [*gathered, *batches], end, data[end:])
+
+
+def sweep_of(table: pa.Table | pa.Schema) -> dict[str, Any]:
+    """Return the facts about the sweep from the metadata of a table or schema."""
+    facts: dict[str, Any] = json.loads(getattr(table, "schema", table).metadata[b"sweep"])
+    return facts
 
 
 def _as_one(batches: list[pa.RecordBatch]) -> list[pa.RecordBatch]:

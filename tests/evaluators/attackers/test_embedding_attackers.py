@@ -59,6 +59,12 @@ def test_equal_pictures_get_exactly_chance() -> None:
     assert abs(float(rank_credit(scores, person, 1).mean()) - 1 / PEOPLE) < 1e-9
 
 
+def test_one_picture_of_everybody_teaches_nobody() -> None:
+    gallery, _, _ = planted(0.5)
+    with pytest.raises(ValueError, match=r"expected more gallery pictures than people, got 40 of 40; give people"):
+        retrained.enroll(gallery[::3], torch.arange(PEOPLE), PEOPLE, seed=0)
+
+
 def test_the_same_seed_trains_the_same_attacker() -> None:
     gallery, probe, person = planted(1.0)
     first, second = (retrained.classify(retrained.enroll(gallery, person, PEOPLE, seed=7), probe) for _ in range(2))

@@ -23,7 +23,7 @@ import pytest
 
 from anonymizers import ANONYMIZERS
 from evaluators.metrics import METRICS
-from orchestrator.records import ledger as module
+from orchestrator.records import files
 from orchestrator.records.front import front_probability
 from orchestrator.records.ledger import Ledger, read
 from orchestrator.records.tables import objective_replicates, write_tables
@@ -178,7 +178,7 @@ def test_no_locks_are_told_and_do_not_stop_the_sweep(
     def refuse(*given: Any) -> None:
         raise OSError(errno.ENOLCK, "No locks available")
 
-    monkeypatch.setattr(module.fcntl, "flock", refuse)
+    monkeypatch.setattr(files.fcntl, "flock", refuse)
     with Ledger.create(tmp_path / "ledger.arrow", SWEEP) as ledger:
         ledger.append(sample()[0])
     assert "grants no locks" in caplog.text
@@ -254,7 +254,7 @@ def test_a_failed_write_leaves_no_torn_row(tmp_path: Path, monkeypatch: pytest.M
     with Ledger.create(path, SWEEP) as ledger:
         ledger.append(sample()[0])
         with monkeypatch.context() as patch:
-            patch.setattr(module.os, "write", full)
+            patch.setattr("os.write", full)
             with pytest.raises(OSError, match="No space"):
                 ledger.append(sample()[1])
         ledger.append(sample()[1])

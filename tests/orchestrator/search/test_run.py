@@ -16,7 +16,8 @@ from rich.console import Console
 from evaluators.datasets.protocol import Protocol
 from evaluators.demo.protocol import demo_protocol
 from evaluators.networks.catalog.choice import Networks
-from orchestrator.records.ledger import LEDGER, Ledger, read
+from orchestrator.records.files import LEDGER
+from orchestrator.records.ledger import Ledger, read
 from orchestrator.search import run as program
 from orchestrator.search.faces import FaceChoice
 from orchestrator.search.folder import OF_A_SWEEP
