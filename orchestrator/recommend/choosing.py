@@ -14,8 +14,10 @@ from anonymizers import TEMPLATE_SIZE
 from evaluators.metrics import METRICS
 from evaluators.options import expected_one_of
 from orchestrator.recommend.recommendation import Recommendation
-from orchestrator.records.ledger import LEDGER, read
-from orchestrator.records.trials import Row, anonymizer_of, hyperparameters, sweep_of, trial_rows
+from orchestrator.records.arrow.messages import sweep_of
+from orchestrator.records.files import LEDGER
+from orchestrator.records.ledger import read
+from orchestrator.records.trials import Row, anonymizer_of, hyperparameters, trial_rows
 from orchestrator.records.wording import name_of, with_interval
 
 VERIFIED = "verified.parquet"
