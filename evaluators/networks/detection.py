@@ -96,17 +96,18 @@ class FaceDetector(ABC):
 class Scrfd(FaceDetector):
     """Keep insightface's SCRFD on the CPU."""
 
-    def __init__(self, path: Path, *, threads: int | None = None) -> None:
+    def __init__(self, path: Path, *, threads: int | None = None, threshold: float = THRESHOLD) -> None:
         """Load the network.
 
         Args:
             path: of the ONNX file.
             threads: of ONNX Runtime; None for as many as torch uses.
+            threshold: score from which on something is a face.
         """
         made = _session(str(path), threads)
         self.name, self.digest = path.stem, digest_of(path)
         self.net = SCRFD(model_file=str(path), session=made)
-        self.net.prepare(-1, input_size=(INPUT, INPUT), det_thresh=THRESHOLD)
+        self.net.prepare(-1, input_size=(INPUT, INPUT), det_thresh=threshold)
 
     def detect(self, picture: NDArray[np.uint8], side: int = INPUT) -> list[Detection]:
         """Find faces in a picture, see FaceDetector."""
@@ -120,13 +121,15 @@ class Scrfd(FaceDetector):
 class CenterFace(FaceDetector):
     """Keep CenterFace on the CPU: every fourth pixel says whether it is the middle of a face, and of which one."""
 
-    def __init__(self, path: Path, *, threads: int | None = None) -> None:
+    def __init__(self, path: Path, *, threads: int | None = None, threshold: float = THRESHOLD) -> None:
         """Load the network, whose file fixes a size that it does not need.
 
         Args:
             path: of the ONNX file.
             threads: of ONNX Runtime; None for as many as torch uses.
+            threshold: score from which on something is a face.
         """
+        self.threshold = threshold
         model = onnx.load(path)
         for value in (model.graph.input[0], *model.graph.output):
             for axis, dim in enumerate(value.type.tensor_type.shape.dim):
@@ -147,14 +150,15 @@ class CenterFace(FaceDetector):
         fitted[:high, :wide] = cv2.resize(picture, (wide, high), interpolation=how)
         x = np.ascontiguousarray(fitted.transpose(2, 0, 1)[None], np.float32)
         heat, size, offset, points = (out[0] for out in self.net.run(None, {self.net.get_inputs()[0].name: x}))
-        rows, columns = np.nonzero(heat[0] > THRESHOLD)
+        rows, columns = np.nonzero(heat[0] > self.threshold)
         scores = heat[0, rows, columns]
         tall, broad = np.exp(size[:, rows, columns]) * STRIDE
         top, left = (
             (at + moved + 0.5) * STRIDE - extent / 2
             for at, moved, extent in zip((rows, columns), offset[:, rows, columns], (tall, broad), strict=True)
         )
-        kept = cv2.dnn.NMSBoxes(np.stack([left, top, broad, tall], 1).tolist(), scores.tolist(), THRESHOLD, OVERLAP)
+        boxes = np.stack([left, top, broad, tall], 1).tolist()
+        kept = cv2.dnn.NMSBoxes(boxes, scores.tolist(), self.threshold, OVERLAP)
         found = []
         for i in np.array(kept, int).flatten():
             marks = points[:, rows[i], columns[i]].reshape(5, 2)  # y, x of each, as shares of the box

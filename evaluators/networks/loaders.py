@@ -42,8 +42,16 @@ def load_inception(folder: Path) -> FidInception:
     return FidInception(state_of(folder, INCEPTION))
 
 
-def load_detector(folder: Path, name: str = "", *, threads: int | None = None) -> FaceDetector:
+def load_detector(
+    folder: Path, name: str = "", *, threads: int | None = None, threshold: float | None = None
+) -> FaceDetector:
     """Load a detector of DETECTORS by its name; "" for the first of them that is in the folder of models.
+
+    Args:
+        folder: of models.
+        name: of the detector.
+        threads: of ONNX Runtime.
+        threshold: score from which on something is a face; None for the one that measurements are made with.
 
     Raises:
         ValueError: if its file is missing or another one than declared.
@@ -52,7 +60,8 @@ def load_detector(folder: Path, name: str = "", *, threads: int | None = None) -
 
     name = name or next((one for one in DETECTORS if is_pulled(folder, one)), DETECTORS[0])
     made = {"scrfd_2.5g": detection.Scrfd, "centerface": detection.CenterFace}[name]
-    return made(checked(folder / ZOO[name].path, *ZOO[name].digests), threads=threads)
+    path = checked(folder / ZOO[name].path, *ZOO[name].digests)
+    return made(path, threads=threads, threshold=detection.THRESHOLD if threshold is None else threshold)
 
 
 def load_embedder(

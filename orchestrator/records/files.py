@@ -17,17 +17,18 @@ NO_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS)
 log = logging.getLogger(__name__)
 
 
-def replace_file(path: Path, write: Callable[[Path], object]) -> None:
+def replace_file(path: Path, write: Callable[[Path], object], *, temporary: Path | None = None) -> None:
     """Write a file under a temporary name, wait for the disk, and give it its name.
 
     Args:
         path: the name; what it named before is replaced in one step.
-        write: called with the temporary path, in the same folder.
+        write: called with the temporary path.
+        temporary: that path, in the same file system; None for one in the same folder, whose name is longer.
 
     Raises:
         OSError: if the disk is full, or the folder cannot be written; the sentence names the file.
     """
-    new = path.with_name(f".{path.name}.{os.getpid()}.new")
+    new = temporary or path.with_name(f".{path.name}.{os.getpid()}.new")
     try:
         write(new)
         with new.open("rb") as file:

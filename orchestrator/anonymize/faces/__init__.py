@@ -1,0 +1,1 @@
+"""The faces of one picture: found, cut out, anonymized, put back."""

@@ -1,0 +1,349 @@
+"""One run from options to results: list, claim the place, anonymize what is left, write the manifest, say what came."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import secrets
+import shutil
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+from rich.console import Console
+
+from anonymizers.ranges import Integer, Real
+from evaluators.networks.catalog.choice import Networks, check_files
+from evaluators.options import check_values
+from orchestrator.anonymize.faces.treatment import Treatment, applied_names
+from orchestrator.anonymize.files import OTHER, PICTURE, STATE, VIDEO, Work, left_over, list_work
+from orchestrator.anonymize.manifest import Journal, count_done, entry_of, write_manifest
+from orchestrator.anonymize.options import Anonymization
+from orchestrator.anonymize.pictures import CLEAR, COPIED, DONE, FAILED, UNREAD, Keeping, Outcome
+from orchestrator.anonymize.workers import treat_all
+from orchestrator.cluster.code import code_digest, versions
+from orchestrator.cluster.environment import allowed_cores
+from orchestrator.recommend.recommendation import Recommendation, made
+from orchestrator.recommend.recommendation import read as read_recommendation
+from orchestrator.records.files import replace_file
+from orchestrator.terminal import counted
+
+MANIFEST, PLAN, JOURNAL = "manifest.parquet", "plan.json", "done.jsonl"
+NO_PICTURE = "no picture"
+
+
+def run(settings: Anonymization, networks: Networks, console: Console) -> None:
+    """Anonymize what the options name.
+
+    Args:
+        settings: the options.
+        networks: folder of models, and which of them serve.
+        console: is told how far it is, and what came.
+
+    Raises:
+        ValueError: if the input is bad, or the only picture has no face or cannot be read.
+        RuntimeError: if a process died.
+    """
+    check_values(settings)
+    if settings.resume and settings.overwrite:
+        raise ValueError("--resume and --overwrite: expected one of them, got both")
+    recommendation = _configuration(settings)
+    treatment = treatment_of(settings, networks, recommendation)
+    works = list_work(settings.source, settings.out)
+    keeping = Keeping(settings.keep_metadata, settings.copy_without_face, _quality(recommendation.publish))
+    processes = settings.processes or allowed_cores()
+    began = time.monotonic()
+    if not settings.source.is_dir():
+        entries = [_single(works[0], settings, treatment, keeping, processes, console)]
+        manifest = works[0].target.with_name(f"{works[0].target.name}.{MANIFEST}")
+        write_manifest(manifest, entries, _facts(treatment, recommendation))
+    else:
+        manifest = settings.out / MANIFEST
+        with _claimed(settings, _plan(treatment, settings)) as journal:
+            _all(works, journal, settings, treatment, keeping, processes, console)
+            entries = [journal.lines[work.name] for work in works]
+            write_manifest(manifest, entries, _facts(treatment, recommendation))
+    for line in summary(entries, time.monotonic() - began, recommendation.publish):
+        console.print(line, markup=False, soft_wrap=True)
+    console.print(f"{manifest}", markup=False, soft_wrap=True)
+
+
+def treatment_of(settings: Anonymization, networks: Networks, recommendation: Recommendation) -> Treatment:
+    """Say how faces are treated, and check that they can be.
+
+    Raises:
+        ValueError: if a network or what the method needs is missing.
+    """
+    if not networks.folder.is_dir():
+        raise ValueError(
+            f"--models: expected a folder of networks, {networks.folder} is none; `python -m orchestrator.models pull` "
+            "gets them"
+        )
+    for role, key in (("embedder", "embedder"), ("teller", "expression")):
+        name = recommendation.networks.get(key, {}).get("name")
+        if name and not getattr(networks, role) and not name.startswith("demo"):
+            chosen: dict[str, Any] = {role: name}
+            networks = replace(networks, **chosen)  # those that were measured with
+    _check_detector(networks)
+    treatment = Treatment(
+        recommendation.anonymizer(),
+        recommendation.crop_px,
+        networks,
+        seed=secrets.randbits(53) if settings.seed is None else settings.seed,
+        background=settings.background,
+        look=settings.look,
+        least_score=settings.least_score,
+        around=settings.around,
+        border=settings.border,
+    )
+    treatment.check()
+    return treatment
+
+
+def _check_detector(networks: Networks) -> None:
+    """Refuse to begin without a detector; other networks are checked where a method asks for them."""
+    try:
+        check_files(replace(networks, embedder="an.onnx", teacher="an.onnx", held_out=None, judges=()))
+    except ValueError as error:
+        raise ValueError(str(error)) from None
+
+
+def _configuration(settings: Anonymization) -> Recommendation:
+    """Read the configuration from a file, or from --method and --set.
+
+    Raises:
+        ValueError: if there is none, or two.
+    """
+    if (settings.config is None) == (not settings.method):
+        got = "neither" if settings.config is None else "both"
+        raise ValueError(
+            f"--config or --method: expected one of them, got {got}; methods are {', '.join(applied_names())}"
+        )
+    if settings.config is not None:
+        if settings.set:
+            raise ValueError("--set: does nothing with --config; leave it out, or name a --method")
+        found = read_recommendation(settings.config)
+        found.anonymizer()  # an impossible one is named here
+        return found if settings.size is None else replace(found, crop_px=settings.size)
+    values = dict(_value(settings.method, text) for text in settings.set)
+    anonymizer = made(settings.method, values, "--method")
+    return Recommendation(settings.method, anonymizer.hyperparameters(), crop_px=settings.size or 112)
+
+
+def _value(method: str, text: str) -> tuple[str, Any]:
+    """Read name=value as the method's range has it."""
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise ValueError(f"--set: expected NAME=VALUE, as in kernel=71, got {text!r}")
+    over = made_ranges(method).get(name)
+    try:
+        return name, int(value) if isinstance(over, Integer) else float(value) if isinstance(over, Real) else value
+    except ValueError:
+        raise ValueError(f"--set {name}: expected a number, got {value!r}") from None
+
+
+def made_ranges(method: str) -> Mapping[str, Any]:
+    """Return the ranges of a method's hyperparameters; none of one that is not known."""
+    from anonymizers import ANONYMIZERS
+
+    return ANONYMIZERS[method].ranges() if method in ANONYMIZERS else {}
+
+
+def _quality(publish: str) -> int | None:
+    return int(publish.removeprefix("jpeg:")) if publish.startswith("jpeg:") else None
+
+
+def _single(
+    work: Work,
+    settings: Anonymization,
+    treatment: Treatment,
+    keeping: Keeping,
+    processes: int,
+    console: Console,
+) -> dict[str, Any]:
+    """Anonymize the only file; what of a folder is listed is here an error."""
+    if work.target.exists() and not (settings.overwrite or settings.resume):
+        raise ValueError(f"OUT: {work.target} is there already; give --overwrite or another name")
+    try:
+        work.target.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ValueError(f"OUT: expected a place that can be written, {work.target.parent}: {error.strerror}") from None
+    outcomes: list[Outcome] = []
+    _act([work], treatment, keeping, settings, processes, console, lambda _, outcome: outcomes.append(outcome))
+    outcome = outcomes[0]
+    if outcome.status in (UNREAD, FAILED):
+        raise ValueError(f"IN: expected a {work.kind} that can be read and anonymized, {work.source}: {outcome.why}")
+    if outcome.status == CLEAR:
+        raise ValueError(
+            f"IN: no face was found in {work.source}, and nothing was released; --copy-without-face releases it as it "
+            "is, a lower --least-score or a larger --look finds more"
+        )
+    return entry_of(work, outcome)
+
+
+def _all(
+    works: Sequence[Work],
+    journal: Journal,
+    settings: Anonymization,
+    treatment: Treatment,
+    keeping: Keeping,
+    processes: int,
+    console: Console,
+) -> None:
+    """Anonymize the files of a folder that the journal does not have yet."""
+    for work in works:
+        if work.kind == OTHER:
+            journal.lines[work.name] = entry_of(work, Outcome(NO_PICTURE))
+    left = [work for work in works if not _finished(work, journal)]
+    for path in left_over(works):
+        path.unlink()
+    for folder in {work.target.parent for work in left}:
+        folder.mkdir(parents=True, exist_ok=True)
+    _act(left, treatment, keeping, settings, processes, console, journal.add)
+
+
+def _act(
+    works: Sequence[Work],
+    treatment: Treatment,
+    keeping: Keeping,
+    settings: Anonymization,
+    processes: int,
+    console: Console,
+    note: Callable[[Work, Outcome], None],
+) -> None:
+    """Anonymize files and show how far it is: pictures in several processes, then videos one after the other."""
+    pictures = [work for work in works if work.kind == PICTURE]
+    if pictures:
+        with counted(console, "pictures", total=len(pictures)) as progress:
+            seen = faces = 0
+
+            def done(work: Work, outcome: Outcome) -> None:
+                nonlocal seen, faces
+                note(work, outcome)
+                seen, faces = seen + 1, faces + len(outcome.faces)
+                progress(seen, len(pictures))
+
+            treat_all(treatment, keeping, pictures, processes=processes, done=done)
+
+
+def _finished(work: Work, journal: Journal) -> bool:
+    """Tell whether a file needs no more work: what became of it is noted, and its result is there if it has one."""
+    entry = journal.lines.get(work.name)
+    return entry is not None and (entry["status"] not in (DONE, COPIED) or work.target.exists())
+
+
+@contextmanager
+def _claimed(settings: Anonymization, plan: Mapping[str, Any]) -> Iterator[Journal]:
+    """Check and make the folder, keep others out of it, and open the journal; it goes when everything is done.
+
+    Raises:
+        ValueError: if it holds something and neither --resume nor --overwrite was given, if there is nothing to resume
+            or it was another configuration, if it cannot be written, or if another process works in it.
+    """
+    folder, state = settings.out, settings.out / STATE
+    begun = (state / PLAN).exists()
+    if folder.exists() and any(folder.iterdir()) and not (settings.resume or settings.overwrite):
+        what = "an unfinished run" if begun else "files"
+        raise ValueError(f"OUT: {folder} holds {what} already; give --resume, --overwrite or another folder")
+    if settings.resume and not begun:
+        if (folder / MANIFEST).exists():
+            raise ValueError(f"--resume: everything in {folder} is done; --overwrite does it anew")
+        raise ValueError(f"--resume: expected a run in {folder}, which is not there; leave --resume out to start anew")
+    try:
+        state.mkdir(parents=True, exist_ok=True)
+        lock = os.open(state / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC)
+    except OSError as error:
+        raise ValueError(f"OUT: expected a folder that can be written, {folder}: {error.strerror}") from None
+    with contextlib.ExitStack() as stack:
+        stack.callback(os.close, lock)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ValueError(f"OUT: another process works in {folder}; wait for it or take another folder") from None
+        if settings.overwrite:
+            for name in (PLAN, JOURNAL):
+                (state / name).unlink(missing_ok=True)
+            (folder / MANIFEST).unlink(missing_ok=True)
+        elif settings.resume:
+            before = json.loads((state / PLAN).read_text())
+            for name, value in plan.items():
+                if before.get(name) != value:
+                    raise ValueError(
+                        f"--resume: the run in this folder has another {name}: {before.get(name)}, now {value}; give "
+                        "--overwrite or another folder"
+                    )
+        if not settings.resume:
+            replace_file(state / PLAN, lambda new: new.write_text(json.dumps(plan)))
+        journal = Journal(state / JOURNAL)
+        stack.callback(journal.close)
+        yield journal
+        shutil.rmtree(state)
+
+
+def _plan(treatment: Treatment, settings: Anonymization) -> dict[str, Any]:
+    """Return what a run must be gone on with."""
+    return {
+        "configuration": repr(treatment.anonymizer),
+        "crop_px": treatment.crop_px,
+        **{name: getattr(treatment, name) for name in ("look", "least_score", "around", "border")},
+        "detector": treatment.networks.settled().detector,
+        "source": str(settings.source.resolve()),
+        "copy_without_face": settings.copy_without_face,
+        "keep_metadata": settings.keep_metadata,
+        "unlinkable": settings.unlinkable,
+    }
+
+
+def _facts(treatment: Treatment, recommendation: Recommendation) -> dict[str, Any]:
+    """Return what the manifest says of the run; the seed is a secret and stays out."""
+    return {
+        "method": recommendation.method,
+        "hyperparameters": dict(recommendation.hyperparameters),
+        "configuration": repr(treatment.anonymizer),
+        "crop_px": treatment.crop_px,
+        **{name: getattr(treatment, name) for name in ("look", "least_score", "around", "border")},
+        "detector": treatment.networks.settled().detector,
+        "measured": dict(recommendation.measured),
+        "code": code_digest(),
+        "versions": versions(),
+    }
+
+
+def summary(entries: Sequence[Mapping[str, Any]], seconds: float, publish: str = "png") -> Iterator[str]:
+    """Say what came of every file and face.
+
+    Args:
+        entries: as the manifest has them.
+        seconds: that it took.
+        publish: how the released pictures were published when they were measured.
+    """
+    counts = count_done(entries)
+    faces = sum(counts.values())
+    rate = f", {faces / max(seconds, 1e-9):.1f} faces/s" if faces else ""
+    by_status = {status: [e for e in entries if e["status"] == status] for status in (DONE, COPIED)}
+    released = sum(len(of) for of in by_status.values())
+    yield f"{released} of {len(entries)} files released, {faces} faces in them covered in {seconds:.0f} s{rate}"
+    for done, count in counts.items():
+        if done != DONE:
+            whys = sorted({face[-1] for entry in entries for face in entry["faces"] if face[-2] == done and face[-1]})
+            yield f"  {done}: {count}" + (f" ({'; '.join(whys[:3])})" if whys else "")
+    for status, hint in (
+        (COPIED, "as they are"),
+        (CLEAR, "not released; --copy-without-face releases them"),
+        (UNREAD, "not released"),
+        (FAILED, "not released"),
+        (NO_PICTURE, "other files, not released"),
+    ):
+        named = [entry for entry in entries if entry["status"] == status]
+        if named:
+            some = ", ".join(repr(entry["file"]) for entry in named[:3]) + (", …" if len(named) > 3 else "")
+            yield f"  {status}: {len(named)}, {hint}: {some}"
+    if publish != "png":
+        yield f"  the configuration was measured as published by {publish}: publish them so, or stronger"
+
+
+__all__ = ["MANIFEST", "VIDEO", "run", "summary", "treatment_of"]

@@ -1,0 +1,145 @@
+"""Processes that anonymize pictures, each with its own detector and one thread."""
+
+from __future__ import annotations
+
+import multiprocessing
+import signal
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from multiprocessing.context import SpawnProcess
+
+import cv2
+import torch
+from PIL import Image
+
+from orchestrator.anonymize.faces.treatment import Treatment
+from orchestrator.anonymize.files import Work
+from orchestrator.anonymize.pictures import FAILED, Keeping, Outcome, treat
+
+INTERVAL = 0.25
+"""Seconds between two looks at the processes."""
+PATIENCE = 10.0
+"""Seconds that a process gets to end by itself."""
+
+
+def treat_all(
+    treatment: Treatment,
+    keeping: Keeping,
+    works: Sequence[Work],
+    *,
+    processes: int,
+    done: Callable[[Work, Outcome], None],
+) -> None:
+    """Anonymize picture files in several processes; in this one, if there is to be one.
+
+    A process ends by itself when this one is gone. An exception here, Ctrl-C too, ends them all; what they have not
+    finished leaves no file.
+
+    Args:
+        treatment: how.
+        keeping: what of a picture is kept.
+        works: what, in this order.
+        processes: at most so many.
+        done: called with each file, as they are finished.
+
+    Raises:
+        ValueError: if something that the method needs is missing.
+        RuntimeError: if a process dies; the message names the file that it was at.
+    """
+    if min(processes, len(works)) <= 1:
+        if works:
+            quietly()
+            ready = treatment.ready()
+            for work in works:
+                done(work, _treated(work, lambda work: treat(work, ready, keeping)))
+        return
+    context = multiprocessing.get_context("spawn")
+    left = list(reversed(works))
+    workers: dict[Connection, _Worker] = {}
+    try:
+        # Ctrl-C reaches every process of a terminal, but it is this one that decides what ends: the others inherit that
+        # they take no notice.
+        handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        try:
+            for _ in range(min(processes, len(works))):
+                mine, theirs = context.Pipe()
+                process = context.Process(target=serve, args=(treatment, keeping, theirs), daemon=True)
+                process.start()
+                theirs.close()
+                workers[mine] = _Worker(process)
+        finally:
+            signal.signal(signal.SIGINT, handler)
+        while workers:
+            for line in wait(list(workers), INTERVAL):
+                assert isinstance(line, Connection)
+                if not _answer(line, workers[line], left, done):
+                    workers.pop(line)
+    finally:
+        for worker in workers.values():
+            worker.process.terminate()
+        for worker in workers.values():
+            worker.process.join(PATIENCE)
+
+
+@dataclass
+class _Worker:
+    """Follow a process, and the file that it is at."""
+
+    process: SpawnProcess
+    work: Work | None = None
+
+
+def _answer(line: Connection, worker: _Worker, left: list[Work], done: Callable[[Work, Outcome], None]) -> bool:
+    """Take what a process says and give it the next file; tell whether it goes on."""
+    try:
+        said: Outcome | str | None = line.recv()
+    except (EOFError, ConnectionResetError):
+        worker.process.join(PATIENCE)
+        where = "before it began" if worker.work is None else f"at {worker.work.name!r}"
+        raise RuntimeError(
+            f"a process ended with code {worker.process.exitcode} {where}; --resume goes on, fewer --processes need "
+            "less memory"
+        ) from None
+    if isinstance(said, str):
+        raise ValueError(said)
+    if said is not None and worker.work is not None:
+        done(worker.work, said)
+    worker.work = left.pop() if left else None
+    line.send(worker.work)
+    if worker.work is None:
+        worker.process.join(PATIENCE)
+    return worker.work is not None
+
+
+def serve(treatment: Treatment, keeping: Keeping, line: Connection) -> None:
+    """Serve as one of the processes: say None when ready, a sentence if that fails, then what became of each file."""
+    quietly()
+    try:
+        try:
+            ready = treatment.ready()
+        except ValueError as error:
+            line.send(str(error))
+            return
+        line.send(None)
+        while (work := line.recv()) is not None:
+            line.send(_treated(work, lambda work: treat(work, ready, keeping)))
+    except (EOFError, BrokenPipeError, ConnectionResetError):
+        return  # the first process is gone
+
+
+def _treated(work: Work, act: Callable[[Work], Outcome]) -> Outcome:
+    """Anonymize a file; what goes wrong with it alone is noted, and nothing of it released."""
+    try:
+        return act(work)
+    except (ValueError, RuntimeError, MemoryError, cv2.error) as error:
+        return Outcome(FAILED, f"{type(error).__name__}: {' '.join(str(error).split())}")
+
+
+def quietly() -> None:
+    """Let a process work with one thread, and leave Pillow's remarks unsaid."""
+    cv2.setNumThreads(1)
+    torch.set_num_threads(1)
+    warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # what is too large is refused
+    warnings.simplefilter("ignore", UserWarning)  # on odd EXIF; what matters raises
