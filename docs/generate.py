@@ -34,6 +34,7 @@ OTHERS = {
     "docs": "These pages, which make a site with the API",
     "docs/index.md": "The first page of the site: the README, and what there is",
     "docs/RESULTS.md": "What was found, on demo faces and on LFW",
+    "docs/PICTURES.md": "Your own pictures: which configuration, what is released, what stays",
     "docs/COSTS.md": "What it costs: seconds, memory, faces per second",
     "docs/METRICS.md": "Every column of the tables",
     "docs/STRUCTURE.md": "This tree",

@@ -17,6 +17,7 @@ import typer
 
 from docs import generate
 from evaluators.attackers import ATTACKERS
+from evaluators.metrics import METRICS
 from evaluators.networks.catalog.conventions import EMBEDDERS
 from evaluators.networks.catalog.published import ZOO
 from search_spaces import SPACES
@@ -26,7 +27,7 @@ from tests.places import ROOT
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 PACKAGES = ("anonymizers", "evaluators", "search_spaces", "orchestrator")
 COMMAND = re.compile(r"python -m ((?:orchestrator|evaluators|benchmarks|docs)[\w.]*)((?:\\\n|[^\n`'])*)")
-OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]*")
+OPTION = re.compile(r"(?<![\w-])--[a-z][a-z0-9-]*")
 FOREIGN = {"--help", "--group", "--no-sync", "--tmux", "--generate"}
 """Options of every command, of uv and of Ray."""
 ADDING = (ROOT / "docs" / "ADDING.md").read_text()
@@ -98,7 +99,7 @@ def test_every_command_is_one_and_knows_its_options(page: Path) -> None:
     known = FOREIGN | {option for module in commands() for option in options_of(module)}
     if page.name == "ADDING.md":
         known |= {"--note"}  # which its recipe adds
-    for option in re.findall(r"`(--[a-z][a-z-]*)", text):
+    for option in re.findall(r"`(--[a-z][a-z0-9-]*)", text):
         assert option in known, f"{page.name}: {option}"
 
 
@@ -129,7 +130,9 @@ def options_of(module: str) -> frozenset[str]:
         app = import_module(f"{module}.__main__" if spec.submodule_search_locations else module).app
         group = typer.main.get_command(app)
         all_of = [group, *getattr(group, "commands", {}).values()]
-        return frozenset(name for command in all_of for parameter in command.params for name in parameter.opts)
+        named = {name for command in all_of for parameter in command.params for name in parameter.opts}
+        bounds = METRICS if module == "orchestrator.recommend" else ()  # any metric with a bound
+        return frozenset(named | {f"--{name.replace('_', '-')}" for name in bounds})
     assert spec.origin is not None
     return frozenset(re.findall(r'"(--[a-z-]+)"', Path(spec.origin).read_text()))
 

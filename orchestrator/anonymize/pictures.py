@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -83,6 +82,9 @@ def treat(work: Work, ready: Ready, keeping: Keeping) -> Outcome:
         work: source, which is not touched, and target, which is whole or not there.
         ready: the method.
         keeping: what is kept.
+
+    Raises:
+        OSError: if the result cannot be written.
     """
     try:
         opened = read(work.source, keeping)
@@ -98,9 +100,10 @@ def treat(work: Work, ready: Ready, keeping: Keeping) -> Outcome:
     status = DONE if faces else COPIED if keeping.without_face else CLEAR
     if status != CLEAR:
         try:
-            replace_file(work.target, _writer(opened), temporary=work.temporary())
-        except (ValueError, KeyError) as error:  # a format that Pillow reads and does not write
+            data = encoded(opened)
+        except (OSError, ValueError, KeyError) as error:  # a format that Pillow does not write, or not so large
             return Outcome(FAILED, f"{opened.format} cannot be written: {reason_of(error)}", width, height)
+        replace_file(work.target, lambda new: new.write_bytes(data), temporary=work.temporary())
     return Outcome(status, "", width, height, len(opened.frames), faces)
 
 
@@ -163,16 +166,12 @@ def _metadata(image: Image.Image) -> dict[str, Any]:
     return notes | ({"dpi": image.info["dpi"]} if "dpi" in image.info else {})
 
 
-def _writer(opened: Opened) -> Callable[[Path], None]:
-    """Return what writes the frames into a file."""
-
-    def write(new: Path) -> None:
-        first, *more = (Image.fromarray(frame) for frame in opened.frames)
-        if opened.gray:
-            first, *more = (frame.convert("L") for frame in (first, *more))
-        appended = {"append_images": more} if more else {}
-        file = io.BytesIO()
-        first.save(file, opened.format, **opened.written, **appended)
-        new.write_bytes(file.getvalue())
-
-    return write
+def encoded(opened: Opened) -> bytes:
+    """Return the frames as a file of their format."""
+    first, *more = (Image.fromarray(frame) for frame in opened.frames)
+    if opened.gray:
+        first, *more = (frame.convert("L") for frame in (first, *more))
+    appended = {"append_images": more} if more else {}
+    file = io.BytesIO()
+    first.save(file, opened.format, **opened.written, **appended)
+    return file.getvalue()

@@ -46,6 +46,7 @@ def treat_all(
 
     Raises:
         ValueError: if something that the method needs is missing.
+        OSError: if a result cannot be written.
         RuntimeError: if a process dies; the message names the file that it was at.
     """
     if min(processes, len(works)) <= 1:
@@ -94,7 +95,7 @@ class _Worker:
 def _answer(line: Connection, worker: _Worker, left: list[Work], done: Callable[[Work, Outcome], None]) -> bool:
     """Take what a process says and give it the next file; tell whether it goes on."""
     try:
-        said: Outcome | str | None = line.recv()
+        said: Outcome | Exception | None = line.recv()
     except (EOFError, ConnectionResetError):
         worker.process.join(PATIENCE)
         where = "before it began" if worker.work is None else f"at {worker.work.name!r}"
@@ -102,8 +103,8 @@ def _answer(line: Connection, worker: _Worker, left: list[Work], done: Callable[
             f"a process ended with code {worker.process.exitcode} {where}; --resume goes on, fewer --processes need "
             "less memory"
         ) from None
-    if isinstance(said, str):
-        raise ValueError(said)
+    if isinstance(said, Exception):
+        raise said
     if said is not None and worker.work is not None:
         done(worker.work, said)
     worker.work = left.pop() if left else None
@@ -114,17 +115,21 @@ def _answer(line: Connection, worker: _Worker, left: list[Work], done: Callable[
 
 
 def serve(treatment: Treatment, keeping: Keeping, line: Connection) -> None:
-    """Serve as one of the processes: say None when ready, a sentence if that fails, then what became of each file."""
+    """Serve as one of the processes: say None when ready, then what became of each file, or the error that ended it."""
     quietly()
     try:
         try:
             ready = treatment.ready()
         except ValueError as error:
-            line.send(str(error))
+            line.send(error)
             return
         line.send(None)
         while (work := line.recv()) is not None:
-            line.send(_treated(work, lambda work: treat(work, ready, keeping)))
+            try:
+                line.send(_treated(work, lambda work: treat(work, ready, keeping)))
+            except OSError as error:
+                line.send(OSError(str(error)))
+                return
     except (EOFError, BrokenPipeError, ConnectionResetError):
         return  # the first process is gone
 

@@ -18,7 +18,8 @@ from evaluators.networks.loaders import load_detector, load_torch_embedder
 from evaluators.networks.signals import check_signals, load_signals, with_measured
 from orchestrator.anonymize.faces.finding import LOOK, Finder
 from orchestrator.anonymize.faces.pasting import AROUND, BORDER
-from orchestrator.prepare.faces_file import FACES, read_prepared
+from orchestrator.prepare.faces_file import read_prepared
+from orchestrator.prepare.options import FACES
 
 BACKGROUND = ("inswapper",)
 """Methods that draw people of the background by themselves; k-Same groups faces with them."""
