@@ -112,6 +112,29 @@ def expected_one_of(what: str, known: Collection[str], got: str, otherwise: str 
     )
 
 
+def first_difference(before: Any, now: Any, name: str) -> tuple[str, str, str] | None:
+    """Find the first thing in which facts differ: its name, what it was and what it is, in words; None if they agree.
+
+    Args:
+        before, now: ready for JSON; what lies in mappings is looked for there.
+        name: of the whole.
+    """
+    if before == now:
+        return None
+    if isinstance(before, Mapping) and isinstance(now, Mapping):
+        for key in dict.fromkeys((*before, *now)):
+            if found := first_difference(before.get(key), now.get(key), f"{name} {key}".strip()):
+                return found
+    return name, _in_words(before), _in_words(now)
+
+
+def _in_words(value: Any) -> str:
+    if isinstance(value, list | tuple):
+        return ", ".join(map(str, value)) or "none"
+    text = "none" if value is None else str(value)
+    return f"{text[:12]}…" if len(text) == 64 and not text.strip("0123456789abcdef") else text  # a SHA-256
+
+
 def refuse_idle(reasons: Mapping[str, str], *groups: Any) -> None:
     """Refuse options that were given and do nothing.
 

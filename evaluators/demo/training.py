@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -242,7 +242,8 @@ def main() -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         facts = {"net": net, "seed": str(SEED), measured: f"{figure:.4f}", "renderer": renderer_digest()}
         new = path.with_suffix(".new")
-        save_file({name: value.contiguous() for name, value in module.state_dict().items()}, new, metadata=facts)
+        tensors = {name: value.contiguous() for name, value in module.state_dict().items()}
+        new.write_bytes(save(tensors, metadata=facts))  # save_file's would be the owner's alone to read
         new.replace(path)
 
 

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from orchestrator.records.files import LEDGER, check_results
 from orchestrator.terminal import delivered, make_console, run_app, sentences
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
@@ -22,10 +23,14 @@ def main(
     Without trials, every configuration of the front is compared with its neighbor.
     """
     with sentences():
-        from orchestrator.compare.pairs import compared, shown  # torch, which --help does without
+        check_results(results, LEDGER)
+        from orchestrator.compare.pairs import compared, gaps, shown  # torch, which --help does without
 
         rows = compared(results, trial or ())
-    make_console().print(shown(rows))
+        console = make_console()
+        for sentence in gaps(results):
+            console.print(sentence, markup=False, soft_wrap=True)
+    console.print(shown(rows))
     delivered()
 
 

@@ -18,13 +18,13 @@ from rich.table import Table
 from rich.text import Text
 
 from evaluators.metrics.statistics import percentile_interval
-from orchestrator.records.arrow.messages import sweep_of
-from orchestrator.records.files import LEDGER
+from orchestrator.records.arrow.messages import read_stream, sweep_of
+from orchestrator.records.files import LEDGER, check_results
 from orchestrator.records.front import eligible, front_rows
 from orchestrator.records.ledger import read
 from orchestrator.records.tables import objective_replicates
-from orchestrator.records.trials import Row, without_replicates
-from orchestrator.records.wording import name_of, number
+from orchestrator.records.trials import EVENTS, Row, without_replicates
+from orchestrator.records.wording import ANCHORS, name_of, number
 
 MOST = 40
 """Pairs that are shown at most."""
@@ -36,11 +36,29 @@ def compared(results: Path, trials: Sequence[int]) -> list[dict[str, float | int
     Raises:
         ValueError: if there is no ledger, or nothing to compare.
     """
-    if not (results / LEDGER).is_file():
-        raise ValueError(f"RESULTS: expected a folder with {LEDGER}, {results} has none; run a search first")
+    check_results(results, LEDGER)
     table = read(results / LEDGER)
     objectives: dict[str, str] = sweep_of(table)["objectives"]
     return compare(table, objectives, chosen_pairs(without_replicates(table).to_pylist(), objectives, trials))
+
+
+def gaps(results: Path) -> list[str]:
+    """Say what a ledger lacks of its sweep, one sentence for each thing."""
+    stream = read_stream(results / LEDGER)
+    facts = sweep_of(stream.schema)
+    ended = sum(status not in EVENTS for batch in stream.batches for status in batch.column("status").to_pylist())
+    said = []
+    if stream.rest:
+        said.append(
+            f"{results / LEDGER}: its last {len(stream.rest)} bytes are a row that was not finished, by a search that "
+            "runs or was ended; it is left out"
+        )
+    for cut in sorted(results.glob(f"{LEDGER}.cut-*")):
+        said.append(f"{cut}: {cut.stat().st_size} bytes of a row that was not finished were cut off the ledger earlier")
+    total = facts.get("trials", 0) + len(ANCHORS)
+    if facts.get("sampler") != "grid" and ended < total:
+        said.append(f"{results}: {ended} of {total} trials have ended; search --resume goes on with the others")
+    return said
 
 
 def chosen_pairs(rows: Sequence[Row], objectives: Mapping[str, str], trials: Sequence[int]) -> list[tuple[int, int]]:

@@ -21,7 +21,7 @@ from evaluators.datasets.sources.listing import Source
 from evaluators.datasets.sources.opening import open_source
 from evaluators.networks.catalog.pulling import user_cache
 from evaluators.networks.loaders import load_detector
-from evaluators.options import check_values
+from evaluators.options import check_values, expected_one_of, first_difference
 from orchestrator.cluster.environment import allowed_cores
 from orchestrator.prepare.crop_workers import Cutter, Task, cut_all
 from orchestrator.prepare.faces_file import REJECTED, read_facts, read_shard
@@ -34,6 +34,8 @@ WORK = "work"
 PLAN = "plan.json"
 SHARD = 32
 """Pictures per shard: what a killed process loses at most."""
+NAMES = {"source pictures": "number of pictures", "source digest": "list of pictures", "source kind": "kind of source"}
+"""Facts of the plan -> what the user calls them."""
 PACKAGES = ("torch", "onnxruntime-gpu", "insightface", "opencv-python-headless", "pillow", "numpy", "pyarrow")
 
 
@@ -83,6 +85,8 @@ def check(settings: Preparation, models: Path) -> None:
     check_values(settings)
     if settings.resume and settings.overwrite:
         raise ValueError("--resume and --overwrite: expected one of them, got both")
+    if not Path(settings.source).exists() and settings.source not in ARCHIVES:
+        raise ValueError(expected_one_of("SOURCE", ARCHIVES, settings.source, "a folder or a CSV file that is there"))
     if not models.is_dir():
         raise ValueError(
             f"--models: expected a folder of networks, {models} is none; `python -m orchestrator.models list` "
@@ -190,12 +194,12 @@ def _whole(path: Path) -> bool:
 
 def _same(before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
     """Refuse to go on with something else."""
-    for name, value in now.items():
-        if before[name] != value:
-            raise ValueError(
-                f"--resume: the set in this folder has another {name}: {before[name]}, now {value}; give "
-                "--overwrite or another folder"
-            )
+    if found := first_difference(before, now, ""):
+        name, was, is_now = found
+        raise ValueError(
+            f"--resume: the set in this folder has another {NAMES.get(name, name)}: {was}, now {is_now}; give "
+            "--overwrite or another folder"
+        )
 
 
 def downloads_folder() -> Path:

@@ -46,6 +46,19 @@ def replace_file(path: Path, write: Callable[[Path], object], *, temporary: Path
         os.close(folder)
 
 
+def check_results(folder: Path, name: str) -> None:
+    """Check that a results folder has a file that a command reads.
+
+    Raises:
+        ValueError: if it has not.
+    """
+    if folder.is_file():
+        raise ValueError(f"RESULTS: expected the results folder of a search, {folder} is a file; name its folder")
+    if not (folder / name).is_file():
+        there = "" if folder.is_dir() else ", there is no such folder"
+        raise ValueError(f"RESULTS: expected a folder with {name}, {folder} has none{there}; run a search first")
+
+
 def check_writable(folder: Path, option: str) -> None:
     """Make a folder, and see that files can be made in it.
 

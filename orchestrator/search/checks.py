@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from evaluators.metrics import METRICS, objectives_of
 from evaluators.networks.catalog.choice import (
@@ -15,9 +15,12 @@ from evaluators.networks.catalog.choice import (
     check_files,
     check_networks,
     how_to_get,
+    is_path,
     is_pulled,
 )
-from evaluators.networks.catalog.onnx_file import damage
+from evaluators.networks.catalog.downloads import digest_of
+from evaluators.networks.catalog.onnx_file import damage, whole_digest
+from evaluators.networks.catalog.published import ZOO
 from evaluators.networks.catalog.pulling import pulled_folder
 from evaluators.options import changed, check_values, lasting, refuse_idle
 from orchestrator.prepare.options import FACES
@@ -92,6 +95,8 @@ def checked(settings: Settings, faces: FaceChoice, networks: Networks, machines:
     if settings.out is not None:
         before = resumed(settings, settings.out)
     if before is not None:
+        if chosen is not None:
+            _check_same_networks(before, chosen)
         given = {} if settings.space is None else {"--space": settings.space}
         check_same(before, {"options": {**given, **lasting(settings, faces)}})
     from search_spaces import load_space  # torch
@@ -101,6 +106,20 @@ def checked(settings: Settings, faces: FaceChoice, networks: Networks, machines:
     sampler = settings.sampler or ("grid" if space.configurations else "tpe")
     check_learns(sampler, space, settings.trials or (before or {}).get("trials", TRIALS))
     return replace(settings, out=results_folder(settings, f"{faces.name}-{space.name}"))
+
+
+def _check_same_networks(before: Mapping[str, Any], networks: Networks) -> None:
+    """Refuse to go on with another network than the sweep had, by the files that lie here, before one is loaded."""
+    for role in ("embedder", "held_out", "teacher"):
+        name, was = getattr(networks, role), before["models"].get(role)
+        if name is None or was is None:
+            continue  # what a panel says of itself is compared too, once it stands
+        now = whole_digest(Path(name)) if is_path(name) else digest_of(networks.folder / ZOO[name].path)
+        if now != was["sha256"]:
+            raise ValueError(
+                f"--resume: the sweep in this folder has another {role.replace('_', '-')} network: {was['name']} of "
+                f"SHA-256 {was['sha256'][:12]}…, now {name} of {now[:12]}…; give that one, or start anew"
+            )
 
 
 def check(settings: Settings, faces: FaceChoice, networks: Networks | None, machines: Machines) -> dict[str, str]:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from evaluators.options import first_difference
 from orchestrator.records.arrow.messages import read_stream, sweep_of
 from orchestrator.records.copies import copy_in
 from orchestrator.records.event_log import LOG
@@ -93,9 +94,10 @@ def check_same(before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
 
 
 def _same(name: str, before: Any, now: Any) -> None:
-    if before != now:
+    if found := first_difference(before, now, name):
+        what, was, is_now = found
         raise ValueError(
-            f"--resume: the sweep in this folder has another {name}: {before}, now {now}; start anew instead"
+            f"--resume: the sweep in this folder has another {what}: {was}, now {is_now}; start anew instead"
         )
 
 

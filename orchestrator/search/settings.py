@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from evaluators.datasets.publishing import FORMS, is_publishing
 from evaluators.metrics import METRICS
 from evaluators.options import option
 from orchestrator.search.names import ATTACKER_NAMES, SEARCHING_NAMES, SPACE_NAMES, is_own_space
@@ -14,11 +14,6 @@ from orchestrator.sweep.study import SAMPLERS
 TRIALS = 40
 OWN_SPACE = "package.module:NAME"
 DEFAULT_OBJECTIVES = ("rank1_worst", "expression_kept")
-
-
-def is_publishing(text: str) -> bool:
-    """Tell a way of publishing that changes pictures from a misspelled one."""
-    return re.fullmatch(r"jpeg:([1-9]\d?|100)|scale:0?\.\d*[1-9]\d*", text) is not None
 
 
 def share_of(text: str) -> float | None:
@@ -76,7 +71,7 @@ class Settings:
         "What is done to released pictures before anybody attacks or reads them: png, jpeg:QUALITY, scale:FACTOR.",
         known=("png",),
         unless=is_publishing,
-        otherwise="jpeg:QUALITY of 1 to 100, or scale:FACTOR between 0 and 1",
+        otherwise=FORMS,
         section="Panel",
         lasting=True,
     )

@@ -56,6 +56,21 @@ def test_neighbors_on_the_front_or_the_trials_that_were_named(results: Path) -> 
             chosen_pairs(rows, OBJECTIVES, trials)
 
 
+def test_what_the_ledger_lacks_is_said(results: Path) -> None:
+    ledger = results / "ledger.arrow"
+    said = CliRunner().invoke(app, [str(results), "0", "1"])
+    assert "3 of 15 trials have ended; search --resume goes on" in " ".join(said.output.split())
+    whole = ledger.read_bytes()
+    ledger.write_bytes(whole[:-7])
+    (results / "ledger.arrow.cut-400").write_bytes(b"torn off")
+    said = CliRunner().invoke(app, [str(results), "0", "1"])
+    assert said.exit_code == 0, said.output
+    told = " ".join(said.output.split())
+    assert "bytes are a row that was not finished, by a search that runs or was ended; it is left out" in told
+    assert "ledger.arrow.cut-400: 8 bytes of a row that was not finished were cut off the ledger earlier" in told
+    assert "2 of 15 trials have ended" in told
+
+
 def test_the_command(results: Path, tmp_path: Path) -> None:
     said = CliRunner().invoke(app, [str(results), "0", "1"])
     assert said.exit_code == 0, said.output

@@ -60,7 +60,7 @@ def list_people(root: Path, name: str, *, option: str, depth: int | None = None)
             paths += [path.relative_to(root).parts for path in found]
     if not paths:
         kinds = ", ".join(sorted(SUFFIXES))
-        there = ", ".join(f"{count} {what}" for what, count in ignored.items())
+        there = ", ".join(f"{what} ({count})" for what, count in ignored.items())
         found_there = f"has none of them, but {there}" if there else "is empty"
         raise ValueError(
             f"{option}: expected one folder of pictures ({kinds}) per person, or a set as its authors publish it "

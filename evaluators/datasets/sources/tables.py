@@ -28,7 +28,7 @@ def list_table(path: Path) -> Source:
     if {"path", "identity"} <= set(header):
         return _listed(path)
     raise ValueError(
-        f"{path}: expected a header with path,identity[,expression] or FER2013's emotion,pixels, got {first[:80]!r}"
+        f"{path}: expected a header with path,identity[,expression] or FER2013's emotion,pixels, got {_shown(first)}"
     )
 
 
@@ -79,6 +79,14 @@ def _listed(path: Path) -> Source:
     if not pictures:
         raise ValueError(f"{path}: expected rows of path,identity[,expression] below the header, got none")
     return Source("table", path.parent, path.stem, _unique(pictures, path))
+
+
+def _shown(line: bytes) -> str:
+    """Write what stands in place of a header: text, or what it seems to be."""
+    if line.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return "UTF-16; save it as UTF-8"
+    text = line[:80].decode("utf-8-sig", errors="replace")
+    return "no text" if "\0" in text else repr(text.strip()) if text.strip() else "an empty line"
 
 
 def _short(row: Mapping[str | None, object]) -> str:

@@ -12,13 +12,12 @@ from skimage.transform import downscale_local_mean
 
 from anonymizers import Blur, Context
 from evaluators.attackers.evidence import Evidence
-from evaluators.datasets.publishing import publishing, scaled
-from orchestrator.search.settings import is_publishing
+from evaluators.datasets.publishing import is_publishing, publishing, scaled
 from tests.conftest import smooth_faces
 
 
 def test_png_is_what_it_was() -> None:
-    assert publishing("png") is None and publishing("scale:1") is None
+    assert publishing("png") is None
 
 
 def test_a_jpeg_is_pils() -> None:
@@ -43,7 +42,9 @@ def test_half_the_side_is_the_mean_of_four_pixels() -> None:
     assert scaled(images, 0.001).float().std((2, 3)).max() == 0  # one pixel
 
 
-@pytest.mark.parametrize("text", ["", "gif", "jpeg", "jpeg:0", "jpeg:101", "scale:0", "scale:2", "scale:0.0", "png "])
+@pytest.mark.parametrize(
+    "text", ["", "gif", "jpeg", "jpeg:0", "jpeg:101", "scale:0", "scale:1", "scale:2", "scale:0.0", "png "]
+)
 def test_another_way_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"--publish: expected png, jpeg:QUALITY .* got"):
         publishing(text)

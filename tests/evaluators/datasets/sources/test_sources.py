@@ -248,7 +248,7 @@ def test_what_is_no_source(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"SOURCE: expected a folder, a CSV file or .*nowhere is none"):
         open_source(tmp_path / "nowhere")
     put(tmp_path, "flat.png")
-    with pytest.raises(ValueError, match=r"expected one folder of pictures .* but 1 files beside the people's folders"):
+    with pytest.raises(ValueError, match=r"expected one folder .* but files beside the people's folders \(1\)"):
         open_source(tmp_path)
     put(tmp_path / "b", "1.jpg")
     with pytest.raises(ValueError, match="expected a header"):
