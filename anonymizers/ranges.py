@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -29,6 +30,10 @@ class Integer:
         """Return the smallest and the largest value."""
         return (self.low, self.high)
 
+    def place(self, value: Any) -> tuple[float, ...]:
+        """Return where a value lies between the ends, in [0, 1]."""
+        return _between(self.low, self.high, value, log=self.log)
+
 
 @dataclass(frozen=True)
 class Real:
@@ -47,6 +52,10 @@ class Real:
         """Return the smallest and the largest value."""
         return (self.low, self.high)
 
+    def place(self, value: Any) -> tuple[float, ...]:
+        """Return where a value lies between the ends, in [0, 1]."""
+        return _between(self.low, self.high, value, log=self.log)
+
 
 @dataclass(frozen=True)
 class Choice:
@@ -63,8 +72,20 @@ class Choice:
         """Return every value."""
         return self.values
 
+    def place(self, value: Any) -> tuple[float, ...]:
+        """Return 1 for the value and 0 for each other, in their order."""
+        return tuple(float(one == value) for one in self.values)
+
 
 Range = Integer | Real | Choice
+
+
+def _between(low: float, high: float, value: float, *, log: bool) -> tuple[float, ...]:
+    if high == low:
+        return (0.0,)
+    if log:
+        return (math.log(value / low) / math.log(high / low),)
+    return ((value - low) / (high - low),)
 
 
 def ranged(over: Range, **keywords: Any) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from anonymizers import ANONYMIZERS, Anonymizer
 from evaluators.attackers import ADAPTIVE, SEARCHING
 from evaluators.attackers.evidence import Evidence, clear_faces
+from evaluators.attackers.learning.family import unpacked
 from evaluators.datasets.protocol import Protocol
 from evaluators.datasets.publishing import publishing
 from evaluators.measuring import agreement, expression, identification, judging, labelled, realism, redetected
@@ -46,6 +47,7 @@ class Panel:
         batch_size: int = 128,
         keep_curves: bool = False,
         publish: str = "png",
+        families: Mapping[str, bytes] | None = None,
     ) -> None:
         """Look at the clear faces once, and let every attacker prove on them that it can learn.
 
@@ -57,6 +59,7 @@ class Panel:
             device: where faces and networks live.
             batch_size: pictures an anonymizer works on at a time.
             publish: what is done to released pictures before anybody sees them, see `publishing`.
+            families: what was learned of methods before, packed, by method; see `attackers.families`.
             keep_curves: whether `curves` keeps every attacker's CMC and ROC, by the repr of the configuration.
 
         Raises:
@@ -70,6 +73,12 @@ class Panel:
         self.device = torch.device(device)
         self.batch_size = batch_size
         self.publish = publishing(publish)
+        gradients = nets.differentiable
+        self.families = {
+            method: unpacked(packed, gradients, self.device)
+            for method, packed in (families or {}).items()
+            if gradients is not None
+        }
         self.clear = clear_faces(protocol, nets, self.device)
         self.originals = realism.originals_of(self.clear.probe.images, nets)
         self.draws = statistics.person_draws(self.clear.people, REPLICATES, protocol.seed)
@@ -121,7 +130,9 @@ class Panel:
             "threads": torch.get_num_threads(),
             "backends": dict(self.nets.backends),
             "teacher_temperature": self.temperature,
-            "rank1_clear": {name: self.ceiling[f"rank1_{name}"] for name in self.attackers},
+            "rank1_clear": {
+                name: rate for name in self.attackers if (rate := self.ceiling.values[f"rank1_{name}"]) is not None
+            },
             "expression_kappa_adapted_clear": self.ceiling["expression_kappa_adapted"],
             "judges_clear": dict(self.reference.values) if self.reference else {},
             "judges_admitted": list(self.reference.admitted) if self.reference else [],
@@ -129,6 +140,7 @@ class Panel:
             "judges_agree": agreement.kappas(self.nets.judges, self.verdicts.said),
             "judges_smile": agreement.smiles(self.nets.judges, self.verdicts.said),
             "told_by": self.nets.told_by,
+            "families": {method: dict(family.facts) for method, family in self.families.items()},
             "n_attacker_faces": len(self.protocol.attacker),
             "held_bytes": held_bytes(self.device),
             "device_bytes": device_bytes(self.device),
@@ -154,7 +166,13 @@ class Panel:
 
     def _evidence(self, anonymizer: Anonymizer) -> Evidence:
         return Evidence(
-            anonymizer, self.clear, self.nets, seed=self.protocol.seed, batch_size=self.batch_size, publish=self.publish
+            anonymizer,
+            self.clear,
+            self.nets,
+            seed=self.protocol.seed,
+            batch_size=self.batch_size,
+            publish=self.publish,
+            families=self.families,
         )
 
     def _score(self, anonymizer: Anonymizer) -> Scores:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -182,6 +183,32 @@ class SearchSpace:
             free = (limit - sum(share.values())) // (len(self.methods) - len(share))
             share[method] = int(min(self._size(method), free))
         return [point for method in self.methods for point in self._grid(method, share[method])]
+
+    def spread(self, method: str, count: int, seed: int = 0) -> list[Anonymizer]:
+        """Spread configurations over what may be tried of a method: of each field every part of its range occurs.
+
+        Source: McKay, Beckman and Conover, Technometrics 1979 (https://doi.org/10.1080/00401706.1979.10489755).
+
+        Args:
+            method: of the space.
+            count: at most so many, fewer where there are not so many different ones.
+            seed: of the draw.
+        """
+        if self.configurations:
+            own = [c for c in self.configurations if c.method == method]
+            return own[:: max(1, -(-len(own) // count))]
+        draw = random.Random(f"{seed}/{method}")
+        axes = {}
+        for name, over in self.ranges(method).items():
+            levels = _levels(over, int(min(count, _count(over))))
+            level = [levels[place * len(levels) // count] for place in range(count)]
+            draw.shuffle(level)
+            axes[f"{method}.{name}"] = level
+        found = (
+            self.decode({**self._fixed(method), **{key: level[place] for key, level in axes.items()}})
+            for place in range(count)
+        )
+        return list({repr(one): one for one in found}.values())
 
     def _fixed(self, method: str) -> dict[str, Any]:
         """Return the parameters of a method that are not searched, the method's name among them."""

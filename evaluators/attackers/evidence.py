@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from anonymizers import Anonymizer, Context, Faces
+from evaluators.attackers.learning.family import Family
 from evaluators.attackers.learning.inverse import Prior, prior_of
 from evaluators.attackers.learning.undoing import Undo, undo_of
 from evaluators.datasets.protocol import Protocol
@@ -64,8 +65,10 @@ class Evidence:
         seed: int,
         batch_size: int,
         publish: Callable[[Tensor], Tensor] | None = None,
+        families: Mapping[str, Family] | None = None,
     ) -> None:
         self.anonymizer = anonymizer
+        self.family = (families or {}).get(anonymizer.method)
         self.clear = clear
         self.nets = nets
         self.seed = seed
@@ -146,6 +149,11 @@ class Evidence:
     def undone_gallery_embedding(self) -> Tensor:
         """Return (M, D) float32, unit norm, of the gallery that the attacker anonymized and undid himself."""
         return self.gallery_embedding if self.undo is None else self.nets.embedder(self.undo(self.gallery))
+
+    def guess(self, released: Tensor) -> Tensor:
+        """Undo (N, 3, S, S) uint8 pictures as far as the method itself says how it mixes pixels, to uint8 ones."""
+        linear = self.anonymizer.linear(self.clear.attacker.size, self.clear.attacker.scale)
+        return released if linear is None or self.undo is None else self.undo(released)
 
     @property
     def differentiable(self) -> Differentiable:

@@ -34,7 +34,7 @@ def measure(
     """
     clear = evidence.clear
     person = clear.probe_person
-    scores = {name: ATTACKERS[name](evidence) for name in attackers}
+    scores = {name: found for name in attackers if (found := ATTACKERS[name](evidence)) is not None}
     if curves is not None:
         curves[repr(evidence.anonymizer)] = {name: curves_of(m, person) for name, m in scores.items()}
     credits: dict[str, Tensor] = {}

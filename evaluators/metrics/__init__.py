@@ -40,11 +40,14 @@ def _rank(k: int, attacker: str, description: str) -> Metric:
 
 _ATTACKERS = {
     "fixed": "clear gallery, embeddings as they are",
+    "flipped": "clear gallery, embeddings as they are, searched for whom they resemble least",
     "parrot": "gallery anonymized by the attacker himself",
     "held_out": "clear and anonymized gallery, another embedder family; at verification only",
     "mapped": "clear gallery, embeddings mapped by a network trained on other people",
-    "restored": "clear gallery, pixels restored by a U-Net trained on other people; at verification only",
+    "restored": "clear and restored gallery, pixels restored by a U-Net trained on other people; at verification only",
     "finetuned": "clear and anonymized gallery, embedder adapted on other people; at verification only",
+    "lowpass": "clear and anonymized gallery, colors of 8 px blocks, mapped by a ridge learned on other people",
+    "of_family": "clear and restored gallery, U-Net and embedder trained once on other people for the whole method",
     "undone": "clear and anonymized gallery, the method undone by its inverse or a ridge learned on other people",
     "retrained": "discriminant analysis and MLPs trained on the anonymized gallery",
 }

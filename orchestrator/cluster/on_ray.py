@@ -25,13 +25,13 @@ from ray.tune.search import Searcher
 from anonymizers import Anonymizer, Faces
 from orchestrator.cluster.courier import Courier, Starts, courier_resources
 from orchestrator.cluster.environment import join, ray_logs
-from orchestrator.cluster.panel_actor import arrays_of, faces_of
+from orchestrator.cluster.panel_actor import arrays_of, faces_of, first_of
 from orchestrator.cluster.panel_pool import PanelPool
 from orchestrator.cluster.panel_seat import Seat
 from orchestrator.cluster.preflight import check_cluster, look_around
 from orchestrator.cluster.telemetry import Telemetry
 from orchestrator.sweep.interruption import asked, held
-from orchestrator.sweep.outcome import PanelFactory
+from orchestrator.sweep.outcome import First, PanelFactory
 from orchestrator.sweep.sweep import Sweep
 
 log = logging.getLogger(__name__)
@@ -197,6 +197,7 @@ class OnRay:
         needs_gpu: bool = False,
         files: Sequence[str] = (),
         told: Callable[[str], None] = lambda step: None,
+        first: First | None = None,
     ) -> None:
         """Start or join Ray and wait until the first panel stands; the others join when they do.
 
@@ -208,6 +209,8 @@ class OnRay:
             needs_gpu: whether panels wait for a GPU where the cluster has none yet, rather than do without.
             files: networks that every machine must have, as paths.
             told: is told of each step.
+            first: runs once in a process with a panel's share of a machine, before there are panels, and makes
+                `make_panel` anew.
 
         Raises:
             ValueError: if the machines of the cluster do not fit together, or none of them has a GPU that was asked
@@ -240,7 +243,8 @@ class OnRay:
                     gpus_later = 0.0 if address is None else gpus_per_panel
                     gpus_per_panel = 0.0
             ray.util.register_serializer(Faces, serializer=arrays_of, deserializer=faces_of)
-            self._make_panel = ray.put(make_panel)  # fetched once per node
+            self.make = make_panel if first is None else self._first(first, gpus_per_panel, told)
+            self._make_panel = ray.put(self.make)  # fetched once per node
             self.pool = PanelPool(
                 self._make_panel,
                 wanted=panels,
@@ -254,6 +258,13 @@ class OnRay:
         except BaseException:
             self.close()
             raise
+
+    def _first(self, first: First, gpus: float | None, told: Callable[[str], None]) -> PanelFactory:
+        """Run what comes before the panels, as one task of Ray's."""
+        told(first.step)
+        task = ray.remote(num_cpus=1, num_gpus=1.0 if gpus is None else gpus, max_retries=0)(first_of)
+        made: PanelFactory = ray.get(task.remote(ray.cloudpickle.dumps(ray.put(first))))
+        return made
 
     def describe(self) -> dict[str, Any]:
         """Return the facts of the panels: networks, device, the teacher's calibration."""

@@ -56,6 +56,14 @@ def faces_of(arrays: Mapping[str, Any]) -> Faces:
     return Faces(**tensors, key=arrays["key"], signals=signals)
 
 
+def first_of(first: bytes) -> PanelFactory:
+    """Run what comes before the panels, which a pickled reference names; the machine is still all its own."""
+    share_cores(1)
+    what: Any = ray.get(ray.cloudpickle.loads(first))
+    made: PanelFactory = what()
+    return made
+
+
 class PanelActor:
     """Keep one panel on one device; Ray's dashboard shows it by name, and its tasks by the configuration."""
 

@@ -63,6 +63,7 @@ IDLE = {
     ),
     "prepared": {"a folder of pictures": "on a prepared set, whose people are listed"},
     "inprocess": {"Ray": "with --backend inprocess"},
+    "without of_family": {"of_family": "without the attacker of_family"},
 }
 """Where options do nothing, and why."""
 
@@ -137,7 +138,12 @@ def check(settings: Settings, faces: FaceChoice, networks: Networks | None, mach
     """
     for group in (settings, faces, machines):
         check_values(group)
-    here = (faces.world, machines.backend, "prepared" if faces.data and (faces.data / FACES).is_file() else "")
+    here = (
+        faces.world,
+        machines.backend,
+        "prepared" if faces.data and (faces.data / FACES).is_file() else "",
+        "" if "of_family" in settings.attackers else "without of_family",
+    )
     refuse_idle({need: why for one in here for need, why in IDLE.get(one, {}).items()}, settings, faces, machines)
     if settings.copy_to is not None:
         from orchestrator.records.copies import place_of  # fsspec, which most searches do without

@@ -22,6 +22,8 @@ VERIFIED = ("verified.arrow", "verified.parquet", "verified.html", "curves.parqu
 """What a verification leaves beside the front that it verified."""
 OF_A_SWEEP = (LOG, "trials.parquet", "front.parquet", "report.html", *VERIFIED)
 """Files that go with the ledger when a sweep is replaced."""
+REST = (f"{LEDGER}.cut-*", "family-*.safetensors")
+"""The same, by pattern."""
 PACKAGES = ("optuna", "torch", "torchvision", "onnxruntime-gpu", "numpy")
 """Packages whose version may move what is proposed or measured."""
 
@@ -35,7 +37,7 @@ def open_ledger(settings: Settings, folder: Path, facts: Mapping[str, Any]) -> L
         ledger = Ledger.create(path, facts, replace=settings.overwrite)
         if settings.overwrite:
             remove(folder, OF_A_SWEEP)
-            remove(folder, [cut.name for cut in folder.glob(f"{LEDGER}.cut-*")])
+            remove(folder, [path.name for rest in REST for path in folder.glob(rest)])
         return ledger
     ledger = Ledger.open(path)
     try:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 
 import torch
 
@@ -11,6 +11,7 @@ from anonymizers import ANONYMIZERS
 from evaluators.attackers import SEARCHING, THROUGH_THE_EMBEDDER
 from evaluators.datasets.protocol import Protocol as FaceProtocol
 from evaluators.networks.catalog.choice import Networks
+from evaluators.networks.roles import Nets
 from evaluators.panel import Panel
 from evaluators.zoo import load_nets
 from orchestrator.search.checks import check_device
@@ -18,7 +19,12 @@ from orchestrator.search.checks import check_device
 
 @dataclass(frozen=True)
 class MakePanel:
-    """Make the panel of a run where it will live; small enough to send, but for the faces."""
+    """Make the panel of a run where it will live; small enough to send, but for faces and families.
+
+    Attributes:
+        families: method -> what was learned of it before, packed; see `orchestrator.search.families`.
+        families_left_out: method -> why there is no family of it.
+    """
 
     protocol: FaceProtocol
     networks: Networks | None
@@ -29,9 +35,29 @@ class MakePanel:
     signals: tuple[str, ...] = ()
     keep_curves: bool = False
     publish: str = "png"
+    families: Mapping[str, bytes] = field(default_factory=dict)
+    families_left_out: Mapping[str, str] = field(default_factory=dict)
 
     def __call__(self) -> Panel:
         """Load the networks onto the device and look at the clear faces once.
+
+        Raises:
+            ValueError: if a GPU was asked for and none is there.
+        """
+        device, nets = self.networks_there()
+        return Panel(
+            self.protocol,
+            nets,
+            objectives=self.objectives,
+            attackers=self.attackers,
+            device=device,
+            keep_curves=self.keep_curves,
+            publish=self.publish,
+            families=self.families,
+        )
+
+    def networks_there(self) -> tuple[str, Nets]:
+        """Load the networks onto the device; return both.
 
         Raises:
             ValueError: if a GPU was asked for and none is there.
@@ -47,15 +73,7 @@ class MakePanel:
             differentiable=self.differentiable,
             signals=self.signals,
         )
-        return Panel(
-            self.protocol,
-            nets,
-            objectives=self.objectives,
-            attackers=self.attackers,
-            device=device,
-            keep_curves=self.keep_curves,
-            publish=self.publish,
-        )
+        return device, nets
 
 
 def needs_gradients(attackers: Iterable[str], methods: Iterable[str]) -> bool:

@@ -31,8 +31,20 @@ SPACE_NAMES = (
     "expression_loss_ablation",
     "cloaks",
 )
-ATTACKER_NAMES = ("fixed", "parrot", "retrained", "mapped", "undone", "restored", "finetuned", "held_out")
-SEARCHING_NAMES = ("fixed", "parrot", "retrained", "mapped", "undone")
+ATTACKER_NAMES = (
+    "fixed",
+    "flipped",
+    "parrot",
+    "retrained",
+    "mapped",
+    "lowpass",
+    "undone",
+    "of_family",
+    "restored",
+    "finetuned",
+    "held_out",
+)
+SEARCHING_NAMES = ("fixed", "flipped", "parrot", "retrained", "mapped", "lowpass", "undone", "of_family")
 
 
 def default_space(world: str) -> str:

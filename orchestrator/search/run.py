@@ -4,24 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import platform
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import optuna
-import torch
-from numpy.typing import NDArray
 from rich.console import Console
 
 from anonymizers import ANONYMIZERS, Anonymizer, Word
 from evaluators.networks.catalog.choice import Networks
 from evaluators.options import lasting
-from evaluators.panel import CannotLearnError
 from orchestrator.cluster.code import measuring_digest, versions
-from orchestrator.cluster.environment import allowed_cores, set_environment
 from orchestrator.records.copies import Copies, copied
 from orchestrator.records.event_log import LOG, logged
 from orchestrator.records.ledger import Ledger
@@ -29,15 +25,16 @@ from orchestrator.records.report.searched import ContactSheet, write_report
 from orchestrator.records.tables import write_tables
 from orchestrator.records.trials import anonymizer_of
 from orchestrator.records.wording import name_of
+from orchestrator.search.backend import Backend, interruptible, make_backend
 from orchestrator.search.checks import check, check_learns, check_methods, real_networks
 from orchestrator.search.faces import FaceChoice, load_protocol
+from orchestrator.search.families import families_facts, families_of
 from orchestrator.search.folder import check_same, open_ledger, results_folder, resumed, space_before
 from orchestrator.search.make_panel import MakePanel, needs_gradients
 from orchestrator.search.names import default_space
 from orchestrator.search.settings import TRIALS, Machines, Settings
 from orchestrator.search.steps import Steps, remembered
 from orchestrator.sweep.ending import front_line, front_table, next_steps
-from orchestrator.sweep.inprocess import InProcess
 from orchestrator.sweep.interruption import ending_with
 from orchestrator.sweep.progress import make_progress
 from orchestrator.sweep.sweep import Sweep
@@ -48,26 +45,6 @@ CONTACT_FACES = 10
 CONTACT_ROWS = 20
 """Configurations on the contact sheet at most; each takes 300 kB of the report."""
 DEMO_NOTE = "Demo faces and demo networks: rendered people and small networks of the project's own, no real ones."
-
-
-class Backend(Protocol):
-    """What runs sweeps: `InProcess` or `OnRay`."""
-
-    def run(self, sweep: Sweep) -> None:
-        """Propose, score and finish until nothing is left."""
-        ...
-
-    def describe(self) -> dict[str, Any]:
-        """Return the facts of a panel: networks, device, teacher's calibration."""
-        ...
-
-    def released(self, anonymizer: Anonymizer, count: int) -> NDArray[np.uint8]:
-        """Return pictures for the contact sheet."""
-        ...
-
-    def close(self) -> None:
-        """Let go of panels."""
-        ...
 
 
 def run(settings: Settings, faces: FaceChoice, networks: Networks, machines: Machines, console: Console) -> int:
@@ -131,9 +108,12 @@ def run(settings: Settings, faces: FaceChoice, networks: Networks, machines: Mac
             signals=signals,
             publish=settings.publish,
         )
-        backend = make_backend(make, machines, steps)
+        kept_in = settings.families or folder
+        learn = families_of(make, space, kept_in, settings.family_budget, before)
+        backend = make_backend(make, machines, steps, learn)
         stack.callback(backend.close)
         panel = backend.describe()
+        families, left_out = families_facts(learn, backend.make)
         facts = {
             "name": folder.name,
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -147,9 +127,14 @@ def run(settings: Settings, faces: FaceChoice, networks: Networks, machines: Mac
             **known,
             "models": panel["models"],
             "panel": {key: value for key, value in panel.items() if key != "models"},
-            "notes": [DEMO_NOTE] if faces.data is None else [],
+            "families": families,
+            "notes": [*([DEMO_NOTE] if faces.data is None else []), *left_out],
         }
         ledger = open_ledger(settings, folder, facts)
+        if learn is not None:
+            learn.keep(backend.make, kept_in)
+        for sentence in left_out:
+            console.print(sentence, markup=False, soft_wrap=True)
         stack.enter_context(copied(copies))
         stack.enter_context(logged(folder / LOG, earlier))
         with ledger:
@@ -224,51 +209,6 @@ def networks_line(facts: Mapping[str, Any], missed: Mapping[str, str]) -> str:
         f"{name}, by default the {role}, is not there" for role, name in missed.items() if role in facts["models"]
     ]
     return f"networks: {', '.join(parts)}"
-
-
-def make_backend(make: MakePanel, machines: Machines, told: Callable[[str], None] = lambda step: None) -> Backend:
-    """Make what runs sweeps; its panels stand when this returns.
-
-    Args:
-        make: makes a panel where it will live.
-        machines: where that is.
-        told: is told of each step.
-
-    Raises:
-        ValueError: if an attacker or reader cannot learn on these faces, or the machines do not fit.
-    """
-    try:
-        return _made(make, machines, told)
-    except CannotLearnError as error:  # raised here, or in an actor of Ray's
-        raise ValueError(str(error)) from None
-
-
-def _made(make: MakePanel, machines: Machines, told: Callable[[str], None]) -> Backend:
-    if machines.backend == "inprocess":
-        torch.set_num_threads(min(torch.get_num_threads(), allowed_cores()))
-        told("a panel loads its networks and looks at the clear faces for the first time")
-        return InProcess(make)
-    set_environment()  # before Ray is imported
-    from orchestrator.cluster.on_ray import OnRay
-
-    return OnRay(
-        make,
-        panels=machines.panels,
-        gpus_per_panel=0.0 if machines.device == "cpu" else machines.gpus_per_panel,
-        address=machines.address,
-        needs_gpu=machines.device == "cuda",
-        files=[] if make.networks is None else [str(make.networks.folder)],  # the faces travel with the panels
-        told=told,
-    )
-
-
-def interruptible(backend: Backend, sweep: Sweep) -> bool:
-    """Run until the end or Ctrl-C; tell whether it was interrupted."""
-    try:
-        backend.run(sweep)
-    except KeyboardInterrupt:
-        return True
-    return False
 
 
 def _write(folder: Path, ledger: Ledger, facts: Mapping[str, Any], backend: Backend | None, console: Console) -> None:

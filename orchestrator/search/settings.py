@@ -12,6 +12,7 @@ from orchestrator.search.names import ATTACKER_NAMES, SEARCHING_NAMES, SPACE_NAM
 from orchestrator.sweep.study import SAMPLERS
 
 TRIALS = 40
+FAMILY_BUDGET = 300.0
 OWN_SPACE = "package.module:NAME"
 DEFAULT_OBJECTIVES = ("rank1_worst", "expression_kept")
 
@@ -65,6 +66,21 @@ class Settings:
         known=ATTACKER_NAMES,
         section="Panel",
         lasting=True,
+    )
+    family_budget: float | None = option(
+        None,
+        "Seconds in which the attacker of_family learns the space's methods, once, before the first trial; 0: none.",
+        least=0,
+        needs="of_family",
+        shown=f"{FAMILY_BUDGET:.0f}; 0 on the demo world, which is to be seen at once",
+        section="Panel",
+    )
+    families: Path | None = option(
+        None,
+        "Folder where he keeps what he learned, for other sweeps on the same faces too.",
+        needs="of_family",
+        shown="families/ in the results folder",
+        section="Panel",
     )
     publish: str = option(
         "png",

@@ -20,6 +20,7 @@ class InProcess:
     """Run sweeps with one panel in this process."""
 
     def __init__(self, make_panel: PanelFactory) -> None:
+        self.make = make_panel
         self.panel = make_panel()
 
     def run(self, sweep: Sweep) -> None:

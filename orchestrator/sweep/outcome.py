@@ -35,6 +35,19 @@ PanelFactory = Callable[[], PanelLike]
 """Makes a panel where it will live; must be picklable for Ray."""
 
 
+class First(Protocol):
+    """What runs once, where a panel will live, before there are panels; picklable for Ray."""
+
+    @property
+    def step(self) -> str:
+        """Say what it does, for the terminal."""
+        ...
+
+    def __call__(self) -> PanelFactory:
+        """Do it, and return what makes panels."""
+        ...
+
+
 def outcome_of(panel: PanelLike, anonymizer: Anonymizer) -> Outcome:
     """Score a configuration; what goes wrong with it becomes the sentence of a failed row, never a score."""
     try:

@@ -10,7 +10,7 @@ import typer
 from evaluators.networks.catalog.choice import Networks
 from orchestrator.search.faces import FaceChoice
 from orchestrator.search.names import ATTACKER_NAMES
-from orchestrator.search.settings import Machines
+from orchestrator.search.settings import Machines, Settings
 from orchestrator.sweep.interruption import listening
 from orchestrator.terminal import errors, make_console, options_of, run_app, sentences
 
@@ -18,12 +18,18 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 
 @app.command()
-@options_of(faces=(FaceChoice, "data"), networks=(Networks, "models", "held_out"), machines=Machines)
+@options_of(
+    faces=(FaceChoice, "data"),
+    networks=(Networks, "models", "held_out"),
+    machines=Machines,
+    learning=(Settings, "family_budget", "families"),
+)
 def main(
     results: Annotated[Path, typer.Argument(help="Results folder of a search.")],
     faces: FaceChoice,
     networks: Networks,
     machines: Machines,
+    learning: Settings,
     seed: Annotated[
         int | None, typer.Option(help="Of people, pictures and attackers.", show_default="the search's + 1")
     ] = None,
@@ -46,7 +52,9 @@ def main(
         from orchestrator.verify.verification import run  # torch, which --help does without
 
         console = make_console()
-        code = run(results, faces, networks, machines, console, seed=seed, attackers=attacker, resume=resume)
+        code = run(
+            results, faces, networks, machines, console, seed=seed, attackers=attacker, resume=resume, learning=learning
+        )
     raise typer.Exit(code)
 
 

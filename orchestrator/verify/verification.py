@@ -27,12 +27,13 @@ from orchestrator.records.files import check_free, check_writable, replace_file
 from orchestrator.records.ledger import Ledger, read
 from orchestrator.records.report.verified import write_verified
 from orchestrator.records.trials import Row, anonymizer_of
+from orchestrator.search.backend import interruptible, make_backend
 from orchestrator.search.checks import check_device, real_networks
 from orchestrator.search.faces import FaceChoice, load_protocol
+from orchestrator.search.families import families_facts, families_of
 from orchestrator.search.make_panel import MakePanel, needs_gradients
 from orchestrator.search.names import check_attackers
-from orchestrator.search.run import interruptible, make_backend
-from orchestrator.search.settings import Machines
+from orchestrator.search.settings import Machines, Settings
 from orchestrator.sweep.progress import make_progress
 from orchestrator.sweep.sweep import Sweep
 from orchestrator.terminal import INTERRUPTED
@@ -55,6 +56,7 @@ def run(
     seed: int | None = None,
     attackers: Sequence[str] | None = None,
     resume: bool = False,
+    learning: Settings | None = None,
 ) -> int:
     """Verify a front: a sweep over its configurations, on other faces.
 
@@ -67,6 +69,7 @@ def run(
         seed: of people, pictures and attackers; None for the search's + 1.
         attackers: the search's, or more; None for all.
         resume: go on with an interrupted verification.
+        learning: says how long the attacker of_family may learn, and where he keeps it.
 
     Returns:
         The exit code: 0, or 130 after an interruption.
@@ -114,13 +117,20 @@ def run(
         keep_curves=True,
         publish=sweep.get("publish", "png"),
     )
-    if resume:
-        _check_resumed(path, verified)
+    resumed = _resumed(path, verified) if resume else None
     space = SearchSpace("front", configurations=tuple(anonymizer_of(row) for row in rows))
+    learning = learning or Settings()
+    kept_in = learning.families or results
+    learn = families_of(make, space, kept_in, learning.family_budget, resumed)
     with contextlib.ExitStack() as stack:
-        backend = make_backend(make, machines)
+        backend = make_backend(make, machines, lambda step: console.print(step, markup=False), learn)
         stack.callback(backend.close)
         verified["panel"] = backend.describe()
+        verified["families"], left_out = families_facts(learn, backend.make)
+        for sentence in left_out:
+            console.print(sentence, markup=False, soft_wrap=True)
+        if learn is not None:
+            learn.keep(backend.make, kept_in)
         facts = {**sweep, "verified": verified, "trials": len(rows)}
         ledger = stack.enter_context(Ledger.open(path) if resume else Ledger.create(path, facts, replace=True))
         with make_progress(console) as progress:
@@ -157,11 +167,11 @@ def searched_on(sweep: Mapping[str, Any]) -> dict[str, Any]:
     return {"n_people": people, "n_gallery": protocol["n_gallery"], "chance_rank1": 1 / people}
 
 
-def _check_resumed(path: Path, verified: Mapping[str, Any]) -> None:
-    """Refuse to go on with a verification of something else."""
+def _resumed(path: Path, verified: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the facts of the verification that goes on; refuse another one."""
     if not path.is_file():
         raise ValueError(f"--resume: expected {path}, which is not there; leave --resume out")
-    before = sweep_of(read(path))["verified"]
+    before: dict[str, Any] = sweep_of(read(path))["verified"]
     for name in ("seed", "attackers"):
         if before[name] != verified[name]:
             raise ValueError(
@@ -169,6 +179,7 @@ def _check_resumed(path: Path, verified: Mapping[str, Any]) -> None:
             )
     if before["protocol"]["digest"] != verified["protocol"]["digest"]:
         raise ValueError("--resume: the verification here was on other faces; leave --resume out")
+    return before
 
 
 def write_results(

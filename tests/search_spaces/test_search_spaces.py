@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import itertools
 import sys
 import warnings
 from collections.abc import Iterator
@@ -232,3 +233,21 @@ def test_a_module_that_cannot_be_imported_is_named_with_its_line(
     importlib.invalidate_caches()
     with pytest.raises(ValueError, match=message):
         load_space("own_space:MINE")
+
+
+def test_a_spread_reaches_every_part_of_each_range() -> None:
+    space = SearchSpace("here", methods=("blur", "generator"), narrowed={"blur.kernel": Integer(5, 101, step=2)})
+    spread = space.spread("blur", 8, seed=3)
+    kernels = sorted(one.hyperparameters()["kernel"] for one in spread)
+    assert len(spread) == 8 and kernels[0] == 5 and kernels[-1] == 101
+    assert max(b - a for a, b in itertools.pairwise(kernels)) <= 16  # 96 px in 7 steps, on odd numbers
+    assert {one.hyperparameters()["region"] for one in spread} == {"crop", "face"}
+    assert [repr(one) for one in space.spread("blur", 8, seed=3)] == [repr(one) for one in spread]
+    assert [repr(one) for one in space.spread("blur", 8, seed=4)] != [repr(one) for one in spread]
+
+
+def test_a_spread_of_a_list_is_taken_from_the_list() -> None:
+    kernels = (11, 21, 31, 41, 51)
+    space = SearchSpace("list", configurations=(*(Blur(kernel=k) for k in kernels), Pixelate(block=8)))
+    assert space.spread("blur", 8) == [Blur(kernel=k) for k in kernels]
+    assert len(space.spread("blur", 3)) == 3 and space.spread("pixelate", 8) == [Pixelate(block=8)]

@@ -18,7 +18,7 @@ def descend(
     loss_of: Callable[[int], Tensor],
     *,
     steps: int,
-    learning_rate: float,
+    learning_rate: float | Sequence[float],
     weight_decay: float,
 ) -> None:
     """Train weights in place (Loshchilov and Hutter, ICLR 2019, https://arxiv.org/abs/1711.05101).
@@ -29,29 +29,33 @@ def descend(
         weights: leaves that require gradients.
         loss_of: step -> () loss.
         steps: how many; the learning rate falls to 0 along half a cosine.
-        learning_rate, weight_decay: of AdamW.
+        learning_rate: of AdamW, for all weights or for each.
+        weight_decay: of AdamW.
     """
+    rates = [learning_rate] * len(weights) if isinstance(learning_rate, float) else list(learning_rate)
+    groups = {rate: [place for place, one in enumerate(rates) if one == rate] for rate in rates}
     first, second = ([torch.zeros_like(w) for w in weights] for _ in range(2))
     counts = [torch.zeros(()) for _ in weights]
     for step in range(steps):
         with torch.enable_grad():
             slopes = torch.autograd.grad(loss_of(step), weights)
         with torch.no_grad():
-            adamw(
-                list(weights),
-                list(slopes),
-                first,
-                second,
-                [],
-                counts,
-                amsgrad=False,
-                beta1=0.9,
-                beta2=0.999,
-                lr=learning_rate * 0.5 * (1 + math.cos(math.pi * step / steps)),
-                weight_decay=weight_decay,
-                eps=1e-8,
-                maximize=False,
-            )
+            for rate, places in groups.items():
+                adamw(
+                    [weights[place] for place in places],
+                    [slopes[place] for place in places],
+                    [first[place] for place in places],
+                    [second[place] for place in places],
+                    [],
+                    [counts[place] for place in places],
+                    amsgrad=False,
+                    beta1=0.9,
+                    beta2=0.999,
+                    lr=rate * 0.5 * (1 + math.cos(math.pi * step / steps)),
+                    weight_decay=weight_decay,
+                    eps=1e-8,
+                    maximize=False,
+                )
 
 
 def draw(count: int, batch: int, generator: torch.Generator, device: torch.device) -> Tensor:

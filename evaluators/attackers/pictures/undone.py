@@ -2,20 +2,15 @@
 
 Where the method says how it mixes pixels (`Anonymizer.linear`), by its regularized inverse; else by a ridge regression
 from released to clear pictures, fitted on other people, unless their faces are known better as they were released.
-Three opinions on the undone pictures are added, each in units of its deviation: the best cosine with the clear gallery,
-that with the undone gallery, and the classifier of `retrained` on the undone gallery.
+Clear and undone gallery are searched together, see `search_both`.
 """
 
 from __future__ import annotations
 
 from torch import Tensor
 
-from evaluators.attackers.embeddings import retrained
+from evaluators.attackers.embeddings.galleries import search_both
 from evaluators.attackers.evidence import Evidence
-from evaluators.metrics.identification import person_scores
-
-LEAST = 1e-4
-"""Deviation of scores below which they are rounding, and say nothing."""
 
 
 def identify(evidence: Evidence) -> Tensor:
@@ -24,18 +19,6 @@ def identify(evidence: Evidence) -> Tensor:
     Returns:
         (N, P) scores, higher for a likelier person.
     """
-    clear = evidence.clear
-    person, people = clear.gallery_person, clear.people
-    probe, gallery = evidence.undone_probe_embedding, evidence.undone_gallery_embedding
-    classifier = retrained.enroll(gallery, person, people, seed=evidence.seed)
-    opinions = (
-        person_scores(probe, clear.gallery_embedding, person, people),
-        person_scores(probe, gallery, person, people),
-        retrained.classify(classifier, probe),
+    return search_both(
+        evidence.undone_probe_embedding, evidence.undone_gallery_embedding, evidence.clear, seed=evidence.seed
     )
-    total = opinions[0].new_zeros(opinions[0].shape)
-    for opinion in opinions:
-        deviation = float(opinion.std())
-        if deviation > LEAST:
-            total = total + (opinion - opinion.mean()) / deviation
-    return total

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
 from torch.nn import functional
 
-from evaluators.attackers.embeddings import mapped, retrained
+from evaluators.attackers.embeddings import fixed, flipped, mapped, parrot, retrained
+from evaluators.attackers.embeddings.parrot import mean_is_better, templates
 from evaluators.metrics.identification import person_scores, rank_credit
 
 PEOPLE, PICTURES, DIMENSION = 40, 6, 64
@@ -113,3 +116,60 @@ def test_a_gallery_of_many_batches_is_learnt_too(monkeypatch: pytest.MonkeyPatch
     gallery, probe, person = planted(0.5)
     monkeypatch.setattr(retrained, "BATCH", 64)
     assert rank1(gallery, probe, person) > 0.97
+
+
+def seen(probe: torch.Tensor, gallery: torch.Tensor, person: torch.Tensor, others: torch.Tensor) -> Any:
+    """Give attackers embeddings alone; `others` two pictures each of other people."""
+    clear = SimpleNamespace(
+        gallery_embedding=gallery,
+        gallery_person=person,
+        people=PEOPLE,
+        attacker=SimpleNamespace(identity=torch.arange(len(others) // 2).repeat_interleave(2)),
+    )
+    return SimpleNamespace(
+        clear=clear, probe_embedding=probe, gallery_embedding=gallery, attacker_embedding=others, seed=0
+    )
+
+
+def test_a_face_that_is_nobody_less_than_its_own_person_is_read_backwards() -> None:
+    gallery, probe, person = planted(0.5)
+    evidence = seen(-probe, gallery, person, others(40, 1))
+    rates = [float(rank_credit(a.identify(evidence), person, 1).mean()) for a in (fixed, flipped)]
+    assert rates[0] < 0.05 and rates[1] > 0.97
+    straight = seen(probe, gallery, person, others(40, 1))
+    assert float(rank_credit(flipped.identify(straight), person, 1).mean()) < 0.05
+
+
+def test_the_parrot_takes_the_mean_where_other_people_are_found_better_by_it() -> None:
+    generator = torch.Generator().manual_seed(4)
+    center = torch.randn(60, 1, DIMENSION, generator=generator)
+    drawn = functional.normalize(center + 3 * torch.randn(60, 8, DIMENSION, generator=generator), dim=-1)
+    person = torch.arange(60).repeat_interleave(8)
+    assert mean_is_better(drawn.flatten(0, 1), person)
+    # Two looks of a person that have nothing in common: the mean is neither.
+    looks = functional.normalize(torch.randn(60, 2, 1, DIMENSION, generator=generator), dim=-1)
+    looks = torch.cat([looks, looks], 2) + 0.08 * torch.randn(60, 2, 2, DIMENSION, generator=generator)
+    crowd = functional.normalize(torch.randn(4_000, DIMENSION, generator=generator), dim=-1)
+    both = torch.cat([functional.normalize(looks, dim=-1).flatten(0, 2), crowd])
+    whose = torch.cat([torch.arange(60).repeat_interleave(4), torch.arange(60, 4_060)])
+    assert not mean_is_better(both, whose)
+    assert not mean_is_better(crowd, torch.arange(4_000))  # nobody has two pictures
+
+
+def test_a_mean_does_not_depend_on_the_order_and_is_zero_for_nobody() -> None:
+    gallery, _, person = planted(1.0)
+    order = torch.randperm(len(gallery), generator=torch.Generator().manual_seed(0))
+    first, second = templates(gallery, person, PEOPLE + 1), templates(gallery[order], person[order], PEOPLE + 1)
+    assert torch.equal(first, second) and not first[PEOPLE].any()
+    assert torch.allclose(first[:PEOPLE].norm(dim=1), torch.ones(PEOPLE))
+
+
+def test_the_parrot_searches_by_the_mean_then() -> None:
+    gallery, probe, person = planted(2.5)
+    crowd, _, whose = planted(3.0, seed=9)
+    evidence = seen(probe, gallery, person, crowd)
+    evidence.clear.attacker.identity = whose
+    assert mean_is_better(crowd, whose)
+    assert torch.equal(parrot.identify(evidence), probe @ templates(gallery, person, PEOPLE).T)
+    evidence.clear.attacker.identity = torch.arange(len(crowd))  # nobody twice: nothing says that the mean is better
+    assert torch.equal(parrot.identify(evidence), person_scores(probe, gallery, person, PEOPLE))
