@@ -12,6 +12,7 @@ import signal
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
@@ -37,7 +38,13 @@ def main() -> None:
     faces = demo_protocol(seed=0, evaluated=10)
     # The program as it is, but for what is scored: everything before and after is the real code.
     program.load_protocol = lambda choice, networks, console, signals: faces  # type: ignore[assignment]
-    program.make_backend = lambda make, machines, told: InProcess(MakeSlowPanel(SECONDS))  # type: ignore[assignment]
+
+    def make_backend(make: Any, machines: Any, told: Any, learn: Any) -> InProcess:
+        backend = InProcess(MakeSlowPanel(SECONDS))
+        backend.make = learn()
+        return backend
+
+    program.make_backend = make_backend
     program._contact_sheet = lambda front, backend: None  # type: ignore[assignment,return-value]
     program.write_report = lambda *given: None  # type: ignore[assignment]
     digest = program.measuring_digest()  # once: the kills are to meet trials, not the reading of the source

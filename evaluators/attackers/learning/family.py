@@ -203,7 +203,7 @@ def learn(
     steps = min(STEPS, int(left / step))
     if steps < LEAST_STEPS:
         raise NotLearnedError(
-            f"{seconds:.0f} s are too few for it: {max(0, steps)} steps of at least {LEAST_STEPS} would fit"
+            f"{max(0.0, seconds):.0f} s are too few for it: {max(0, steps)} steps of at least {LEAST_STEPS} would fit"
         )
     descend(weights, loss_of, steps=steps, learning_rate=rates, weight_decay=WEIGHT_DECAY)
     adapted.module.requires_grad_(False)

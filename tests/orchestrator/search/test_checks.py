@@ -59,10 +59,8 @@ def test_a_choice_of_attackers_is_checked(names: tuple[str, ...], sentence: str)
 def test_the_rate_of_an_attacker_who_serves_can_be_an_objective() -> None:
     reasons = unmeasured(Settings(), FaceChoice(), None)
     assert {"rank1_restored", "rank5_held_out"} < reasons.keys()
-    assert reasons["rank1_held_out"] == (
-        "held_out is not among the attackers; give --attacker fixed --attacker parrot --attacker retrained "
-        "--attacker mapped --attacker undone --attacker held_out"
-    )
+    given = " ".join(f"--attacker {name}" for name in (*SEARCHING, "held_out"))
+    assert reasons["rank1_held_out"] == f"held_out is not among the attackers; give {given}"
     assert "rank1_restored" not in unmeasured(Settings(attackers=("fixed", "restored")), FaceChoice(), None)
 
 
@@ -146,7 +144,7 @@ def test_a_network_of_the_attacker_held_out_is_wanted_where_he_is_asked(tmp_path
 def test_what_a_sweep_is_resumed_with_is_derived_from_the_options() -> None:
     assert lasting(Settings(trials=3), FaceChoice(seed=1)) == {
         "--objective": ["rank1_worst", "expression_kept"],
-        "--attacker": ["fixed", "parrot", "retrained", "mapped", "undone"],
+        "--attacker": list(SEARCHING),
         "--publish": "png",
         "--seed": 1,
         "--min-pictures": None,

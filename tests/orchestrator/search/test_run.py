@@ -36,9 +36,11 @@ class Panels:
     def __init__(self) -> None:
         self.made: list[FakePanel] = []
 
-    def __call__(self, make: Any, machines: Any, told: Any = None) -> InProcess:
+    def __call__(self, make: Any, machines: Any, told: Any, learn: Any) -> InProcess:
         self.made.append(FakePanel())
-        return InProcess(lambda: self.made[-1])
+        backend = InProcess(lambda: self.made[-1])
+        backend.make = learn()
+        return backend
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +67,7 @@ def searched(out: Path, **settings: Any) -> int:
 
 
 def test_a_folder_that_is_replaced_keeps_nothing_of_the_old_sweep(tmp_path: Path, panels: Panels) -> None:
-    for name in (*OF_A_SWEEP, LEDGER, f"{LEDGER}.cut-7"):
+    for name in (*OF_A_SWEEP, LEDGER, f"{LEDGER}.cut-7", "family-blur-0.safetensors"):
         (tmp_path / name).write_text("old")
     (tmp_path / "mine.txt").write_text("not of a sweep")
     assert searched(tmp_path, trials=3, overwrite=True) == 0
