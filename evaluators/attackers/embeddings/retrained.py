@@ -66,7 +66,7 @@ def enroll(embedding: Tensor, person: Tensor, people: int, *, seed: int) -> Clas
     """
     if len(embedding) <= people:
         raise ValueError(
-            "attackers who learn people (retrained, undone): expected more gallery pictures than "
+            "attackers who learn people: expected more gallery pictures than "
             f"people, got {len(embedding)} of {people}; give people with 4 pictures or more (--min-pictures 4), or "
             "attackers who learn none (--attacker fixed --attacker parrot --attacker mapped)"
         )

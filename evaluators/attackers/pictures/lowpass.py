@@ -44,7 +44,7 @@ def identify(evidence: Evidence) -> Tensor:
     near = functional.normalize((probe - mean) @ whitening, dim=1) @ functional.normalize(
         (means - mean) @ whitening, dim=1
     ).T.to(probe)
-    if not len((model := plda.fit(gallery, person, people)).between):
+    if len(gallery) <= people or not len((model := plda.fit(gallery, person, people)).between):
         return near
     return added(near, model.log_likelihood(probe))
 

@@ -19,7 +19,7 @@ SPACE = SearchSpace("some", configurations=(Blur(kernel=31), Blur(kernel=51), Pi
 
 @pytest.fixture(scope="module")
 def make() -> MakePanel:
-    protocol = demo_protocol(evaluated=8, pictures=2, attacker=12, background=2)
+    protocol = demo_protocol(evaluated=24, pictures=4, attacker=40, background=2)
     attackers = ("fixed", "undone", "of_family")
     return MakePanel(protocol, None, ("rank1_worst", "ssim"), attackers, "cpu", differentiable=True)
 
