@@ -42,7 +42,8 @@ class Generator(Anonymizer):
 
     Attributes:
         variant: conditioning and expression loss that the network was trained with.
-        candidates: identities drawn per face, of which the farthest from the source is taken; 1 looks at no source.
+        candidates: identities drawn per face, of which the farthest from the source is taken; 1 looks at no source,
+            more tell an attacker whose face it is not.
         noise: of the codes, in the deviations that training gave it; 1 is what it was trained with.
     """
 
@@ -53,7 +54,7 @@ class Generator(Anonymizer):
         "train it with python -m orchestrator.train --space expression_loss_ablation or conditioning_ablation"
     )
     variant: str = ranged(Choice(VARIANTS), default="both-both")
-    candidates: int = ranged(Integer(1, 16, unit="identities", log=True), default=4)
+    candidates: int = ranged(Integer(1, 16, unit="identities", log=True), default=1)
     noise: float = ranged(Real(0.0, 2.0, unit="deviations"), default=1.0)
 
     def needed(self) -> tuple[str, ...]:

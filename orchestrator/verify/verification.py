@@ -38,7 +38,7 @@ from orchestrator.sweep.progress import make_progress
 from orchestrator.sweep.sweep import Sweep
 from orchestrator.terminal import INTERRUPTED
 from orchestrator.verify.tables import curve_table, verified_table
-from orchestrator.verify.wording import difference_line, side_by_side
+from orchestrator.verify.wording import difference_line, gap_line, side_by_side
 from search_spaces import SearchSpace
 
 VERIFIED_LEDGER = "verified.arrow"
@@ -191,7 +191,7 @@ def write_results(
     replace_file(results / "verified.parquet", functools.partial(pq.write_table, verified, compression="zstd"))
     curves = curve_table(rows, ledger)
     replace_file(results / "curves.parquet", functools.partial(pq.write_table, curves, compression="zstd"))
-    differs = difference_line(rows, after, facts)
+    differs = f"{difference_line(rows, after, facts)} {gap_line(rows, after, facts['attackers'])}"
     write_verified(results / "verified.html", facts, rows, after, curves.to_pylist(), differs)
     console.print(side_by_side(rows, after, facts["objectives"]))
     console.print(differs, markup=False, soft_wrap=True)

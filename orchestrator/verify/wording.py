@@ -10,7 +10,7 @@ from rich.text import Text
 
 from evaluators.attackers import ATTACKERS
 from orchestrator.records.trials import Row
-from orchestrator.records.wording import name_of, number, strongest, with_interval
+from orchestrator.records.wording import ANCHORS, name_of, number, strongest, with_interval
 
 
 def difference_line(before: Sequence[Row], after: Sequence[Row], facts: Mapping[str, Any]) -> str:
@@ -29,6 +29,38 @@ def difference_line(before: Sequence[Row], after: Sequence[Row], facts: Mapping[
             "verification, in other roles."
         )
     return line
+
+
+def curse_and_gap(before: Sequence[Row], after: Sequence[Row], searching: Sequence[str]) -> tuple[float, float]:
+    """Split what a front, anchors aside, loses by its verification into two means.
+
+    Args:
+        before, after: configurations as the search measured them, and as they were measured again, in one order.
+        searching: attackers of the search.
+
+    Returns:
+        The winner's curse, by how much rank-1 of the strongest of the search's attackers is higher on fresh draws than
+        the search found it, as the best of many noisy draws looks better than it is; and the attacker gap, by how much
+        the strongest of all attackers is above the strongest of the search's on the same draws.
+    """
+    curses, gaps = [], []
+    for old, new in zip(before, after, strict=True):
+        rates = [rate for name in searching if (rate := new.get(f"rank1_{name}")) is not None]
+        if old.get("method") in ANCHORS or not rates or old["rank1_worst"] is None or new["rank1_worst"] is None:
+            continue
+        curses.append(max(rates) - old["rank1_worst"])
+        gaps.append(new["rank1_worst"] - max(rates))
+    count = max(1, len(curses))
+    return sum(curses) / count, sum(gaps) / count
+
+
+def gap_line(before: Sequence[Row], after: Sequence[Row], searching: Sequence[str]) -> str:
+    """Say how much of the search's privacy was luck, and how much its attackers missed."""
+    curse, gap = curse_and_gap(before, after, searching)
+    return (
+        f"rank1_worst, mean over the front: winner's curse {curse:+.3f} (the search's attackers, fresh draws less the "
+        f"search's), attacker gap {gap:+.3f} (all attackers less the search's, same draws)."
+    )
 
 
 def side_by_side(before: Sequence[Row], after: Sequence[Row], objectives: Mapping[str, str]) -> Table:

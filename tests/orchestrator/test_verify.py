@@ -22,7 +22,7 @@ from orchestrator.sweep.progress import PlainProgress
 from orchestrator.sweep.sweep import Sweep
 from orchestrator.verify.tables import curve_table, verified_table
 from orchestrator.verify.verification import check_as_strong, check_same_world, read_front
-from orchestrator.verify.wording import difference_line, side_by_side
+from orchestrator.verify.wording import curse_and_gap, difference_line, gap_line, side_by_side
 from search_spaces import SearchSpace
 from tests.helpers.fake_panel import OBJECTIVES, FakePanel
 
@@ -114,6 +114,21 @@ def test_both_sides_say_people_gallery_and_chance() -> None:
     line = difference_line(rows, rows, {"protocol": {"name": "demo"}})
     assert line == ("search: 10 people, gallery of 20, chance 0.100; verified: 10 people, gallery of 20, chance 0.100.")
     assert "people and pictures of the search are among" in difference_line(rows, rows, {"protocol": {"name": "lfw"}})
+
+
+def test_what_was_luck_and_what_attackers_missed_are_told_apart() -> None:
+    before: list[dict[str, Any]] = [{"rank1_worst": 0.10}, {"rank1_worst": 0.40}, {"rank1_worst": 0.2}]
+    before.append({"method": "identity", "rank1_worst": 0.5})  # an anchor, whatever it does
+    after: list[dict[str, Any]] = [
+        {"rank1_fixed": 0.05, "rank1_parrot": 0.16, "rank1_restored": 0.30, "rank1_worst": 0.30},
+        {"rank1_fixed": 0.44, "rank1_parrot": None, "rank1_restored": 0.41, "rank1_worst": 0.44},
+        {"rank1_fixed": None, "rank1_parrot": None, "rank1_worst": None},  # failed
+        {"rank1_fixed": 1.0, "rank1_worst": 1.0},
+    ]
+    assert curse_and_gap(before, after, ("fixed", "parrot")) == pytest.approx((0.05, 0.07))
+    assert "winner's curse +0.050" in gap_line(before, after, ("fixed", "parrot"))
+    assert "attacker gap +0.070" in gap_line(before, after, ("fixed", "parrot"))
+    assert curse_and_gap(before[2:3], after[2:3], ("fixed",)) == (0.0, 0.0)
 
 
 def test_fewer_attackers_than_the_search_had_are_refused() -> None:
