@@ -1,1 +1,1 @@
-"""Compare configurations of a sweep on the same faces."""
+"""Compare configurations of a sweep, and sweeps, on the same faces."""

@@ -1,7 +1,8 @@
-"""Compare configurations of a sweep on the same faces: `python -m orchestrator.compare RESULTS TRIAL TRIAL …`."""
+"""Compare trials of a sweep, or several sweeps, on the same faces: `python -m orchestrator.compare RESULTS …`."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -16,22 +17,56 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 @app.command()
 def main(
     results: Annotated[Path, typer.Argument(help="Results folder of a search.")],
-    trial: Annotated[list[int] | None, typer.Argument(help="Trials; none for neighbors on the front.")] = None,
+    others: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[TRIAL]... | [RESULTS]...",
+            help="Trials, none for neighbors on the front; or results folders of other sweeps on the same faces.",
+        ),
+    ] = None,
 ) -> None:
-    """Compare trials pairwise on the same faces: differences of the objectives with 95 % intervals over people.
+    """Compare trials pairwise on the same faces, or whole sweeps: differences with 95 % intervals over people.
 
-    Without trials, every configuration of the front is compared with its neighbor.
+    Without trials, every configuration of the front is compared with its neighbor. Of several results folders the
+    fronts are laid side by side, with their hypervolumes and what the one attains that the other does not.
     """
     with sentences():
         check_results(results, LEDGER)
-        from orchestrator.compare.pairs import compared, gaps, shown  # torch, which --help does without
-
-        rows = compared(results, trial or ())
+        trials, folders = told_apart(others or ())
         console = make_console()
-        for sentence in gaps(results):
-            console.print(sentence, markup=False, soft_wrap=True)
-    console.print(shown(rows))
+        if folders:
+            from orchestrator.compare.sweeps import read_sweeps, unlike
+            from orchestrator.compare.wording import tables
+
+            sweeps = read_sweeps([results, *folders])
+            for sentence in unlike(sweeps):
+                console.print(sentence, markup=False, soft_wrap=True)
+            for table in tables(sweeps):
+                console.print(table)
+        else:
+            from orchestrator.compare.pairs import compared, gaps, shown  # torch, which --help does without
+
+            rows = compared(results, trials)
+            for sentence in gaps(results):
+                console.print(sentence, markup=False, soft_wrap=True)
+            console.print(shown(rows))
     delivered()
+
+
+def told_apart(others: Sequence[str]) -> tuple[list[int], list[Path]]:
+    """Tell trials from results folders; a folder whose name is a number is named by a path, as in ./5.
+
+    Raises:
+        ValueError: if there are both.
+    """
+    trials = [int(one) for one in others if one.lstrip("-").isdecimal()]
+    folders = [Path(one) for one in others if not one.lstrip("-").isdecimal()]
+    if trials and folders:
+        raise ValueError(
+            f"TRIAL: expected trials of one sweep or results folders of several, got {trials[0]} and {folders[0]}; "
+            "compare either"
+        )
+    return trials, folders
 
 
 if __name__ == "__main__":
