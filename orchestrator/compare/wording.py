@@ -47,7 +47,7 @@ def _attainment(sweeps: Sequence[Swept]) -> Table:
     table = Table(title="What a front attains, and another does not", title_justify="left")
     for name in ("front", "beside"):
         table.add_column(name, overflow="fold")
-    for name in ("dominated by it", "volume attained alone", "hypervolume less its", "larger in"):
+    for name in ("dominated by the other", "volume attained alone", "hypervolume less its", "larger in"):
         table.add_column(name, justify="right")
     for one in attainment(sweeps):
         table.add_row(
