@@ -50,8 +50,17 @@ def section(title: str, body: str) -> str:
     return f"<section><h2>{text_cell(title)}</h2>{body}</section>"
 
 
-def table_block(head: Sequence[str], body: Sequence[Sequence[str]], texts: int) -> str:
-    """Write a table whose first columns are texts; the interval of a number goes below it."""
+def table_block(
+    head: Sequence[str], body: Sequence[Sequence[str]], texts: int, rows: Sequence[Mapping[str, Any]] | None = None
+) -> str:
+    """Write a table whose first columns are texts; the interval of a number goes below it.
+
+    Args:
+        head: of the columns.
+        body: one list of cells for each line.
+        texts: columns of text at the left.
+        rows: trials that the lines are of, which a click then shows and the choice of methods hides.
+    """
 
     def cell(place: int, value: str) -> str:
         if place < texts:
@@ -66,7 +75,16 @@ def table_block(head: Sequence[str], body: Sequence[Sequence[str]], texts: int) 
         f"<th{' class=text' if place < texts else ''}{title(name)}>{text_cell(name)}</th>"
         for place, name in enumerate(head)
     )
-    lines = "".join(f"<tr>{''.join(cell(place, value) for place, value in enumerate(line))}</tr>" for line in body)
+    whose = [""] * len(body)
+    if rows is not None:
+        whose = [
+            f" data-trial='{text_cell(row['trial'])}' data-method='{text_cell(row['method'])}' tabindex='0'"
+            for row in rows
+        ]
+    lines = "".join(
+        f"<tr{of}>{''.join(cell(place, value) for place, value in enumerate(line))}</tr>"
+        for of, line in zip(whose, body, strict=True)
+    )
     return f"<div class='wide'><table><thead><tr>{top}</tr></thead><tbody>{lines}</tbody></table></div>"
 
 

@@ -14,8 +14,11 @@ from numpy.typing import NDArray
 from evaluators.attackers import ATTACKERS
 from evaluators.metrics import METRICS
 from orchestrator.records.front import front_hypervolume, seba_areas
+from orchestrator.records.report.conditions import conditions_table
+from orchestrator.records.report.decide import clickable, decision, method_boxes
+from orchestrator.records.report.drawing import MOST_DRAWN
+from orchestrator.records.report.exports import links
 from orchestrator.records.report.figures import (
-    MOST_DRAWN,
     OVERRATED,
     attackers_figure,
     front_figure,
@@ -33,6 +36,7 @@ from orchestrator.records.report.page import (
     text_cell,
     write_page,
 )
+from orchestrator.records.report.parallel import parallel_figure
 from orchestrator.records.trials import TOLD_BY, Row
 from orchestrator.records.wording import ANCHORS, measured_columns, number, strongest, with_interval
 
@@ -84,9 +88,12 @@ def write_report(
     failed = [row for row in rows if row["status"] == "failed"]
     parts = [
         _head(sweep, rows, front, failed),
+        decision(front, clickable(rows, front, objectives), objectives),
+        method_boxes(rows),
         figure_block("front", front_figure(rows, front, objectives)),
         section("How to read it", f"<p>{_reading(objectives)}{_thinned(rows)}</p>"),
-        section("The front", _front_table(front, objectives)),
+        section("The front", _front_table(front, objectives) + links(front, objectives)),
+        section("Conditions", conditions_table(sweep, front)),
     ]
     if sweep.get("sampler") == "grid" and (listed := _listed(rows, objectives)):
         lead = (
@@ -97,6 +104,9 @@ def write_report(
         parts.append(section("Side by side", lead + drawing + _front_table(listed, objectives)))
     if contact is not None:
         parts.append(section("The same faces under each configuration", _contact(contact)))
+    if (figure := parallel_figure(rows, objectives)) is not None:
+        lead = "<p class='lead'>Each line is a trial of the method in the menu, its color the first objective; a click shows the trial.</p>"
+        parts.append(section("Hyperparameters", lead + figure_block("parallel", figure)))
     if (figure := attackers_figure(rows)) is not None:
         lead = (
             "<p class='lead'>Each point is a trial. A fixed attacker compares anonymized with clear pictures; the "
@@ -252,7 +262,7 @@ def _front_table(front: Sequence[Row], objectives: Mapping[str, str]) -> str:
             named = [strongest(row, ATTACKERS) or "–"] if who else []
             body.append([str(row["trial"]), name_cell(row), *measured, *named])
         head = ["trial", "configuration", *columns, *(["strongest attacker"] if who else [])]
-        tables.append(table_block(head, body, 2))
+        tables.append(table_block(head, body, 2, front))
     return f"{tables[0]}<details><summary>Every metric</summary>{tables[1]}</details>"
 
 
@@ -262,7 +272,7 @@ def _contact(contact: ContactSheet) -> str:
     for label, faces in zip(contact.labels, contact.images, strict=True):
         cells.append(f"<span>{text_cell(label)}</span>")
         cells += [
-            f"<img alt='{text_cell(label)}, face {place + 1}' src='{png_uri(face)}'>"
+            f"<img data-row='{text_cell(label)}' alt='{text_cell(label)}, face {place + 1}' src='{png_uri(face)}'>"
             for place, face in enumerate(faces)
         ]
     return f"<div class='wide'><div class='sheet'>{''.join(cells)}</div></div>"

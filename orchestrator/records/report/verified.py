@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 
 from evaluators.metrics import METRICS
 from orchestrator.records.front import front_hypervolume
-from orchestrator.records.report.figures import (
+from orchestrator.records.report.drawing import (
     COLORS,
     DASHES,
     chance_line,

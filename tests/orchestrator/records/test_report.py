@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import csv
+import io
 import re
 import shutil
 import subprocess
@@ -11,15 +13,17 @@ import numpy as np
 import pytest
 
 from orchestrator.records.ledger import Ledger
+from orchestrator.records.report.conditions import FAIL, NOT_RUN, PASS, conditions
+from orchestrator.records.report.drawing import hover, spread_out
+from orchestrator.records.report.exports import escaped, front_csv, front_tex
 from orchestrator.records.report.figures import (
     attackers_figure,
     front_figure,
     hifd_figure,
-    hover,
     overrated,
     side_by_side_figure,
-    spread_out,
 )
+from orchestrator.records.report.parallel import axis_of, parallel_figure
 from orchestrator.records.report.searched import ContactSheet, judges_lines, write_report
 from orchestrator.records.report.verified import curves_figure, verified_figure, write_verified
 from orchestrator.records.tables import write_tables
@@ -83,7 +87,7 @@ def test_page_is_self_contained_and_whole(page: Path, tables: Any) -> None:
     text = page.read_text(encoding="utf-8")
     tags = Tags()
     tags.feed(text)
-    assert all(address.startswith("data:image/png;base64,") for address in tags.addresses)
+    assert all(address.startswith(("data:image/png;base64,", "data:text/")) for address in tags.addresses)
     assert tags.images == 30
     said = " ".join(tags.texts)
     assert "$" not in re.sub(r"\s", "", said)
@@ -273,7 +277,111 @@ def test_in_a_browser(tables: Any, objectives: dict[str, str], tmp_path: Path) -
     assert console == []
     assert ended.stdout.count('class="main-svg"') >= 2
     # Points are paths in the browser's tree only if plotly drew them.
-    assert ended.stdout.count('class="point"') >= 2 * sum(r["status"] == "complete" for r in tables[0])
+    assert ended.stdout.count('class="point') >= 2 * sum(r["status"] == "complete" for r in tables[0])
+
+
+USED = """
+<script>window.addEventListener("load", () => {
+  const said = [];
+  const slider = document.getElementById("bound");
+  for (const value of [0, 10, 50, 100]) {
+    slider.value = value;
+    slider.dispatchEvent(new Event("input"));
+    said.push(value + "=" + document.getElementById("decided").dataset.trial);
+  }
+  const plot = document.getElementById("figure-front");
+  const trace = plot.data.find((one) => one.customdata && one.customdata.length);
+  plot.emit("plotly_click", {points: [{customdata: trace.customdata[0]}]});
+  said.push("point=" + document.getElementById("clicked").dataset.trial + "/" + trace.customdata[0]);
+  const line = document.querySelector("tr[data-trial]");
+  line.dispatchEvent(new KeyboardEvent("keydown", {key: "Enter", bubbles: true}));
+  said.push("line=" + document.getElementById("clicked").dataset.trial + "/" + line.dataset.trial);
+  const box = document.querySelector("#methods input[value=blur]");
+  box.checked = false;
+  box.dispatchEvent(new Event("change"));
+  const hidden = [...document.querySelectorAll("tr[data-method=blur]")].every((one) => one.hidden);
+  const others = [...document.querySelectorAll("tr[data-method]:not([data-method=blur])")].some((one) => !one.hidden);
+  said.push("blur=" + hidden + "/" + others);
+  document.body.dataset.said = said.join(" ");
+});</script>
+"""
+
+
+@pytest.mark.slow
+def test_slider_click_keyboard_and_boxes_work(tables: Any, tmp_path: Path) -> None:
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if chromium is None:
+        pytest.skip("no Chromium on this machine")
+    page = tmp_path / "report.html"
+    write_report(page, SWEEP, *tables, contact())
+    page.write_text(page.read_text().replace("</body>", f"{USED}</body>"))
+    options = (
+        "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
+        "--disable-component-update --disable-sync --virtual-time-budget=8000 --enable-logging=stderr --v=0 --dump-dom"
+    )
+    command = [chromium, *options.split(), f"--user-data-dir={tmp_path / 'profile'}", page.as_uri()]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=180, check=True)
+    assert [line for line in ended.stderr.splitlines() if "CONSOLE" in line] == []
+    said = dict(part.split("=") for part in ended.stdout.split('data-said="')[1].split('"')[0].split())
+    front = [row for row in tables[1] if row["method"] not in ("identity", "blackout", "word")]
+    for value in (0, 10, 50, 100):  # the same choice, by Python
+        kept = [row for row in front if row["rank1_worst_hi"] <= value / 100]
+        utility = list(OBJECTIVES)[1]
+        best = max(kept, key=lambda row: row[utility])["trial"] if kept else ""
+        assert said[str(value)] == str(best)
+    for way in ("point", "line"):
+        shown, asked = said[way].split("/")
+        assert shown == asked
+    assert said["blur"] == "true/true"
+
+
+def test_conditions_say_what_holds_what_does_not_and_what_did_not_run(tables: Any) -> None:
+    panel = {
+        "rank1_clear": {"fixed": 1.0, "parrot": 0.99},
+        "judges_clear": {"a": 0.8, "b": 0.7},
+        "judges_admitted": ["a"],
+        "judges_agree": {"a, b": 0.1},
+    }
+    protocol = {**SWEEP["protocol"], "rejected": 3, "n_read": 20, "rejected_reasons": {"blurred": 3}, "n_people": 10}
+    found = {
+        what.partition(":")[0]: (state, told)
+        for what, state, told in conditions({**SWEEP, "panel": panel, "protocol": protocol}, tables[1])
+    }
+    assert found["Attackers can learn"] == (PASS, "fixed 1.000, parrot 0.990")
+    assert found["Readers can learn"] == (FAIL, "a 0.800, b 0.700, not followed")
+    assert found["Judges agree on clear faces"] == (FAIL, "least 0.100, a, b")
+    assert found["Winner's curse"][0] == NOT_RUN
+    assert found["Pictures"] == (FAIL, "3 of 20: 3 blurred")
+    assert found["People enough for the intervals"][0] == FAIL
+    assert all(state == NOT_RUN for what, state, _ in conditions({**SWEEP, "panel": {}}, []) if "learn" in what)
+
+
+def test_the_front_is_saved_as_csv_and_latex(tables: Any) -> None:
+    front = tables[1]
+    read = list(csv.DictReader(io.StringIO(front_csv(front))))
+    assert [int(line["trial"]) for line in read] == [row["trial"] for row in front]
+    assert [float(line["rank1_worst"]) for line in read] == [row["rank1_worst"] for row in front]
+    tex = front_tex(front, OBJECTIVES)
+    assert tex.count(r"\\") == len(front) + 1 and r"rank1\_worst" in tex
+    assert escaped("a_b & 5 % {x} \\ ~^") == r"a\_b \& 5 \% \{x\} \textbackslash{} \textasciitilde{}\textasciicircum{}"
+
+
+def test_parallel_coordinates_have_a_line_for_each_trial_of_a_method() -> None:
+    many = [
+        flat(row(n, "blur", {"kernel": 3 + 2 * n, "region": ("crop", "face")[n % 2]}, scores(0.9 - 0.01 * n, 0.5)))
+        for n in range(12)
+    ]
+    figure = parallel_figure(many, OBJECTIVES)
+    assert figure is not None
+    names = [note.text for note in figure.layout.annotations if note.text.startswith("<b>")]
+    assert names == [f"<b>{name}</b>" for name in ("kernel", "region", *OBJECTIVES)]
+    assert {trial for trace in figure.data[1:] for trial in trace.customdata} == set(range(12))
+    line = next(trace for trace in figure.data[1:] if 11 in trace.customdata)
+    start = list(line.customdata).index(11)
+    assert list(line.y[start : start + 2]) == [1.0, 1.0] and line.y[start + 4] is None  # the largest kernel, "face"
+    assert axis_of("region", ["face", "crop", "face"]).places == (1.0, 0.0, 1.0)
+    assert axis_of("kernel", [3, 13, 8]).places == (0.0, 1.0, 0.5)
+    assert parallel_figure(many[:4], OBJECTIVES) is None
 
 
 def test_a_long_sweep_is_drawn_thin_and_told_whole(tmp_path: Path) -> None:

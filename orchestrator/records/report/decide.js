@@ -1,0 +1,117 @@
+"use strict";
+// Which configuration keeps the bound, and what a clicked point is. Texts are set as text, never as HTML.
+(() => {
+  const facts = JSON.parse(document.getElementById("decide-facts").textContent);
+  const slider = document.getElementById("bound");
+  const said = document.getElementById("bound-said");
+  const decided = document.getElementById("decided");
+  const strip = document.getElementById("decided-faces");
+  const clicked = document.getElementById("clicked");
+  const [low, high] = facts.ends;
+  const lower = facts.ways[0] === "min";
+
+  const element = (tag, text, parent) => {
+    const made = document.createElement(tag);
+    if (text !== undefined) made.textContent = text;
+    if (parent) parent.append(made);
+    return made;
+  };
+
+  const faces = (label, parent) => {
+    const own = [...document.querySelectorAll(".sheet img")].filter((img) => img.dataset.row === label);
+    if (!own.length) return false;
+    const before = [...document.querySelectorAll(".sheet img")].filter((img) => img.dataset.row === "original");
+    const sheet = element("div", undefined, parent);
+    sheet.className = "strip";
+    sheet.style.gridTemplateColumns = `repeat(${own.length}, minmax(56px, 112px))`;
+    for (const img of [...before, ...own]) {
+      const copy = element("img", undefined, sheet);
+      copy.src = img.src;
+      copy.alt = img.alt;
+    }
+    return true;
+  };
+
+  const decide = () => {
+    const bound = low + (high - low) * slider.value / 100;
+    said.textContent = facts.rate ? Math.round(100 * bound) : bound.toPrecision(3);
+    const end = (choice) => choice.interval[lower ? 1 : 0];
+    const keeps = (choice) => (lower ? end(choice) <= bound : end(choice) >= bound);
+    const better = (a, b) => (facts.ways[1] === "min" ? a.value - b.value : b.value - a.value);
+    const kept = facts.choices.filter(keeps).sort(better);
+    strip.replaceChildren();
+    decided.replaceChildren();
+    strip.hidden = true;
+    if (!kept.length) {
+      const near = [...facts.choices].sort((a, b) => (lower ? end(a) - end(b) : end(b) - end(a)))[0];
+      decided.dataset.trial = "";
+      decided.append("No configuration on the front keeps this with its whole interval; the nearest is ");
+      element("b", near.name, decided);
+      decided.append(`: ${facts.bounded} ${near.bounded}.`);
+      return;
+    }
+    const choice = kept[0];
+    decided.dataset.trial = choice.trial;
+    element("b", choice.name, decided);
+    decided.append(` (trial ${choice.trial}): ${facts.best} ${choice.best}, ${facts.bounded} ${choice.bounded}.`);
+    strip.hidden = !faces(choice.name, strip);
+  };
+
+  const show = (trial) => {
+    const found = facts.details[trial];
+    if (!found) return;
+    clicked.replaceChildren();
+    clicked.hidden = false;
+    clicked.dataset.trial = trial;
+    element("h3", `Trial ${trial}: ${found.name}`, clicked);
+    faces(found.label, clicked);
+    const columns = element("div", undefined, clicked);
+    columns.className = "columns";
+    for (const [title, lines] of [
+      ["hyperparameter", found.hyperparameters],
+      ["attacker, rank-1", found.attackers],
+      ["reader", found.readers],
+    ]) {
+      if (!lines.length) continue;
+      const table = element("table", undefined, columns);
+      const head = element("tr", undefined, element("thead", undefined, table));
+      element("th", title, head).className = "text";
+      element("th", "", head);
+      const body = element("tbody", undefined, table);
+      for (const [name, value] of lines) {
+        const line = element("tr", undefined, body);
+        element("td", name, line).className = "text";
+        element("td", value, line);
+      }
+    }
+    clicked.focus({ preventScroll: true });
+    clicked.scrollIntoView({ block: "nearest" });
+  };
+
+  slider.addEventListener("input", decide);
+  document.addEventListener("DOMContentLoaded", () => {
+    decide();
+    for (const plot of document.querySelectorAll(".js-plotly-plot")) {
+      if (plot.on) plot.on("plotly_click", (event) => show(String(event.points[0].customdata)));
+    }
+    for (const line of document.querySelectorAll("tr[data-trial]")) {
+      line.addEventListener("click", () => show(line.dataset.trial));
+      line.addEventListener("keydown", (event) => {
+        if (event.key === "Enter") show(line.dataset.trial);
+      });
+    }
+    for (const box of document.querySelectorAll("#methods input")) {
+      box.addEventListener("change", () => filter());
+    }
+  });
+
+  const filter = () => {
+    const hidden = new Set([...document.querySelectorAll("#methods input:not(:checked)")].map((box) => box.value));
+    for (const line of document.querySelectorAll("tr[data-method]")) line.hidden = hidden.has(line.dataset.method);
+    for (const plot of document.querySelectorAll(".js-plotly-plot")) {
+      if (!plot.data) continue;
+      const shown = plot.data.map((trace) => !hidden.has(trace.legendgroup));
+      Plotly.restyle(plot, { visible: shown });
+    }
+  };
+})();
