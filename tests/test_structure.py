@@ -20,7 +20,7 @@ ALLOWED = {
     "search_spaces": {"search_spaces", "anonymizers"},
     "orchestrator": {"orchestrator", "search_spaces", "evaluators", "anonymizers"},
 }
-ORCHESTRATOR_ONLY = {"ray", "pyarrow", "pandas", "rich", "typer", "plotly"}
+ORCHESTRATOR_ONLY = {"ray", "pyarrow", "pandas", "rich", "typer", "plotly", "av"}
 MODULES = sorted(
     path.relative_to(ROOT).with_suffix("").as_posix().replace("/", ".").removesuffix(".__init__")
     for package in ALLOWED

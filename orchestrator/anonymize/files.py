@@ -86,7 +86,7 @@ def list_work(source: Path, out: Path) -> list[Work]:
 def kind_of(path: Path) -> str:
     """Tell a picture and a video from other files by the name."""
     suffix = path.suffix.lower()
-    kind = PICTURE if suffix in SUFFIXES else OTHER
+    kind = PICTURE if suffix in SUFFIXES else VIDEO if suffix in VIDEOS else OTHER
     try:
         return kind if stat.S_ISREG(path.stat().st_mode) else OTHER
     except OSError:

@@ -48,8 +48,13 @@ class Anonymization:
     resume: bool = option(False, "Go on with what was interrupted.")
     overwrite: bool = option(False, "Replace results of the same names.")
 
-    look: int = option(
-        1280, "Side at which a picture is looked at for small faces, px.", least=320, most=8192, section="Faces"
+    look: int | None = option(
+        None,
+        "Side at which pictures and frames are looked at for small faces, px.",
+        least=320,
+        most=8192,
+        shown="1280 of pictures, 640 of videos",
+        section="Faces",
     )
     least_score: float = option(
         0.3, "Detector's score from which on something is a face.", least=0.05, most=1, section="Faces"

@@ -94,7 +94,7 @@ def treat(work: Work, ready: Ready, keeping: Keeping) -> Outcome:
     several = len(opened.frames) > 1
     faces: list[tuple[int | None, int | None, Covered]] = []
     for number, frame in enumerate(opened.frames):
-        found = find_all(frame, ready.finder, look=ready.treatment.look)
+        found = find_all(frame, ready.finder, look=ready.treatment.look_at_picture)
         covered = cover(frame, found, ready, [f"{work.name}/{number}/{n}" for n in range(len(found))])
         faces += [(number if several else None, None, one) for one in covered]
     status = DONE if faces else COPIED if keeping.without_face else CLEAR

@@ -24,7 +24,7 @@ from orchestrator.anonymize.files import OTHER, PICTURE, STATE, VIDEO, Work, lef
 from orchestrator.anonymize.manifest import Journal, count_done, entry_of, write_manifest
 from orchestrator.anonymize.options import Anonymization
 from orchestrator.anonymize.pictures import CLEAR, COPIED, DONE, FAILED, UNREAD, Keeping, Outcome
-from orchestrator.anonymize.workers import treat_all
+from orchestrator.anonymize.workers import quietly, treat_all
 from orchestrator.cluster.code import code_digest, versions
 from orchestrator.cluster.environment import allowed_cores
 from orchestrator.recommend.recommendation import Recommendation, made
@@ -219,15 +219,26 @@ def _act(
     pictures = [work for work in works if work.kind == PICTURE]
     if pictures:
         with counted(console, "pictures", total=len(pictures)) as progress:
-            seen = faces = 0
+            seen = 0
 
             def done(work: Work, outcome: Outcome) -> None:
-                nonlocal seen, faces
+                nonlocal seen
                 note(work, outcome)
-                seen, faces = seen + 1, faces + len(outcome.faces)
+                seen += 1
                 progress(seen, len(pictures))
 
             treat_all(treatment, keeping, pictures, processes=processes, done=done)
+    films = [work for work in works if work.kind == VIDEO]
+    if films:
+        from orchestrator.anonymize.video.film import treat_film  # FFmpeg, which pictures do without
+
+        quietly()
+    for film in films:
+        with counted(console, f"frames of {film.name}, twice") as progress:
+            outcome = treat_film(
+                film, treatment, keeping, threads=processes, unlinkable=settings.unlinkable, done=progress
+            )
+        note(film, outcome)
 
 
 def _finished(work: Work, journal: Journal) -> bool:
@@ -344,6 +355,3 @@ def summary(entries: Sequence[Mapping[str, Any]], seconds: float, publish: str =
             yield f"  {status}: {len(named)}, {hint}: {some}"
     if publish != "png":
         yield f"  the configuration was measured as published by {publish}: publish them so, or stronger"
-
-
-__all__ = ["MANIFEST", "VIDEO", "run", "summary", "treatment_of"]

@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from evaluators.datasets.cropping import find_faces
 from evaluators.networks.detection import INPUT, Detection
 
-LOOK = 1280
-"""Side in px at which a large picture is looked at for its small faces, where nobody says another."""
+LOOK, FILM_LOOK = 1280, 640
+"""Sides in px at which a large picture, and a frame of a video, are looked at for small faces, where nobody says
+another."""
 SAME = 0.4
 """Overlap, intersection over union, from which two boxes mean one face."""
 STEP = 32
@@ -46,12 +47,12 @@ def find_all(picture: NDArray[np.uint8], finder: Finder, *, look: int = LOOK) ->
     found = find_once(picture, finder, look=look)
     small, scale = fitted(picture, look)
     if not found:
-        found = [_scaled(face, scale) for face in find_faces(small, finder)]
+        found = [scaled(face, scale) for face in find_faces(small, finder)]
     for turns in (1, 3, 2):
         if found:
             break
         turned = np.ascontiguousarray(np.rot90(small, turns))
-        found = [_scaled(_turned_back(face, turns, turned), scale) for face in find_once(turned, finder, look=look)]
+        found = [scaled(_turned_back(face, turns, turned), scale) for face in find_once(turned, finder, look=look)]
     return found
 
 
@@ -62,7 +63,7 @@ def find_once(picture: NDArray[np.uint8], finder: Finder, *, look: int = LOOK) -
     found: list[Detection] = []
     for side in sides:
         small, scale = fitted(picture, side)
-        found += [_scaled(face, scale) for face in finder.detect(small, side)]
+        found += [scaled(face, scale) for face in finder.detect(small, side)]
     return once(found)
 
 
@@ -100,7 +101,8 @@ def overlap(a: NDArray[np.floating], b: NDArray[np.floating]) -> float:
     return shared / (float((a[2] - a[0]) * (a[3] - a[1])) + float((b[2] - b[0]) * (b[3] - b[1])) - shared)
 
 
-def _scaled(face: Detection, scale: float) -> Detection:
+def scaled(face: Detection, scale: float) -> Detection:
+    """Bring a face of a smaller picture back to the px of the larger one."""
     if scale == 1:
         return face
     return Detection(face.box * np.float32(scale), face.score, face.landmarks * np.float32(scale))

@@ -16,7 +16,7 @@ from evaluators.datasets.sources.opening import open_source
 from evaluators.networks.catalog.choice import Networks, is_path
 from evaluators.networks.loaders import load_detector, load_torch_embedder
 from evaluators.networks.signals import check_signals, load_signals, with_measured
-from orchestrator.anonymize.faces.finding import LOOK, Finder
+from orchestrator.anonymize.faces.finding import FILM_LOOK, LOOK, STEP, Finder
 from orchestrator.anonymize.faces.pasting import AROUND, BORDER
 from orchestrator.prepare.faces_file import read_prepared
 from orchestrator.prepare.options import FACES
@@ -40,7 +40,7 @@ class Treatment:
         networks: folder of models, detector, and, where the method asks them, embedder and teller.
         seed: secret of the one who anonymizes.
         background: prepared set, or folder of a folder of pictures per person, for methods that need people.
-        look: side at which pictures are looked at for small faces, px.
+        look: side at which pictures and videos are looked at for small faces, px; None for LOOK and FILM_LOOK.
         least_score: of what counts as a face.
         around, border: rim and soft border, px of the 112 px crop.
     """
@@ -50,7 +50,7 @@ class Treatment:
     networks: Networks
     seed: int = 0
     background: Path | None = None
-    look: int = LOOK
+    look: int | None = None
     least_score: float = LEAST_SCORE
     around: float = AROUND
     border: float = BORDER
@@ -79,6 +79,16 @@ class Treatment:
     def needs_people(self) -> bool:
         """Tell whether the method cannot work without people of a background."""
         return isinstance(self.anonymizer, KSame) or self.anonymizer.method in BACKGROUND
+
+    @property
+    def look_at_picture(self) -> int:
+        """Return the side at which a picture is looked at, px."""
+        return LOOK if self.look is None else self.look
+
+    @property
+    def look_at_film(self) -> int:
+        """Return the side at which a frame of a video is looked at, px, a multiple of STEP."""
+        return FILM_LOOK if self.look is None else self.look // STEP * STEP
 
     def ready(self, finder: Finder | None = None) -> Ready:
         """Load what is needed, for one thread.
