@@ -11,7 +11,7 @@ from rich.text import Text
 
 from orchestrator.terminal import delivered, make_console, run_app
 
-COMMANDS = ("models", "prepare", "search", "verify", "compare", "recommend", "anonymize", "train", "cluster")
+COMMANDS = ("models", "prepare", "search", "verify", "watch", "compare", "recommend", "anonymize", "train", "cluster")
 """In the order in which they are wanted."""
 
 

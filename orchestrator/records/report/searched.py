@@ -105,7 +105,10 @@ def write_report(
     if contact is not None:
         parts.append(section("The same faces under each configuration", _contact(contact)))
     if (figure := parallel_figure(rows, objectives)) is not None:
-        lead = "<p class='lead'>Each line is a trial of the method in the menu, its color the first objective; a click shows the trial.</p>"
+        lead = (
+            "<p class='lead'>Each line is a trial of the method in the menu, its color the first objective; a click "
+            "shows the trial.</p>"
+        )
         parts.append(section("Hyperparameters", lead + figure_block("parallel", figure)))
     if (figure := attackers_figure(rows)) is not None:
         lead = (

@@ -1,0 +1,1 @@
+"""Watch a sweep while it runs, in a browser."""
