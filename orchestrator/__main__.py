@@ -11,7 +11,7 @@ from rich.text import Text
 
 from orchestrator.terminal import delivered, make_console, run_app
 
-COMMANDS = ("models", "prepare", "search", "verify", "watch", "compare", "recommend", "anonymize", "train", "cluster")
+COMMANDS = tuple("models prepare search verify watch compare recommend anonymize study train cluster".split())
 """In the order in which they are wanted."""
 
 
@@ -39,7 +39,7 @@ def about(command: str) -> str:
     module = ast.parse((path if path.exists() else path.with_suffix("") / "__main__.py").read_text())
     commands = [node for node in module.body if isinstance(node, ast.FunctionDef) and node.name == "main"]
     text = ast.get_docstring(commands[0] if commands else module) or ""
-    return text.partition("\n")[0].rstrip(".").replace(": `python -m orchestrator.models ", ": ").rstrip("`")
+    return text.partition("\n")[0].rstrip(".").replace(f": `python -m orchestrator.{command} ", ": ").rstrip("`")
 
 
 if __name__ == "__main__":

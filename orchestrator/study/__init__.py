@@ -1,0 +1,1 @@
+"""Ask people what they see: a page for participants, and tables of their answers."""
