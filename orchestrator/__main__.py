@@ -11,7 +11,19 @@ from rich.text import Text
 
 from orchestrator.terminal import delivered, make_console, run_app
 
-COMMANDS = tuple("models prepare search verify watch compare recommend anonymize study train cluster".split())
+COMMANDS = (
+    "models",
+    "prepare",
+    "search",
+    "verify",
+    "watch",
+    "compare",
+    "recommend",
+    "anonymize",
+    "study",
+    "train",
+    "cluster",
+)
 """In the order in which they are wanted."""
 
 
