@@ -36,6 +36,7 @@ OTHERS = {
     "docs/index.md": "The first page of the site: the README, and what there is",
     "docs/RESULTS.md": "What was found, on demo faces and on LFW",
     "docs/PICTURES.md": "Your own pictures: which configuration, what is released, what stays",
+    "docs/COMPARING.md": "Trials and sweeps side by side: differences, hypervolumes, attainment",
     "docs/STUDY.md": "Asking people: the page, its design, the tables of their answers",
     "docs/COSTS.md": "What it costs: seconds, memory, faces per second",
     "docs/METRICS.md": "Every column of the tables",

@@ -25,7 +25,16 @@ from orchestrator.study.options import FOLDER
 from orchestrator.study.tables import correlations, people_table
 
 ANSWERS, PEOPLE, CORRELATIONS = "answers.parquet", "people.parquet", "correlations.parquet"
-SHOWN = ("people_expression", "people_expression_fleiss", "people_same", "people_same_d_prime", "people_same_fleiss")
+SHOWN = {
+    "people_expression": "expression",
+    "people_expression_fleiss": "their kappa",
+    "people_same": "same person",
+    "people_same_d_prime": "d'",
+    "people_same_fleiss": "their kappa",
+}
+"""Columns that the terminal shows, and how it heads them."""
+TOLD = ("expression_kept", "expression_kappa_", "expression_r2_", "rank1_")
+"""How the columns begin whose correlation the terminal shows; the table has every one."""
 
 
 def reading(paths: Sequence[Path], results: Path, study: Path | None, console: Console) -> list[str]:
@@ -64,12 +73,12 @@ def reading(paths: Sequence[Path], results: Path, study: Path | None, console: C
     facts = {name: key[name] for name in ("study", "sweep", "protocol", "truth_by", "classes")}
     for name, rows in ((ANSWERS, answers), (PEOPLE, people), (CORRELATIONS, correlated)):
         _write(folder / name, rows, facts)
-    console.print(_people(people, key, sweep["objectives"], {row["trial"]: row for row in trials}))
+    console.print(_people(people, sweep["objectives"], {row["trial"]: row for row in trials}))
     console.print(_correlations(correlated))
     chance = number(1 / len(key["classes"]))
     console.print(
-        f"{len(sheets)} participants, {len(answers)} answers. By chance people_expression is {chance}, people_same "
-        "0.500 and people_same_d_prime 0; the true expression of a face is "
+        f"{len(sheets)} participants, {len(answers)} answers. By chance {chance} of expressions are right, 0.500 of "
+        "pairs, and d' is 0; the true expression of a face is "
         + ("its label." if key["truth_by"] == "labels" else f"the word of {key['truth_by']} on the clear one."),
         markup=False,
         soft_wrap=True,
@@ -88,17 +97,17 @@ def _write(path: Path, rows: Sequence[Row], facts: Mapping[str, Any]) -> None:
     replace_file(path, functools.partial(pq.write_table, table, compression="zstd"))
 
 
-def _people(
-    people: Sequence[Row], key: Mapping[str, Any], objectives: Mapping[str, str], trials: Mapping[int, Row]
-) -> Table:
+def _people(people: Sequence[Row], objectives: Mapping[str, str], trials: Mapping[int, Row]) -> Table:
     table = Table(title="What people see, with 95 % intervals over participants", title_justify="left")
     table.add_column("configuration", overflow="fold", min_width=16)
-    for name in (*SHOWN, *objectives):
-        table.add_column(name, justify="right", overflow="fold")
+    for name in SHOWN.values():
+        table.add_column(name, justify="right", overflow="fold", min_width=14)
+    for name in objectives:
+        table.add_column(name, justify="right")
     for row in people:
-        measured = [with_interval(trials[row["trial"]], name) for name in objectives]
-        cells = [f"{row['configuration']} ({row['trial']})", *(with_interval(row, name) for name in SHOWN), *measured]
-        table.add_row(*(Text(cell) for cell in cells))
+        answered = [with_interval(row, name).replace(" [", "\n[") for name in SHOWN]
+        measured = [number(trials[row["trial"]][name]) for name in objectives]
+        table.add_row(*(Text(cell) for cell in (f"{row['configuration']} ({row['trial']})", *answered, *measured)))
     return table
 
 
@@ -108,7 +117,7 @@ def _correlations(correlated: Sequence[Row]) -> Table:
         table.add_column(name, overflow="fold")
     for name in ("configurations", "kendall", "spearman"):
         table.add_column(name, justify="right")
-    for row in correlated:
+    for row in (row for row in correlated if row["column"].startswith(TOLD)):
         table.add_row(
             row["people"],
             row["column"],

@@ -137,7 +137,7 @@ def correlations(answers: Sequence[Row], key: Mapping[str, Any], trials: Sequenc
     for task, people in ACCURACY.items():
         shares, drawn = _shares([one for one in answers if one["task"] == task], asked, seed)
         for column in METRICS:
-            if not column.startswith(("expression_",) if task == EXPRESSION else ATTACKED):
+            if not column.startswith("expression_" if task == EXPRESSION else ATTACKED) or "chance" in column:
                 continue
             values = [measured.get(trial, {}).get(column) for trial in asked]
             there = [n for n, value in enumerate(values) if value is not None and np.isfinite(shares[n])]

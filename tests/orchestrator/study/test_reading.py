@@ -104,7 +104,7 @@ def test_the_command_leaves_tables(study: tuple[Path, dict[str, Any], list[Path]
     said = CliRunner().invoke(app, ["read", *map(str, files), "--results", str(results)])
     assert said.exit_code == 0, said.output
     told = " ".join(said.output.split())
-    assert "4 participants, 128 answers. By chance people_expression is 0.250, people_same 0.500" in told
+    assert "4 participants, 128 answers. By chance 0.250 of expressions are right, 0.500 of pairs" in told
     assert "blur kernel=31" in told and "rank1_worst" in told and not said.stderr
     answers, people, correlated = (
         pq.read_table(results / "study" / f"{name}.parquet") for name in ("answers", "people", "correlations")
