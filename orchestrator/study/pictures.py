@@ -86,17 +86,11 @@ class Studio:
         self.publish = publishing(sweep.get("publish", "png"))
 
     def truth(self) -> tuple[list[str | None], tuple[str, ...], str]:
-        """Return the expression of each probe, the names it is one of, and whose word it is.
-
-        Where people labelled faces, that is the label, and a face without one has None; else the teacher's word on the
-        clear face.
-        """
-        labels, names = self.protocol.probe.expression.tolist(), self.protocol.expressions
-        if names and any(label >= 0 for label in labels):
-            return [names[label] if label >= 0 else None for label in labels], tuple(names), "labels"
-        classes = tuple(self.nets.teacher.classes)
+        """Return the expression of each probe, the names it is one of, and whose word it is; see `truth_of`."""
+        teacher = self.nets.teacher
         words = self.clear.probe_reading.logits.argmax(1).tolist()
-        return [classes[word] for word in words], classes, f"teacher {self.nets.facts['teacher']['name']}"
+        labels = self.protocol.probe.expression.tolist()
+        return truth_of(labels, self.protocol.expressions, words, teacher.classes, self.nets.facts["teacher"]["name"])
 
     def released(self, row: Row, probes: Sequence[int]) -> NDArray[np.uint8]:
         """Return what a configuration releases of probes, as it is published.
@@ -120,6 +114,28 @@ class Studio:
     def gallery(self, places: Sequence[int]) -> NDArray[np.uint8]:
         """Return clear pictures of the gallery, likewise."""
         return _shown(self.clear.gallery.images[list(places)])
+
+
+def truth_of(
+    labels: Sequence[int], names: Sequence[str] | None, words: Sequence[int], classes: Sequence[str], teacher: str
+) -> tuple[list[str | None], tuple[str, ...], str]:
+    """Say what expression faces show: the label where there are any, else the teacher's word on the clear face.
+
+    The two are not mixed: where some faces have labels, the others are not asked about.
+
+    Args:
+        labels: (N,) places in `names`, -1 for a face without one.
+        names: of the labels; None where nobody labelled.
+        words: (N,) places in `classes`: the teacher's top-1 on the clear faces.
+        classes: of the teacher.
+        teacher: name.
+
+    Returns:
+        N names, None for a face that is not asked about; what they are some of; and whose word it is.
+    """
+    if names and any(label >= 0 for label in labels):
+        return [names[label] if label >= 0 else None for label in labels], tuple(names), "labels"
+    return [classes[word] for word in words], tuple(classes), f"teacher {teacher}"
 
 
 def as_searched(sweep: Mapping[str, Any], faces: FaceChoice) -> FaceChoice:

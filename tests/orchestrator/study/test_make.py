@@ -22,7 +22,7 @@ from evaluators.datasets.protocol import Protocol
 from orchestrator.records.ledger import Ledger
 from orchestrator.study.__main__ import app
 from orchestrator.study.key import PAGE, read_key
-from orchestrator.study.pictures import MOST_PX, picture_uri
+from orchestrator.study.pictures import MOST_PX, picture_uri, truth_of
 from tests.helpers.sample_rows import SWEEP, row, scores
 
 SMALL = {"evaluated": 7, "pictures": 4, "attacker": 4, "background": 2}
@@ -106,6 +106,14 @@ def test_other_faces_too_few_people_and_an_empty_consent_are_refused(
     refused = CliRunner().invoke(app, ["make", str(results), "--faces", "6"])
     assert refused.exit_code == 2 and "expected the faces of the search, 7 people" in " ".join(refused.stderr.split())
     assert not (results / "study" / PAGE).exists()
+
+
+def test_what_is_right_is_the_label_or_the_word_of_the_teacher_and_never_both() -> None:
+    names, classes = ("happy", "sad"), ("sad", "happy", "fear")
+    assert truth_of([1, -1, 0], names, [0, 0, 2], classes, "net") == (["sad", None, "happy"], names, "labels")
+    words = (["sad", "sad", "fear"], classes, "teacher net")
+    assert truth_of([-1, -1, -1], names, [0, 0, 2], classes, "net") == words
+    assert truth_of([-1, -1, -1], None, [0, 0, 2], classes, "net") == words
 
 
 def test_large_pictures_are_made_smaller() -> None:
