@@ -34,22 +34,19 @@ def main(
         check_results(results, LEDGER)
         trials, folders = told_apart(others or ())
         console = make_console()
+        from orchestrator.compare.pairs import compared, gaps, shown  # torch, which --help does without
+        from orchestrator.compare.sweeps import read_sweeps, unlike
+        from orchestrator.compare.wording import tables
+
         if folders:
-            from orchestrator.compare.sweeps import read_sweeps, unlike
-            from orchestrator.compare.wording import tables
-
             sweeps = read_sweeps([results, *folders])
-            for sentence in unlike(sweeps):
-                console.print(sentence, markup=False, soft_wrap=True)
-            for table in tables(sweeps):
-                console.print(table)
+            said, laid = unlike(sweeps), tables(sweeps)
         else:
-            from orchestrator.compare.pairs import compared, gaps, shown  # torch, which --help does without
-
-            rows = compared(results, trials)
-            for sentence in gaps(results):
-                console.print(sentence, markup=False, soft_wrap=True)
-            console.print(shown(rows))
+            said, laid = [], [shown(compared(results, trials))]
+        for sentence in (*(gap for folder in (results, *folders) for gap in gaps(folder)), *said):
+            console.print(sentence, markup=False, soft_wrap=True)
+        for table in laid:
+            console.print(table)
     delivered()
 
 

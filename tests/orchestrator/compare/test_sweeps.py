@@ -142,3 +142,18 @@ def test_the_command(two: list[Path]) -> None:
     assert said.exit_code == 0, said.output
     assert "0.550" in said.output and "0 of 2" in said.output and "1 of 3" in said.output
     assert "Empirical" not in said.output
+    told = " ".join(said.output.split())
+    assert f"{two[0]}: 3 of 15 trials have ended" in told and f"{two[1]}: 4 of 15 trials" in told
+
+
+def test_three_objectives_compare_too(tmp_path: Path) -> None:
+    three = {"objectives": {"rank1_worst": "min", "expression_kappa_adapted": "max", "mse": "min"}}
+    folders = [
+        made(tmp_path / part / "run", [(0.2 + n / 10, 0.5), (0.5, 0.8)], 9 * n, **three) for n, part in enumerate("ab")
+    ]
+    sweeps = read_sweeps(folders)
+    there, back = attainment(sweeps)
+    assert there["alone"] > 0 == back["alone"] and (there["dominated"], back["dominated"]) == (0, 1)
+    levels = {one["level"]: one["hypervolume"] for one in attained(sweeps)}
+    assert levels["best"] == pytest.approx(hypervolumes(sweeps)[0]["hypervolume"])
+    assert levels["best"] > levels["worst"] > 0
