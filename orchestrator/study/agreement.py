@@ -61,6 +61,22 @@ def sensitivity(hits: Any, same: Any, false_alarms: Any, different: Any) -> Any:
     return ndtri((hits + 0.5) / (same + 1)) - ndtri((false_alarms + 0.5) / (different + 1))
 
 
+def sensitivity_error(hits: float, same: float, false_alarms: float, different: float) -> float:
+    """Compute the standard error of d' of answers that are independent of each other.
+
+    Gourevitch and Galanter, Psychometrika 1967, of the corrected shares.
+
+    Args:
+        hits, same, false_alarms, different: as in `sensitivity`.
+    """
+    variance = 0.0
+    for called, of in ((hits, same), (false_alarms, different)):
+        share = (called + 0.5) / (of + 1)
+        height = np.exp(-(ndtri(share) ** 2) / 2) / np.sqrt(2 * np.pi)
+        variance += share * (1 - share) / ((of + 1) * height**2)
+    return float(np.sqrt(variance))
+
+
 def jackknife(values: Callable[[NDArray[np.bool_]], float | None], people: int) -> tuple[float, float] | None:
     """Compute the jackknife interval of a statistic over people (Tukey 1958), with Student's t.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
@@ -10,9 +11,17 @@ import torch
 from numpy.typing import NDArray
 
 from evaluators.metrics import METRICS
-from evaluators.metrics.statistics import percentile_interval, person_draws, wilson_interval
+from evaluators.metrics.statistics import LEVEL, percentile_interval, person_draws, wilson_interval
 from orchestrator.records.trials import Row
-from orchestrator.study.agreement import counted, fleiss_kappa, jackknife, kendall, sensitivity, spearman
+from orchestrator.study.agreement import (
+    counted,
+    fleiss_kappa,
+    jackknife,
+    kendall,
+    sensitivity,
+    sensitivity_error,
+    spearman,
+)
 from orchestrator.study.design import EXPRESSION, PAIR, PAIR_ANSWERS, SAME
 
 REPLICATES = 2_000
@@ -30,8 +39,9 @@ def people_table(answers: Sequence[Row], key: Mapping[str, Any], seed: int = 0) 
     """Summarize what people answered about each configuration.
 
     Rates have Wilson's interval, its variance adjusted for dependence within a participant, which keeps its coverage
-    near 0 and 1; of one participant, Wilson's own. d' has that of a bootstrap over participants, Fleiss' kappa that of
-    a jackknife over them; None with too few of them.
+    near 0 and 1; of one participant, Wilson's own. d' has that of a bootstrap over participants united with that of
+    independent answers, since few participants vary too little in a bootstrap; Fleiss' kappa that of a jackknife over
+    them, None with too few of them.
 
     Args:
         answers: of `answer_rows`.
@@ -107,10 +117,15 @@ def _same(own: Sequence[Row], seed: int) -> Row:
         name: float(sensitivity(**sums)) if own else None,
         **dict.fromkeys((f"{name}_lo", f"{name}_hi")),
     }
-    if count > 1:
-        draws = person_draws(count, REPLICATES, seed).numpy()
-        drawn = sensitivity(**{part: draws @ value for part, value in of.items()})
-        row[f"{name}_lo"], row[f"{name}_hi"] = percentile_interval(torch.from_numpy(drawn), count)
+    if own:
+        width = NormalDist().inv_cdf((1 + LEVEL) / 2) * sensitivity_error(**sums)
+        low, high = row[name] - width, row[name] + width
+        if count > 1:
+            draws = person_draws(count, REPLICATES, seed).numpy()
+            drawn = sensitivity(**{part: draws @ value for part, value in of.items()})
+            ends = percentile_interval(torch.from_numpy(drawn), count)
+            low, high = min(low, ends[0]), max(high, ends[1])
+        row |= {f"{name}_lo": low, f"{name}_hi": high}
     return row
 
 

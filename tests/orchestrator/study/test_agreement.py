@@ -7,7 +7,15 @@ import pytest
 from scipy.stats import kendalltau, norm, spearmanr
 from statsmodels.stats import inter_rater
 
-from orchestrator.study.agreement import counted, fleiss_kappa, jackknife, kendall, sensitivity, spearman
+from orchestrator.study.agreement import (
+    counted,
+    fleiss_kappa,
+    jackknife,
+    kendall,
+    sensitivity,
+    sensitivity_error,
+    spearman,
+)
 
 
 def test_fleiss_kappa_of_the_worked_example() -> None:
@@ -55,6 +63,12 @@ def test_sensitivity_is_the_distance_of_the_two_normals() -> None:
     assert sensitivity(10, 10, 0, 10) == pytest.approx(2 * norm.ppf(10.5 / 11))
     both = sensitivity(np.array([9.0, 1.0]), 10, np.array([1.0, 9.0]), 10)
     assert both[0] == -both[1] > 0
+
+
+def test_the_error_of_the_sensitivity_is_how_far_it_scatters() -> None:
+    rng = np.random.default_rng(0)
+    drawn = sensitivity(rng.binomial(200, 0.8, 4000), 200, rng.binomial(200, 0.3, 4000), 200)
+    assert sensitivity_error(160, 200, 60, 200) == pytest.approx(drawn.std(), rel=0.05)
 
 
 @pytest.mark.parametrize("seed", range(4))

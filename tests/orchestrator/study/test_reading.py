@@ -32,11 +32,12 @@ def rows_of(key: dict[str, Any], participants: int, seed: int) -> list[dict[str,
     return answer_rows(sheets, key)
 
 
-def test_rates_of_simulated_participants_come_back_within_their_intervals() -> None:
+@pytest.mark.parametrize("participants", [1, 4, 16])
+def test_rates_of_simulated_participants_come_back_within_their_intervals(participants: int) -> None:
     key = small_key(subjects=16, trials=4)
     hits: dict[str, list[bool]] = {"people_expression": [], "people_same": [], "people_same_d_prime": []}
     for seed in range(25):
-        for row in people_table(rows_of(key, 16, seed), key, seed):
+        for row in people_table(rows_of(key, participants, seed), key, seed):
             called, wrongly = SAME[row["trial"]]
             truth = {
                 "people_expression": EXPRESSION[row["trial"]],
@@ -46,7 +47,7 @@ def test_rates_of_simulated_participants_come_back_within_their_intervals() -> N
             for name, value in truth.items():
                 assert row[f"{name}_lo"] <= row[name] <= row[f"{name}_hi"]
                 hits[name].append(row[f"{name}_lo"] <= value <= row[f"{name}_hi"])
-            assert row["n_expression"] == row["n_same"] == 64 and row["participants"] == 16
+            assert row["n_expression"] == row["n_same"] == 4 * participants
     for name, covered in hits.items():
         assert len(covered) == 100 and np.mean(covered) >= 0.9, name
 
@@ -61,7 +62,7 @@ def test_one_participant_has_wilsons_own_interval() -> None:
     assert row["people_expression"] == rate
     assert row["people_expression_lo"] == pytest.approx(center - width)
     assert row["people_expression_hi"] == pytest.approx(min(1.0, center + width))
-    assert row["people_same_d_prime"] is not None and row["people_same_d_prime_lo"] is None
+    assert row["people_same_d_prime_lo"] < row["people_same_d_prime"] < row["people_same_d_prime_hi"]
     assert row["people_expression_fleiss"] is None  # nobody else saw these faces
 
 
