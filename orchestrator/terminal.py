@@ -173,7 +173,7 @@ def _end(number: int, frame: Any) -> None:
 
 @contextmanager
 def counted(
-    console: Console, name: str, *, total: int | None = None, unit: int = 1
+    console: Console, name: str, *, total: int | None = None, unit: int = 1, also: Callable[[], str] = str
 ) -> Iterator[Callable[[int, int | None], None]]:
     """Show how far something is.
 
@@ -182,12 +182,13 @@ def counted(
         name: what is counted.
         total: how many there will be, if known.
         unit: how many make one of what is shown, e.g. bytes per MiB.
+        also: what is said beside it, asked whenever it is shown.
 
     Yields:
         a function of (done, total).
     """
     if not console.is_terminal or console.is_dumb_terminal:
-        yield _Lines(console, name, unit)
+        yield _Lines(console, name, unit, also)
         return
     columns = (
         TextColumn("{task.description}", markup=False),
@@ -195,19 +196,20 @@ def counted(
         MofNCompleteColumn(),
         TimeElapsedColumn(),
         TimeRemainingColumn(),
+        TextColumn("{task.fields[also]}", markup=False),
     )
     with Progress(*columns, console=console, transient=True, refresh_per_second=4) as bar:
-        task = bar.add_task(name, total=total and total // unit)
+        task = bar.add_task(name, total=total and total // unit, also="")
         yield lambda done, of: bar.update(
-            task, completed=done // unit, total=None if of is None else max(1, of // unit)
+            task, completed=done // unit, total=None if of is None else max(1, of // unit), also=also()
         )
 
 
 class _Lines:
     """Print a line at each tenth."""
 
-    def __init__(self, console: Console, name: str, unit: int) -> None:
-        self._console, self._name, self._unit = console, name, unit
+    def __init__(self, console: Console, name: str, unit: int, also: Callable[[], str]) -> None:
+        self._console, self._name, self._unit, self._also = console, name, unit, also
         self._tenth = -1
         self._started, self._first = time.monotonic(), 0
 
@@ -220,7 +222,8 @@ class _Lines:
             of = f" of {total // self._unit}" if total else ""
             rate = (done - self._first) / self._unit / max(time.monotonic() - self._started, 1e-9)
             text = f"{self._name}: {done // self._unit}{of}, {rate:.{0 if rate >= 1 else 2}f} per second"
-            self._console.print(text, markup=False, soft_wrap=True)
+            more = self._also()
+            self._console.print(f"{text}, {more}" if more else text, markup=False, soft_wrap=True)
 
 
 def options_of(**groups: type | tuple[Any, ...]) -> Callable[[Callable[..., None]], Callable[..., None]]:

@@ -25,11 +25,14 @@ def main(settings: Anonymization, networks: Networks) -> None:
     """
     with sentences(machine=(RuntimeError, OSError), interrupted="interrupted; --resume goes on"):
         from evaluators.networks.catalog.pulling import cache_folder
-        from orchestrator.anonymize.run import run  # torch and ONNX Runtime, which --help does without
+        from orchestrator.anonymize.files import list_work
 
+        works = list_work(settings.source, settings.out)
         networks = replace(networks, models=networks.models or cache_folder())
         check_values(networks)
-        run(settings, networks, make_console())
+        from orchestrator.anonymize.run import run  # torch and ONNX Runtime, which --help and a refusal do without
+
+        run(settings, networks, works, make_console())
 
 
 if __name__ == "__main__":

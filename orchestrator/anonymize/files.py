@@ -8,6 +8,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
+
 from evaluators.datasets.sources.listing import utf8
 from evaluators.datasets.sources.pictures import SUFFIXES
 
@@ -20,6 +22,8 @@ VIDEOS = frozenset(
 )
 """What the names of videos end with."""
 PICTURE, VIDEO, OTHER = "picture", "video", "other"
+WRITING = ".anonymize-"
+"""What the names of files begin with that are being written; the number of the process follows."""
 STATE = ".anonymize"
 """Folder in OUT while it grows: what has been done, and what is being written."""
 
@@ -44,7 +48,7 @@ class Work:
 
     def temporary(self) -> Path:
         """Return the path of what is being written; its name is short, and ends as the target's."""
-        return self.scratch / f".{os.getpid()}.new{self.target.suffix}"
+        return self.scratch / f"{WRITING}{os.getpid()}{self.target.suffix}"
 
 
 def list_work(source: Path, out: Path) -> list[Work]:
@@ -115,7 +119,9 @@ def _files(folder: Path) -> Iterator[Path]:
 
 
 def left_over(works: Sequence[Work]) -> Iterator[Path]:
-    """Yield what killed processes were writing."""
+    """Yield what processes were writing that are no more."""
     for scratch in {work.scratch for work in works}:
-        if scratch.is_dir():
-            yield from (path for path in scratch.iterdir() if path.name.startswith(".") and ".new" in path.name)
+        for path in scratch.glob(f"{WRITING}*"):
+            number = path.name.removeprefix(WRITING).partition(".")[0]
+            if number.isdigit() and not psutil.pid_exists(int(number)):
+                yield path

@@ -16,11 +16,12 @@ from typing import Any
 
 from rich.console import Console
 
+from anonymizers import ANONYMIZERS
 from anonymizers.ranges import Integer, Real
-from evaluators.networks.catalog.choice import Networks, check_files
+from evaluators.networks.catalog.choice import Networks, how_to_get, is_pulled
 from evaluators.options import check_values
 from orchestrator.anonymize.faces.treatment import Treatment, applied_names
-from orchestrator.anonymize.files import OTHER, PICTURE, STATE, VIDEO, Work, left_over, list_work
+from orchestrator.anonymize.files import OTHER, PICTURE, STATE, VIDEO, Work, left_over
 from orchestrator.anonymize.manifest import Journal, count_done, entry_of, write_manifest
 from orchestrator.anonymize.options import Anonymization
 from orchestrator.anonymize.pictures import CLEAR, COPIED, DONE, FAILED, UNREAD, Keeping, Outcome
@@ -36,12 +37,13 @@ MANIFEST, PLAN, JOURNAL = "manifest.parquet", "plan.json", "done.jsonl"
 NO_PICTURE = "no picture"
 
 
-def run(settings: Anonymization, networks: Networks, console: Console) -> None:
+def run(settings: Anonymization, networks: Networks, works: Sequence[Work], console: Console) -> None:
     """Anonymize what the options name.
 
     Args:
         settings: the options.
         networks: folder of models, and which of them serve.
+        works: the files of the input.
         console: is told how far it is, and what came.
 
     Raises:
@@ -53,7 +55,6 @@ def run(settings: Anonymization, networks: Networks, console: Console) -> None:
         raise ValueError("--resume and --overwrite: expected one of them, got both")
     recommendation = _configuration(settings)
     treatment = treatment_of(settings, networks, recommendation)
-    works = list_work(settings.source, settings.out)
     keeping = Keeping(settings.keep_metadata, settings.copy_without_face, _quality(recommendation.publish))
     processes = settings.processes or allowed_cores()
     began = time.monotonic()
@@ -88,7 +89,12 @@ def treatment_of(settings: Anonymization, networks: Networks, recommendation: Re
         if name and not getattr(networks, role) and not name.startswith("demo"):
             chosen: dict[str, Any] = {role: name}
             networks = replace(networks, **chosen)  # those that were measured with
-    _check_detector(networks)
+    detector = networks.settled().detector
+    if not is_pulled(networks.folder, detector):
+        raise ValueError(
+            f"--detector: expected {detector} in {networks.folder}, which is missing; "
+            + how_to_get(detector, networks.folder)
+        )
     treatment = Treatment(
         recommendation.anonymizer(),
         recommendation.crop_px,
@@ -102,14 +108,6 @@ def treatment_of(settings: Anonymization, networks: Networks, recommendation: Re
     )
     treatment.check()
     return treatment
-
-
-def _check_detector(networks: Networks) -> None:
-    """Refuse to begin without a detector; other networks are checked where a method asks for them."""
-    try:
-        check_files(replace(networks, embedder="an.onnx", teacher="an.onnx", held_out=None, judges=()))
-    except ValueError as error:
-        raise ValueError(str(error)) from None
 
 
 def _configuration(settings: Anonymization) -> Recommendation:
@@ -139,18 +137,11 @@ def _value(method: str, text: str) -> tuple[str, Any]:
     name, equals, value = text.partition("=")
     if not equals:
         raise ValueError(f"--set: expected NAME=VALUE, as in kernel=71, got {text!r}")
-    over = made_ranges(method).get(name)
+    over = ANONYMIZERS[method].ranges().get(name) if method in ANONYMIZERS else None
     try:
         return name, int(value) if isinstance(over, Integer) else float(value) if isinstance(over, Real) else value
     except ValueError:
         raise ValueError(f"--set {name}: expected a number, got {value!r}") from None
-
-
-def made_ranges(method: str) -> Mapping[str, Any]:
-    """Return the ranges of a method's hyperparameters; none of one that is not known."""
-    from anonymizers import ANONYMIZERS
-
-    return ANONYMIZERS[method].ranges() if method in ANONYMIZERS else {}
 
 
 def _quality(publish: str) -> int | None:
@@ -172,6 +163,9 @@ def _single(
         work.target.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ValueError(f"OUT: expected a place that can be written, {work.target.parent}: {error.strerror}") from None
+    if settings.resume:
+        for path in left_over([work]):
+            path.unlink(missing_ok=True)
     outcomes: list[Outcome] = []
     _act([work], treatment, keeping, settings, processes, console, lambda _, outcome: outcomes.append(outcome))
     outcome = outcomes[0]
@@ -216,14 +210,24 @@ def _act(
     note: Callable[[Work, Outcome], None],
 ) -> None:
     """Anonymize files and show how far it is: pictures in several processes, then videos one after the other."""
+    began, faces = time.monotonic(), 0
+
+    def noted(work: Work, outcome: Outcome) -> None:
+        nonlocal faces
+        note(work, outcome)
+        faces += len(outcome.faces)
+
+    def rate() -> str:
+        return f"{faces / max(time.monotonic() - began, 1e-9):.1f} faces/s"
+
     pictures = [work for work in works if work.kind == PICTURE]
     if pictures:
-        with counted(console, "pictures", total=len(pictures)) as progress:
+        with counted(console, "pictures", total=len(pictures), also=rate) as progress:
             seen = 0
 
             def done(work: Work, outcome: Outcome) -> None:
                 nonlocal seen
-                note(work, outcome)
+                noted(work, outcome)
                 seen += 1
                 progress(seen, len(pictures))
 
@@ -234,11 +238,11 @@ def _act(
 
         quietly()
     for film in films:
-        with counted(console, f"frames of {film.name}, twice") as progress:
+        with counted(console, f"frames of {film.name!r}, twice") as progress:
             outcome = treat_film(
                 film, treatment, keeping, threads=processes, unlinkable=settings.unlinkable, done=progress
             )
-        note(film, outcome)
+        noted(film, outcome)
 
 
 def _finished(work: Work, journal: Journal) -> bool:

@@ -70,4 +70,4 @@ def treatment(models: Path, anonymizer: Anonymizer | None = None, **facts: Any) 
 def use_drawn_finder(patch: pytest.MonkeyPatch) -> None:
     """Let runs in this process find drawn faces."""
     patch.setattr("orchestrator.anonymize.faces.treatment.load_detector", lambda *_, **__: DrawnFinder())
-    patch.setattr("orchestrator.anonymize.run.check_files", lambda networks: None)
+    patch.setattr("orchestrator.anonymize.run.is_pulled", lambda folder, name: True)

@@ -192,7 +192,7 @@ app({[str(tree), str(out), *BLACK]!r})
     for path in there:
         with Image.open(path) as released:
             assert not is_face(np.asarray(released.convert("RGB"))).any()
-    (out / ".anonymize" / ".123.new.png").write_bytes(b"torn")
+    (out / ".anonymize" / f".anonymize-{process.pid}.png").write_bytes(b"torn")
     with (out / ".anonymize" / "done.jsonl").open("ab") as journal:
         journal.write(b'{"file": "torn')
     assert "an unfinished run" in called(tree, out, *BLACK).output

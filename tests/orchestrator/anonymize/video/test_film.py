@@ -179,4 +179,4 @@ def test_a_video_that_ends_in_the_middle_of_a_frame_is_not_released_in_part(tmp_
         assert not any(is_face(frame).any() for frame in frames_in(tmp_path / "b.mkv"))
     else:
         assert said.exit_code == 2 and not (tmp_path / "b.mkv").exists()
-    assert not list(tmp_path.glob(".*new*"))
+    assert not list(tmp_path.glob(".anonymize*"))
