@@ -6,14 +6,18 @@ To add a method: a frozen dataclass in a file of its own, and a row in `ANONYMIZ
 from __future__ import annotations
 
 from anonymizers.base import Anonymizer, Context
+from anonymizers.classical.averaging.donors import Donors
+from anonymizers.classical.averaging.k_same import KSame
 from anonymizers.classical.band_blur import BandBlur
-from anonymizers.classical.blackout import Blackout
 from anonymizers.classical.blur import Blur
 from anonymizers.classical.cloak import Cloak
+from anonymizers.classical.covering.blackout import Blackout
+from anonymizers.classical.covering.eye_bar import EyeBar
+from anonymizers.classical.covering.mask import Mask
+from anonymizers.classical.covering.word import Word
 from anonymizers.classical.identity import Identity
-from anonymizers.classical.k_same import KSame
+from anonymizers.classical.noise import Noise
 from anonymizers.classical.pixelate import Pixelate
-from anonymizers.classical.word import Word
 from anonymizers.faces import TEMPLATE_SIZE, UNLABELLED, Faces
 from anonymizers.generative.ciagan import Ciagan
 from anonymizers.generative.deep_privacy2 import DeepPrivacy2
@@ -28,6 +32,10 @@ ANONYMIZERS: dict[str, type[Anonymizer]] = {
     "blur": Blur,
     "pixelate": Pixelate,
     "k_same": KSame,
+    "donors": Donors,
+    "noise": Noise,
+    "mask": Mask,
+    "eye_bar": EyeBar,
     "word": Word,
     "band_blur": BandBlur,
     "cloak": Cloak,
@@ -51,6 +59,8 @@ __all__ = [
     "Cloak",
     "Context",
     "DeepPrivacy2",
+    "Donors",
+    "EyeBar",
     "Faces",
     "Ganonymization",
     "Generator",
@@ -58,6 +68,8 @@ __all__ = [
     "Inswapper",
     "Integer",
     "KSame",
+    "Mask",
+    "Noise",
     "Pixelate",
     "Real",
     "Word",

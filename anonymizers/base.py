@@ -53,6 +53,7 @@ class Anonymizer(ABC):
         needs: names in `Faces.signals` that the method can draw from, and `needed` which a configuration does. A face
             that lacks one (NaN in it; in a map of uint8 classes, 255 throughout) is released black, never conditioned
             on zeros.
+        background_needs: names in the signals of `Context.background` that it draws from.
         weights: file of its network within a folder of models; empty where there is none.
         weights_from: how to get that file, a clause for the sentence that says it is missing.
         needs_embedder: whether it asks `Context.embed`.
@@ -63,6 +64,7 @@ class Anonymizer(ABC):
 
     method: ClassVar[str]
     needs: ClassVar[tuple[str, ...]] = ()
+    background_needs: ClassVar[tuple[str, ...]] = ()
     weights: ClassVar[str] = ""
     weights_from: ClassVar[str] = ""
     needs_embedder: ClassVar[bool] = False

@@ -6,12 +6,16 @@ They are measured once on the clear pictures and lie in `Faces.signals`, in px o
     landmarks478  (N, 478, 2) float32, (x, y) of MediaPipe's face mesh
     parsing       (N, S, S) uint8, index into PARSING
     expression    (N, 1) uint8, index into EXPRESSIONS: what a network of the zoo reads
+    coefficients  (N, D) float32, how far the parts of the face have moved: MediaPipe's 52 blendshapes, in [0, 1], by
+                  BLENDSHAPES, or the demo's 11 motions, px or shares
+    pose          (N, 3) float32, how the head is turned: yaw, pitch and roll, in degrees; of the demo px, px, rad
 
 A face of which a signal could not be measured has NaN in it, or 255 throughout, and is released black.
 """
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import torch
@@ -62,6 +66,25 @@ EXPRESSIONS: tuple[str, ...] = ("anger", "disgust", "fear", "happy", "neutral", 
 """Names of the expressions that a generator can be told: one of seven says 2.8 bits of a picture at most."""
 
 
+BLENDSHAPES = (
+    "_neutral", "browDownLeft", "browDownRight", "browInnerUp", "browOuterUpLeft", "browOuterUpRight", "cheekPuff",
+    "cheekSquintLeft", "cheekSquintRight", "eyeBlinkLeft", "eyeBlinkRight", "eyeLookDownLeft", "eyeLookDownRight",
+    "eyeLookInLeft", "eyeLookInRight", "eyeLookOutLeft", "eyeLookOutRight", "eyeLookUpLeft", "eyeLookUpRight",
+    "eyeSquintLeft", "eyeSquintRight", "eyeWideLeft", "eyeWideRight", "jawForward", "jawLeft", "jawOpen",
+    "jawRight", "mouthClose", "mouthDimpleLeft", "mouthDimpleRight", "mouthFrownLeft", "mouthFrownRight",
+    "mouthFunnel", "mouthLeft", "mouthLowerDownLeft", "mouthLowerDownRight", "mouthPressLeft", "mouthPressRight",
+    "mouthPucker", "mouthRight", "mouthRollLower", "mouthRollUpper", "mouthShrugLower", "mouthShrugUpper",
+    "mouthSmileLeft", "mouthSmileRight", "mouthStretchLeft", "mouthStretchRight", "mouthUpperUpLeft",
+    "mouthUpperUpRight", "noseSneerLeft", "noseSneerRight",
+)  # fmt: skip
+"""MediaPipe's 52, in its order."""
+_MIRRORED52 = tuple(
+    BLENDSHAPES.index(re.sub("(Left|Right)$", lambda side: {"Left": "Right", "Right": "Left"}[side[0]], name))
+    for name in BLENDSHAPES
+)
+"""Which blendshape one becomes in the mirror."""
+
+
 MIRRORED68 = (
     *range(16, -1, -1), *range(26, 16, -1), *range(27, 31), *range(35, 30, -1), 45, 44, 43, 42, 47, 46, 39, 38, 37, 36,
     41, 40, *range(54, 47, -1), *range(59, 54, -1), *range(64, 59, -1), 67, 66, 65,
@@ -95,13 +118,18 @@ def mirrored(faces: Faces) -> Faces:
             signals[name] = signal.flip(2)
         elif name == "landmarks68":
             signals[name] = _across(signal[:, list(MIRRORED68)])
-        elif name in ("expression", "coefficients"):  # a face in the mirror smiles as much
-            signals[name] = signal
+        elif name == "expression" or (name == "coefficients" and signal.shape[1] != len(BLENDSHAPES)):
+            signals[name] = signal  # a face in the mirror smiles as much, and the demo's motions have no side
+        elif name == "coefficients":
+            signals[name] = signal[:, list(_MIRRORED52)]
+        elif name == "pose":
+            signals[name] = signal * signal.new_tensor((-1.0, 1.0, -1.0))
         elif name == "landmarks478":  # drawn as dots alone, whose order does not matter
             signals[name] = _across(signal)
         else:
             raise ValueError(
-                f"signal {name}: expected one of landmarks68, landmarks478, parsing, expression, whose mirror is known"
+                f"signal {name}: expected one of landmarks68, landmarks478, parsing, expression, coefficients, pose, "
+                "whose mirror is known"
             )
     return replace(faces, images=faces.images.flip(3), signals=signals)
 

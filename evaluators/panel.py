@@ -194,9 +194,14 @@ class Panel:
             n_attacker=len(self.clear.attacker),
             chance_rank1=1 / self.clear.people,
             seconds=time.perf_counter() - start,
-            told_by=self.nets.told_by if "expression" in anonymizer.needed() else "",
+            told_by=self._told_by(anonymizer),
             curves=(self.curves or {}).get(repr(anonymizer), {}),
         )
+
+    def _told_by(self, anonymizer: Anonymizer) -> str:
+        """Return whose answers about the expression a method is told; "" where it is told none."""
+        told = [name for name in ("expression", "coefficients") if name in anonymizer.needed()]
+        return ", ".join(dict.fromkeys(self.nets.facts.get(name, {}).get("name", self.nets.told_by) for name in told))
 
     def _prove(self, clear: Scores) -> None:
         """Refuse attackers and readers that do not learn even from clear faces."""

@@ -100,8 +100,9 @@ class SearchSpace:
 
     @property
     def signals(self) -> tuple[str, ...]:
-        """Return the signals that configurations of the space draw from."""
-        return tuple(dict.fromkeys(name for example in self.examples() for name in example.needed()))
+        """Return the signals that configurations of the space draw from, of the faces or of the background."""
+        named = [name for one in self.examples() for name in (*one.needed(), *one.background_needs)]
+        return tuple(dict.fromkeys(named))
 
     def ranges(self, method: str) -> dict[str, Range]:
         """Return the range of each field of a method that is searched here."""

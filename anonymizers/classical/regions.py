@@ -32,3 +32,28 @@ def within(region: str, changed: Tensor, original: Tensor) -> Tensor:
     if region == "crop":
         return changed
     return torch.where(mask(region, original.shape[-1], original.device), changed, original)
+
+
+SOFT = 8.0
+"""Width of a soft border, px of the 112 px crop, inside the ellipse."""
+
+
+def blended(region: str, changed: Tensor, original: Tensor) -> Tensor:
+    """Lay pictures over others, with a soft border inside the region.
+
+    Args:
+        region: of REGION.
+        changed: (N, 3, H, W) float32, in the region's middle.
+        original: (N, 3, H, W) uint8, outside of the region.
+
+    Returns:
+        (N, 3, H, W) uint8.
+    """
+    if region == "crop":
+        return changed.round().clamp(0, 255).to(torch.uint8)
+    size = original.shape[-1]
+    at = (torch.arange(size, device=original.device) + 0.5) * (TEMPLATE_SIZE / size)
+    x, y = (at - CENTER[0]) / AXES[0], (at - CENTER[1]) / AXES[1]
+    inside = (1 - (x.square()[None, :] + y.square()[:, None]).sqrt()) * min(AXES) / SOFT
+    share = inside.clamp(0, 1)
+    return (share * changed + (1 - share) * original).round().clamp(0, 255).to(torch.uint8)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -15,7 +15,7 @@ from evaluators.attackers.learning.inverse import Prior, prior_of
 from evaluators.attackers.learning.undoing import Undo, undo_of
 from evaluators.datasets.protocol import Protocol
 from evaluators.networks.roles import Differentiable, Found, Nets, TeacherOutput
-from evaluators.networks.signals import with_measured
+from evaluators.networks.signals import Measure, with_measured
 
 ATTACKER_SEED_OFFSET = 1_000_003
 """The attacker knows the method but not the secret seed of the one who anonymizes: his own seed differs."""
@@ -36,6 +36,7 @@ class Clear:
         attacker_embedding: (A, D) float32, unit norm.
         attacker_answer: (A,) int64, the teacher's top-1 on the clear faces of the attacker people.
         prior: how their pixels vary.
+        background: people who serve only to build anonymizers, as they came, see `told`.
     """
 
     probe: Faces
@@ -51,6 +52,16 @@ class Clear:
     attacker_embedding: Tensor
     attacker_answer: Tensor
     prior: Prior
+    _told: dict[tuple[str, ...], Faces] = field(default_factory=dict, init=False)
+
+    def told(self, needs: tuple[str, ...], measures: Mapping[str, Measure]) -> Faces:
+        """Return the background with the signals that a method needs of it, measured when the first one asks."""
+        if not needs:
+            return self.background
+        if needs not in self._told:
+            asked = {name: measures[name] for name in needs if name in measures}
+            self._told[needs] = with_measured(self.background, asked)
+        return self._told[needs]
 
 
 class Evidence:
@@ -76,7 +87,7 @@ class Evidence:
         self.release = Context(
             seed=seed,
             batch_size=batch_size,
-            background=clear.background,
+            background=clear.told(anonymizer.background_needs, nets.signals),
             models=nets.models,
             embed=None if nets.differentiable is None else nets.differentiable.embed,
             embedder="" if nets.differentiable is None else nets.differentiable.name,

@@ -77,7 +77,7 @@ def folder_protocol(
     min_pictures: int | None = None,
     max_pictures: int | None = None,
     attacker_faces: int = 2500,
-    background_faces: int = 500,
+    background_faces: int = 2500,
     size: int = TEMPLATE_SIZE,
     workers: int = 2,
     depth: int | None = None,

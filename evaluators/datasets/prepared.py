@@ -43,7 +43,7 @@ def protocol_of(
     min_pictures: int | None = None,
     max_pictures: int | None = None,
     attacker_faces: int = 2500,
-    background_faces: int = 500,
+    background_faces: int = 2500,
 ) -> Protocol:
     """Make a protocol of a prepared set; of the same pictures it is the one that `folder_protocol` makes.
 

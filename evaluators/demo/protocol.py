@@ -62,5 +62,6 @@ def faces_of(drawn: DemoFaces) -> Faces:
         "parsing": drawn.parsing,
         "expression": drawn.expression.to(torch.uint8)[:, None],
         "coefficients": drawn.coefficients,
+        "pose": drawn.pose,
     }
     return Faces(drawn.images, drawn.identity, drawn.expression, tuple(keys), signals)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,8 @@ SOURCES: dict[str, tuple[str, ...]] = {
     "landmarks478": (LANDMARKER,),
     "parsing": (PARSER,),
     "expression": TELLERS,
+    "coefficients": (LANDMARKER,),
+    "pose": (LANDMARKER,),
 }
 """Signal -> networks of the zoo that measure it; the first that is there does."""
 ENLARGED = 256
@@ -92,17 +95,18 @@ def load_signals(
     """
     check_signals(folder, names)
     loaded: dict[str, Measure] = {}
+    landmarker = Landmarker(folder / ZOO[LANDMARKER].path, threads=threads)
     for name in names:
         net = measured_by(folder, name, teller)
-        loaded[name] = open_source(net, folder, reduced=name == "landmarks68", threads=threads)
+        loaded[name] = landmarker.of(name) if net == LANDMARKER else open_source(net, folder, threads=threads)
     return loaded
 
 
-def open_source(net: str, folder: Path, *, reduced: bool = False, threads: int | None = None) -> Measure:
-    """Open a network in a folder of models; `reduced` takes the mesh's vertices that lie on iBUG's landmarks."""
+def open_source(net: str, folder: Path, *, threads: int | None = None) -> Measure:
+    """Open a network in a folder of models; the landmarker gives all its points."""
     path = folder / ZOO[net].path
     if net == LANDMARKER:
-        return Mesh(path, MESH68 if reduced else None)
+        return Landmarker(path, threads=threads).of("landmarks478")
     if net in TELLERS:
         return Reader(folder, net, threads=threads)
     return Landmarks3d68(path, threads=threads) if net == INSIGHTFACE68 else Parser(path, threads=threads)
@@ -117,28 +121,78 @@ def with_measured(faces: Faces, measures: Mapping[str, Measure]) -> Faces:
     return replace(faces, signals={**faces.signals, **measured})
 
 
-class Mesh:
-    """Measure MediaPipe's face mesh (Kartynnik et al., 2019, https://arxiv.org/abs/1907.06724)."""
+@dataclass(frozen=True, eq=False)
+class Meshes:
+    """Hold what MediaPipe sees of N pictures; NaN throughout where it finds no face.
 
-    def __init__(self, path: Path, vertices: Sequence[int] | None = None) -> None:
-        """Open the task file; `vertices` are those that are returned, None for all 478."""
-        self.path, self.vertices = path, vertices
+    Attributes:
+        points: (N, 478, 2) float32, (x, y) of the face mesh in px of the 112 px crop.
+        coefficients: (N, 52) float32 in [0, 1], its blendshapes.
+        pose: (N, 3) float32, yaw, pitch and roll of the head, degrees.
+    """
 
-    def __call__(self, images: Tensor) -> Tensor:
-        """Map (N, 3, S, S) uint8 crops to (N, V, 2) float32 px of the 112 px crop; NaN where no face was found."""
-        landmarker = landmarker_of(self.path)
+    points: Tensor
+    coefficients: Tensor
+    pose: Tensor
+
+
+class Landmarker:
+    """Measure MediaPipe's face mesh (Kartynnik et al., 2019, https://arxiv.org/abs/1907.06724), and what goes with it.
+
+    The pictures are looked at once, whatever is asked of them; what was seen of the last ones is kept.
+    """
+
+    def __init__(self, path: Path, *, threads: int | None = None) -> None:
+        """Keep the path of the task file; `threads` landmarkers work side by side."""
+        self.path, self.threads = path, threads or torch.get_num_threads()
+        self.last: tuple[Tensor, Meshes] | None = None
+
+    def of(self, signal: str) -> Measure:
+        """Return what measures one of the signals landmarks68, landmarks478, coefficients, pose."""
+        return {
+            "landmarks68": lambda images: self(images).points[:, list(MESH68)],
+            "landmarks478": lambda images: self(images).points,
+            "coefficients": lambda images: self(images).coefficients,
+            "pose": lambda images: self(images).pose,
+        }[signal]
+
+    def __call__(self, images: Tensor) -> Meshes:
+        """Look at (N, 3, S, S) uint8 crops."""
+        if self.last is None or self.last[0] is not images:
+            parts = [part for part in images.cpu().tensor_split(self.threads) if len(part)]
+            with ThreadPoolExecutor(self.threads) as pool:
+                found = list(pool.map(self._some, parts))
+            whole = [torch.cat([part[k] for part in found]) if found else empty for k, empty in enumerate(_unseen(0))]
+            self.last = images, Meshes(*whole)
+        return self.last[1]
+
+    def _some(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         import mediapipe
 
-        out = torch.full((len(images), 478, 2), torch.nan)
-        with landmarker:
+        points, coefficients, pose = _unseen(len(images))
+        with landmarker_of(self.path, blendshapes=True, pose=True) as landmarker:
             for place, image in enumerate(images):
                 pixels = framed(image)
                 found = landmarker.detect(mediapipe.Image(image_format=mediapipe.ImageFormat.SRGB, data=pixels))
                 if found.face_landmarks:
                     side, shift = pixels.shape[0] / ENLARGED, FRAME / ENLARGED
-                    points = torch.tensor([(point.x, point.y) for point in found.face_landmarks[0]])
-                    out[place] = (points * side - shift) * TEMPLATE_SIZE
-        return out if self.vertices is None else out[:, list(self.vertices)]
+                    at = torch.tensor([(point.x, point.y) for point in found.face_landmarks[0]])
+                    points[place] = (at * side - shift) * TEMPLATE_SIZE
+                    coefficients[place] = torch.tensor([shape.score for shape in found.face_blendshapes[0]])
+                    pose[place] = angles(torch.from_numpy(found.facial_transformation_matrixes[0][:3, :3]))
+        return points, coefficients, pose
+
+
+def _unseen(count: int) -> tuple[Tensor, Tensor, Tensor]:
+    return tuple(torch.full((count, *shape), torch.nan) for shape in ((478, 2), (52,), (3,)))  # type: ignore[return-value]
+
+
+def angles(turn: Tensor) -> Tensor:
+    """Return (3,) float32 yaw, pitch and roll, degrees, of a (3, 3) rotation: about the vertical axis first."""
+    yaw = torch.atan2(turn[0, 2], turn[2, 2])
+    pitch = torch.asin((-turn[1, 2]).clamp(-1, 1))
+    roll = torch.atan2(turn[1, 0], turn[1, 1])
+    return torch.rad2deg(torch.stack([yaw, pitch, roll])).float()
 
 
 def framed(image: Tensor) -> NDArray[np.uint8]:
@@ -151,7 +205,7 @@ def framed(image: Tensor) -> NDArray[np.uint8]:
     return np.pad(pixels, ((FRAME, FRAME), (FRAME, FRAME), (0, 0)), mode="edge")
 
 
-def landmarker_of(path: Path, *, blendshapes: bool = False) -> Any:
+def landmarker_of(path: Path, *, blendshapes: bool = False, pose: bool = False) -> Any:
     """Open MediaPipe's landmarker for single pictures with one face.
 
     Raises:
@@ -162,7 +216,10 @@ def landmarker_of(path: Path, *, blendshapes: bool = False) -> Any:
     from mediapipe.tasks.python.vision import FaceLandmarker, FaceLandmarkerOptions
 
     options = FaceLandmarkerOptions(
-        base_options=BaseOptions(model_asset_path=str(path)), num_faces=1, output_face_blendshapes=blendshapes
+        base_options=BaseOptions(model_asset_path=str(path)),
+        num_faces=1,
+        output_face_blendshapes=blendshapes,
+        output_facial_transformation_matrixes=pose,
     )
     try:
         return FaceLandmarker.create_from_options(options)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from evaluators.metrics import METRICS, objectives_of
 from evaluators.networks.catalog.choice import (
     BACKBONES,
+    BLENDSHAPES,
     INCEPTION,
     Networks,
     check_files,
@@ -103,7 +104,7 @@ def checked(settings: Settings, faces: FaceChoice, networks: Networks, machines:
     from search_spaces import load_space  # torch
 
     space = load_space(space_name)
-    check_methods(space, None if chosen is None else chosen.folder)
+    check_methods(space, chosen)
     sampler = settings.sampler or ("grid" if space.configurations else "tpe")
     check_learns(sampler, space, settings.trials or (before or {}).get("trials", TRIALS))
     return replace(settings, out=results_folder(settings, f"{faces.name}-{space.name}"))
@@ -166,12 +167,18 @@ def check(settings: Settings, faces: FaceChoice, networks: Networks | None, mach
     return directions
 
 
-def check_methods(space: SearchSpace, models: Path | None) -> None:
-    """Check that the networks of a space's methods are there.
+def check_methods(space: SearchSpace, networks: Networks | None) -> None:
+    """Check that the networks of a space's methods are there, and that somebody judges whom they are not told by.
 
     Raises:
-        ValueError: if one is not; the sentence names its file.
+        ValueError: if one is not; the sentence names its file, or the option.
     """
+    models = None if networks is None else networks.folder
+    if networks is not None and "coefficients" in space.signals and set(networks.judging) == {BLENDSHAPES}:
+        raise ValueError(
+            f"--judge {BLENDSHAPES}: expected a judge who does not tell the methods what to show, got alone him by whom "
+            f"{space.name} has methods told; name another judge too"
+        )
     for example in space.examples():
         path = example.network(models)
         if path is not None and (what := damage(path)):

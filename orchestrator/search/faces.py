@@ -43,7 +43,13 @@ class FaceChoice:
         lasting=True,
         needs="real faces",
     )
-
+    background_faces: int = option(
+        2500,
+        "Faces of people from whom methods are built and averaged, at most.",
+        least=0,
+        lasting=True,
+        needs="real faces",
+    )
     depth: int | None = option(
         None,
         "How deep the people's folders lie in --data: 1 for people in it, 2 for parts with people in them.",
@@ -92,6 +98,7 @@ def load_protocol(
         "min_pictures": faces.min_pictures,
         "max_pictures": faces.max_pictures,
         "attacker_faces": faces.attacker_faces,
+        "background_faces": faces.background_faces,
     }
     if (faces.data / FACES).is_file():
         if networks is not None:

@@ -68,7 +68,7 @@ def run(settings: Settings, faces: FaceChoice, networks: Networks, machines: Mac
     space = load_space(space_name)
     chosen = real_networks(faces, networks, settings.attackers)
     directions = check(settings, faces, chosen, machines)
-    check_methods(space, None if chosen is None else chosen.folder)
+    check_methods(space, chosen)
     sampler = settings.sampler or ("grid" if space.configurations else "tpe")
     folder = results_folder(settings, f"{faces.name}-{space.name}")
     before = resumed(settings, folder)

@@ -106,6 +106,7 @@ def run(
         "protocol": protocol.describe(),
         "search": searched_on(sweep),
     }
+    space = SearchSpace("front", configurations=tuple(anonymizer_of(row) for row in rows))
     make = MakePanel(
         protocol,
         chosen,
@@ -113,12 +114,11 @@ def run(
         chosen_attackers,
         machines.device,
         differentiable=needs_gradients(chosen_attackers, {row["method"] for row in rows}),
-        signals=tuple(dict.fromkeys(name for row in rows for name in anonymizer_of(row).needed())),
+        signals=space.signals,
         keep_curves=True,
         publish=sweep.get("publish", "png"),
     )
     resumed = _resumed(path, verified) if resume else None
-    space = SearchSpace("front", configurations=tuple(anonymizer_of(row) for row in rows))
     learning = learning or Settings()
     kept_in = learning.families or results
     learn = families_of(make, space, kept_in, learning.family_budget, resumed)

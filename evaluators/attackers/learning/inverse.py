@@ -16,8 +16,9 @@ from torch import Tensor
 
 from anonymizers.linear import Linear
 
-NOISES = (0.1, 1.0, 10.0, 100.0, 1000.0)
-"""Tried, variance of a released pixel in squared gray levels; rounding alone has 1/12, compression hundreds."""
+NOISES = (0.1, 1.0, 10.0, 100.0, 1000.0, 10_000.0, 100_000.0)
+"""Tried, variance of a released pixel in squared gray levels; rounding alone has 1/12, compression hundreds,
+added noise whatever its deviation is."""
 ROUNDS = 6
 """Of guessing what the method saw outside of its region: its own picture there is known, and mixed in at the edge."""
 SOME = 64

@@ -222,9 +222,11 @@ def judges_lines(panel: Mapping[str, Any], rows: Sequence[Row]) -> list[str]:
         words = [f"{pair}: kappa {number(value)}" for pair, value in kappas.items()]
         words += [f"{pair}: smiling correlates with {number(value)}" for pair, value in smiles.items()]
         lines.append(f"How far the judges agree on clear faces: {'; '.join(words)}.")
-    if told := sorted({row["method"] for row in rows if row.get(TOLD_BY)}):
-        lines.append(f"Told the expression by {panel.get('told_by')}: {', '.join(told)}.")
-    return lines
+    tellers: dict[str, set[str]] = {}
+    for row in rows:
+        if row.get(TOLD_BY):
+            tellers.setdefault(row[TOLD_BY], set()).add(row["method"])
+    return lines + [f"Told the expression by {who}: {', '.join(sorted(tellers[who]))}." for who in sorted(tellers)]
 
 
 def _reading(objectives: Mapping[str, str]) -> str:

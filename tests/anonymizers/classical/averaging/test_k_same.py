@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from anonymizers import Context, Faces, KSame
-from anonymizers.classical.k_same import squared_distances
+from anonymizers.classical.averaging.k_same import squared_distances
 from anonymizers.classical.regions import mask
 from tests.conftest import smooth_faces
 

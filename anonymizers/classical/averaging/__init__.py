@@ -1,0 +1,1 @@
+"""Release averages of several people."""

@@ -1,0 +1,1 @@
+"""Cover the face, or parts of it, with what is not a face."""
