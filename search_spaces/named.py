@@ -6,8 +6,16 @@ import difflib
 import importlib
 import traceback
 
-from anonymizers import Blackout, Blur, Cloak, Generator, KSame, Pixelate
+from anonymizers import Blackout, Blur, Cloak, Donors, Generator, Integer, KSame, Pixelate
 from search_spaces.space import SearchSpace
+
+_DONORS = {
+    "donors.k": Integer(2, 50, unit="people", log=True),
+    "donors.pose": 1.0,
+    "donors.tone": "mean",
+    "donors.region": "crop",
+}
+"""What a search beside other methods leaves of the donors' ranges: it has few trials for each."""
 
 SPACES: dict[str, SearchSpace] = {
     "classical_grid": SearchSpace(
@@ -35,10 +43,38 @@ SPACES: dict[str, SearchSpace] = {
         methods=("blur", "pixelate", "k_same"),
         description="Blur, pixelation and k-Same over the full ranges of their fields.",
     ),
+    "classical_and_donors": SearchSpace(
+        "classical_and_donors",
+        methods=("blur", "pixelate", "k_same", "donors"),
+        narrowed=_DONORS,
+        description="The same, and averages of other people who make the same face.",
+    ),
     "classical_and_generator": SearchSpace(
         "classical_and_generator",
-        methods=("blur", "pixelate", "k_same", "generator"),
-        description="The same, and the project's own generator.",
+        methods=("blur", "pixelate", "k_same", "donors", "generator"),
+        narrowed={**_DONORS, "generator.variant": "both-kd_logit"},
+        description="The same, and the variant of the project's own generator that keeps most of the expression.",
+    ),
+    "donors": SearchSpace(
+        "donors",
+        methods=("donors",),
+        description="Averages of other people who make the same face: every hyperparameter.",
+    ),
+    "covering": SearchSpace(
+        "covering",
+        methods=("eye_bar", "mask", "noise"),
+        description="What people also use: a bar over the eyes, a flat mask, noise on every pixel.",
+    ),
+    "donors_on_photographs": SearchSpace(
+        "donors_on_photographs",
+        configurations=(
+            *(Donors(k=k) for k in (2, 5, 10, 20, 50)),
+            *(Donors(shape=shape) for shape in ("donors", "model")),
+            Donors(noise=0.5),
+            KSame(k=20),
+            Blackout(),
+        ),
+        description="Averages of other people, few and many, by each shape, beside k-Same.",
     ),
     "bands": SearchSpace(
         "bands",

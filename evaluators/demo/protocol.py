@@ -15,7 +15,13 @@ PEOPLE_PER_SEED = 1_000
 
 
 def demo_protocol(
-    *, seed: int = 0, evaluated: int = 60, pictures: int = 6, attacker: int = 120, background: int = 20, size: int = 112
+    *,
+    seed: int = 0,
+    evaluated: int = 60,
+    pictures: int = 6,
+    attacker: int = 120,
+    background: int = 120,
+    size: int = 112,
 ) -> Protocol:
     """Render a protocol: each seed gives other people.
 

@@ -20,7 +20,11 @@ SPACE_NAMES = (
     "k_same_grid",
     "adaptive_five",
     "classical",
+    "classical_and_donors",
     "classical_and_generator",
+    "donors",
+    "covering",
+    "donors_on_photographs",
     "bands",
     "generator",
     "gan_vs_classical",
@@ -49,7 +53,7 @@ SEARCHING_NAMES = ("fixed", "flipped", "parrot", "retrained", "mapped", "lowpass
 
 def default_space(world: str) -> str:
     """Return what is searched where nothing else is said: on the demo world with the generator trained for it."""
-    return "classical_and_generator" if world == "demo" else "classical"
+    return "classical_and_generator" if world == "demo" else "classical_and_donors"
 
 
 def is_own_space(name: str) -> bool:

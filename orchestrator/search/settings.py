@@ -41,7 +41,7 @@ class Settings:
         known=SPACE_NAMES,
         unless=is_own_space,
         otherwise=OWN_SPACE,
-        shown="classical; on the demo world with the generator that was trained for it",
+        shown="classical_and_donors; on the demo world classical_and_generator, with one that was trained for it",
     )
     trials: int | None = option(
         None,

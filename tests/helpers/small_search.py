@@ -12,5 +12,5 @@ from evaluators import demo
 
 if __name__ == "__main__":
     # As many people as the default spaces average at most, with fewer pictures.
-    demo.demo_protocol = functools.partial(demo.demo_protocol, evaluated=50, pictures=4, attacker=40, background=4)
+    demo.demo_protocol = functools.partial(demo.demo_protocol, evaluated=50, pictures=4, attacker=40, background=50)
     runpy.run_module("orchestrator.search", run_name="__main__", alter_sys=True)

@@ -98,7 +98,7 @@ def test_real_and_logarithmic_ranges(warp: SearchSpace) -> None:
 
 
 @pytest.mark.parametrize("space", [*SPACES.values(), NARROWED], ids=lambda space: space.name)
-@pytest.mark.parametrize("limit", [4, 7, 13, 60, 100_000])
+@pytest.mark.parametrize("limit", [5, 7, 13, 60, 100_000])
 def test_points_are_tried_as_they_stand_and_do_not_repeat(space: SearchSpace, limit: int) -> None:
     if limit == 100_000 and space.size is None:
         assert 0.5 * limit < len(space.points(limit)) <= limit  # Optuna takes minutes to be asked for all of them
@@ -139,7 +139,11 @@ def test_the_named_spaces() -> None:
         "k_same_grid": 5,
         "adaptive_five": 5,
         "classical": 55 * 2 + 55 * 2 + 49 * 2 * 2,
+        "classical_and_donors": None,
         "classical_and_generator": None,
+        "donors": None,
+        "covering": None,
+        "donors_on_photographs": 10,
         "bands": None,
         "generator": None,
         "gan_vs_classical": 10,
@@ -196,7 +200,7 @@ def test_a_space_is_loaded_by_name_or_import(monkeypatch: pytest.MonkeyPatch) ->
     [
         (
             "atlantis",
-            "expected one of classical_grid, k_same_grid, adaptive_five, classical, classical_and_generator, ",
+            "expected one of classical_grid, k_same_grid, adaptive_five, classical, classical_and_donors, ",
         ),
         ("no.such.module:SPACE", "No module named 'no'"),
         ("json:SPACE", "expected a SearchSpace SPACE in .*, it has none"),

@@ -24,7 +24,7 @@ from anonymizers.generative.conditioning import (
     parsing_map,
     words,
 )
-from anonymizers.signals import EXPRESSIONS, MESH68, MIRRORED68, PARSING, UNMEASURED, five, mirrored, present
+from anonymizers.signals import EXPRESSIONS, MIRRORED68, PARSING, UNMEASURED, five, mirrored, present
 from evaluators.demo import faces as demo
 from evaluators.demo import geometry
 from evaluators.networks.backends.onnx_nets import OnnxTeacher
@@ -34,8 +34,8 @@ from evaluators.networks.catalog.published import ZOO
 from evaluators.networks.signals import (
     CELEBAMASK,
     TELLERS,
+    Landmarker,
     Landmarks3d68,
-    Mesh,
     Parser,
     Reader,
     check_signals,
@@ -206,7 +206,8 @@ def test_landmarks_in_three_dimensions_are_px_of_the_crop(tmp_path: Path) -> Non
 
 @pytest.mark.real
 def test_the_mesh_agrees_with_the_detector_on_real_faces(shared: Path, london: torch.Tensor) -> None:
-    points = Mesh(shared / "models" / "detection" / "face_landmarker.task", MESH68)(london)
+    landmarker = Landmarker(shared / "models" / "detection" / "face_landmarker.task", threads=1)
+    points = landmarker.of("landmarks68")(london)
     assert points.shape == (8, 68, 2) and points.isfinite().all()
     template = torch.tensor(geometry.TEMPLATE)
     error = (five(points) - template).norm(dim=2).mean() / 35.2
@@ -214,4 +215,4 @@ def test_the_mesh_agrees_with_the_detector_on_real_faces(shared: Path, london: t
     outline = points[:, :17, 0]
     assert (outline[:, 1:] > outline[:, :-1]).double().mean() > 0.9  # the jaw runs from image-left to image-right
     noise = torch.randint(0, 256, (1, 3, 112, 112), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
-    assert Mesh(shared / "models" / "detection" / "face_landmarker.task")(noise).isnan().all()
+    assert landmarker.of("landmarks478")(noise).isnan().all() and landmarker.of("pose")(noise).isnan().all()

@@ -66,7 +66,8 @@ def test_donors_are_the_nearest_people_by_a_nested_loop(told: Faces, background:
     bank = bank_of(background)
     codes = bank.standardized(*(told.signals[name] for name in ("coefficients", "pose")))
     for row, code in zip(bank.nearest(codes, 4, 2.0), codes, strict=True):
-        away = (bank.codes[:, :-3] - code[:-3]).square().mean(1) + 2.0 * (bank.codes[:, -3:] - code[-3:]).square().mean(1)
+        squares = (bank.codes - code).square()
+        away = squares[:, :-3].mean(1) + 2.0 * squares[:, -3:].mean(1)
         best: dict[int, int] = {}
         for place in away.argsort().tolist():
             best.setdefault(int(background.identity[place]), place)

@@ -1,0 +1,119 @@
+"""What the code tells that chooses donors: who is recognized by it alone, without any picture, and what is read of it.
+
+uv run python -m benchmarks.code_floor [--data FACES --models MODELS]
+
+The attacker sees the exact expression and pose of gallery and probes, more than any picture of donors can carry. The
+reader learns from the codes of other people what each categorical judge says of their clear faces.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from rich.console import Console
+from torch import Tensor
+from torch.nn import functional
+
+from anonymizers import Faces
+from anonymizers.classical.averaging.bank import CODE
+from anonymizers.signals import present
+from evaluators.attackers import retrained
+from evaluators.demo.protocol import demo_protocol
+from evaluators.metrics.expression import confusion_by_person, kappa
+from evaluators.metrics.identification import fused, person_scores, rank_credit
+from evaluators.metrics.statistics import wilson_interval
+from evaluators.networks.catalog.choice import Networks
+from evaluators.networks.roles import Teacher
+from evaluators.networks.signals import with_measured
+from evaluators.readers.heads import fit_heads
+from evaluators.zoo import load_nets
+
+
+def codes_of(faces: Faces, center: Tensor, deviation: Tensor) -> Tensor:
+    """Return (N, D + 3) standardized codes; of a face without one the mean, which is all that is known of it."""
+    raw = torch.cat([faces.signals[name].float() for name in CODE], 1)
+    return torch.where(present(raw)[:, None], (raw - center) / deviation, 0.0)
+
+
+@torch.no_grad()
+def recognized(
+    probe: Tensor, gallery: Tensor, probe_person: Tensor, gallery_person: Tensor, people: int
+) -> tuple[float, float, float, float]:
+    """Search codes for people by cosine and by the classifier of `retrained`, and let the better one count.
+
+    Args:
+        probe: (N, D) float32; gallery: (M, D) float32.
+        probe_person: (N,) int64; gallery_person: (M,) int64, in [0, people).
+        people: P.
+
+    Returns:
+        rank-1, its interval, and rank-1 with all of a person's probes at once.
+    """
+    with torch.enable_grad():
+        classifier = retrained.enroll(gallery, gallery_person, people, seed=0)
+    ways = (
+        person_scores(functional.normalize(probe), functional.normalize(gallery), gallery_person, people),
+        retrained.classify(classifier, probe),
+    )
+    credit = max((rank_credit(scores, probe_person, 1).cpu() for scores in ways), key=lambda one: float(one.mean()))
+    low, high = wilson_interval(credit, probe_person.cpu())
+    who = torch.arange(people)
+    together = max(float(rank_credit(fused(scores, probe_person), who, 1).mean()) for scores in ways)
+    return float(credit.mean()), low, high, together
+
+
+@torch.no_grad()
+def readable(
+    code: Tensor, person: Tensor, said: Mapping[str, Tensor], asked: Tensor, truth: Mapping[str, Tensor]
+) -> dict[str, float]:
+    """Return each judge's kappa with a reader of (A, D) codes of other people, on (N, D) codes of the probes."""
+    heads = fit_heads(code, said, person, [code.shape[1]])
+    found = {}
+    for name, head in heads.items():
+        classes = int(max(said[name].max(), truth[name].max())) + 1
+        answer, nobody = head(asked).argmax(1), torch.zeros(len(asked), dtype=torch.int64)
+        found[name] = float(kappa(confusion_by_person(truth[name], answer, nobody, 1, classes).sum(0)))
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--data", type=Path, help="faces; without it the demo world")
+    parser.add_argument("--models", type=Path, help="folder of real networks; needed with --data")
+    parser.add_argument("--min-pictures", type=int, default=10)
+    parser.add_argument("--max-pictures", type=int, default=10)
+    chosen = parser.parse_args()
+    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False).stdout
+    networks = None
+    if chosen.data is None:
+        protocol = demo_protocol()
+    else:
+        from orchestrator.search.faces import FaceChoice, load_protocol
+
+        networks = Networks(models=chosen.models, backend_nets="onnx")
+        faces = FaceChoice(data=chosen.data, min_pictures=chosen.min_pictures, max_pictures=chosen.max_pictures)
+        protocol = load_protocol(faces, networks, Console(stderr=True), CODE)
+    nets = load_nets(networks, signals=() if networks is None else CODE)
+    probe, gallery, attacker = (
+        with_measured(faces, nets.signals) for faces in (protocol.probe, protocol.gallery, protocol.attacker)
+    )
+    raw = torch.cat([attacker.signals[name].float() for name in CODE], 1)
+    raw = raw[present(raw)]
+    center, deviation = raw.mean(0), raw.std(0).clamp_min(1e-3)
+    codes = {name: codes_of(one, center, deviation) for name, one in (("p", probe), ("g", gallery), ("a", attacker))}
+    people = len(protocol.enrolled)
+    found = recognized(codes["p"], codes["g"], protocol.person(probe), protocol.person(gallery), people)
+    print(f"{protocol.name}, {len(probe)} probes of {people} people, chance {1 / people:.3f}, commit {commit.strip()}")
+    print("rank-1 by the code alone {:.3f} [{:.3f}, {:.3f}], with all pictures of a person {:.3f}".format(*found))
+    judges = [net for net in nets.judges if isinstance(net, Teacher)]
+    said, truth = ({n.name: n(one.images).logits.argmax(1).cpu() for n in judges} for one in (attacker, probe))
+    for name, value in readable(codes["a"], attacker.identity.cpu(), said, codes["p"], truth).items():
+        print(f"{name}: kappa of a reader of the code alone {value:.2f}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,47 @@
+"""The landmarker: codes of faces, and their mirror images."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from scipy.spatial.transform import Rotation
+
+from anonymizers import Faces
+from anonymizers.signals import BLENDSHAPES, mirrored
+from evaluators.demo.faces import people
+from evaluators.demo.protocol import faces_of
+from evaluators.networks.describers import Blendshapes
+from evaluators.networks.signals import Landmarker, angles
+
+
+@pytest.mark.real
+def test_the_code_of_a_mirrored_face_is_the_mirrored_code(shared: Path, london: torch.Tensor) -> None:
+    landmarker = Landmarker(shared / "models" / "detection" / "face_landmarker.task", threads=1)
+    signals = {name: landmarker.of(name)(london) for name in ("coefficients", "pose")}
+    seen = landmarker.last
+    assert seen is not None and seen[0] is london and signals["pose"] is seen[1].pose  # looked at once
+    faces = Faces(london, torch.arange(8), torch.full((8,), -1), tuple("abcdefgh"), signals)
+    there = mirrored(faces)
+    codes = {name: landmarker.of(name)(there.images) for name in signals}
+    assert (codes["coefficients"] - there.signals["coefficients"]).abs().mean() < 0.03
+    assert (codes["pose"] - there.signals["pose"]).abs().mean() < 1.5  # degrees
+    assert signals["pose"].abs().max() < 25
+    judge = Blendshapes(landmarker.path, threads=1)
+    smile = signals["coefficients"][:, [BLENDSHAPES.index(f"mouthSmile{side}") for side in ("Left", "Right")]].mean(1)
+    torch.testing.assert_close(smile, judge(london)[:, judge.coefficients.index("mouthSmile")])
+
+
+@pytest.mark.parametrize("turned", [(20.0, 0.0, 0.0), (0.0, -15.0, 0.0), (0.0, 0.0, 8.0), (12.0, 7.0, -5.0)])
+def test_angles_are_those_that_the_head_was_turned_by(turned: tuple[float, float, float]) -> None:
+    yaw, pitch, roll = turned
+    turn = Rotation.from_euler("YXZ", (yaw, pitch, roll), degrees=True).as_matrix()
+    torch.testing.assert_close(angles(torch.from_numpy(turn)), torch.tensor(turned), atol=1e-3, rtol=0)
+
+
+def test_a_mirrored_demo_face_moves_as_much_and_is_turned_the_other_way() -> None:
+    faces = faces_of(people(30_000, 2, 2))
+    there = mirrored(faces).signals
+    assert torch.equal(there["coefficients"], faces.signals["coefficients"])
+    assert torch.equal(there["pose"], faces.signals["pose"] * torch.tensor([-1.0, 1.0, -1.0]))
