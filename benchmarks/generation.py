@@ -1,9 +1,9 @@
-"""Faces per second of each generator: batch sizes, precisions; ratios to the first row of each.
+"""Faces per second of each generator: batch sizes, precisions; ratios to the first row of each. And of whole methods.
 
-    python -m benchmarks.generation [--device cuda]
+    python -m benchmarks.generation [--device cuda] [--methods]
 
 The networks run with random weights, which cost the same, without drawing what they are told and without resizing;
-`anonymizer` is our whole method as a panel calls it, with its own weights.
+`anonymizer` is a whole method as a panel calls it: our generator with its own weights, averages of other people.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import Tensor
 
-from anonymizers import Context, Generator
+from anonymizers import Anonymizer, Context, Donors, Generator, KSame
+from anonymizers.classical.averaging.bank import bank_of
 from anonymizers.generative.conditioning import inputs
 from anonymizers.generative.nets.ciagan_net import IDENTITIES, CiaganGenerator
 from anonymizers.generative.nets.deep_privacy2_net import STYLE, DeepPrivacy2Generator
@@ -87,23 +88,37 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=4.0, help="of each cell")
     parser.add_argument("--batch", type=int, action="append", help="default: 1, 8, 64")
     parser.add_argument("--precision", choices=PRECISIONS, action="append")
+    parser.add_argument("--methods", action="store_true", help="whole methods alone, no bare networks")
     chosen = parser.parse_args()
     precisions = chosen.precision or (["float32", "bfloat16"] if chosen.device == "cpu" else ["float32", "float16"])
     sizes = chosen.batch or [1, 8, 64]
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False).stdout
     place = torch.cuda.get_device_name() if chosen.device != "cpu" else f"{torch.get_num_threads()} CPU threads"
     print(f"faces/s on {place}, torch {torch.__version__}, commit {commit.strip()}; in brackets the ratio to the first")
-    print("| generator | " + " | ".join(f"{p}, {n}" for p in precisions for n in sizes) + " |")
-    for name, make in makers(chosen.device).items():
+    if not chosen.methods:
+        print("| generator | " + " | ".join(f"{p}, {n}" for p in precisions for n in sizes) + " |")
+    for name, make in makers(chosen.device).items() if not chosen.methods else ():
         cells: list[float] = []
         for precision in precisions:
             cells += [rate(make(n, PRECISIONS[precision]), n, chosen.seconds, chosen.device) for n in sizes]
         told = " | ".join(f"{cell:.3g} ({cell / cells[0]:.2f})" for cell in cells)
         print(f"| {name} | {told} |", flush=True)
     faces = faces_of(people(40_000, 32, 2)).to(chosen.device)
-    context = Context(embed=load_demo_embedder(chosen.device).embed, embedder="demo_embedder")
-    for candidates in (1, 4):
-        method = Generator(candidates=candidates)
+    background = faces_of(people(41_000, 120, 6)).to(chosen.device)
+    context = Context(embed=load_demo_embedder(chosen.device).embed, embedder="demo_embedder", background=background)
+    start = time.perf_counter()
+    bank = bank_of(background)
+    print(
+        f"bank of {len(bank.pictures)} faces of {bank.people} people: {time.perf_counter() - start:.1f} s, "
+        f"{bank.size / 1e6:.0f} MB"
+    )
+    methods: tuple[Anonymizer, ...] = (
+        *(Generator(candidates=candidates) for candidates in (1, 4)),
+        *(Donors(k=k) for k in (5, 20, 50)),
+        Donors(shape="model"),
+        KSame(k=20),
+    )
+    for method in methods:
         whole = rate(functools.partial(method, faces, context), len(faces), chosen.seconds, chosen.device)
         print(f"| anonymizer, {method!r} | {whole:.3g} |")
 
