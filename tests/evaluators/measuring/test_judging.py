@@ -190,5 +190,5 @@ def test_the_judges_agree_as_scikit_learn_and_numpy_say(panel: Panel) -> None:
 
 
 def test_what_was_told_is_in_the_scores(panel: Panel) -> None:
-    assert panel.score(Word()).told_by == "the renderer"
+    assert panel.score(Word()).told_by == panel.score(Donors(k=3)).told_by == "the renderer"
     assert panel.score(Blackout()).told_by == ""

@@ -150,6 +150,7 @@ def test_what_a_sweep_is_resumed_with_is_derived_from_the_options() -> None:
         "--min-pictures": None,
         "--max-pictures": None,
         "--attacker-faces": 2500,
+        "--background-faces": 2500,
         "--depth": None,
     }
 
