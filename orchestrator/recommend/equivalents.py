@@ -7,8 +7,8 @@ ffmpeg's and deface's strengths are px of the picture, the same for every face; 
 from __future__ import annotations
 
 from anonymizers import TEMPLATE_SIZE, Anonymizer
-from anonymizers.classical.blackout import Blackout
 from anonymizers.classical.blur import Blur
+from anonymizers.classical.covering.blackout import Blackout
 from anonymizers.classical.pixelate import Pixelate
 
 

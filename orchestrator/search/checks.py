@@ -176,8 +176,8 @@ def check_methods(space: SearchSpace, networks: Networks | None) -> None:
     models = None if networks is None else networks.folder
     if networks is not None and "coefficients" in space.signals and set(networks.judging) == {BLENDSHAPES}:
         raise ValueError(
-            f"--judge {BLENDSHAPES}: expected a judge who does not tell the methods what to show, got alone him by whom "
-            f"{space.name} has methods told; name another judge too"
+            f"--judge {BLENDSHAPES}: expected a judge who does not tell the methods what to show, got him alone by "
+            f"whom {space.name} has methods told; name another judge too"
         )
     for example in space.examples():
         path = example.network(models)

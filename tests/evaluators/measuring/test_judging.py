@@ -11,7 +11,7 @@ import torch
 from sklearn.metrics import cohen_kappa_score
 from torch import Tensor
 
-from anonymizers import Anonymizer, Blackout, Blur, Context, Faces, Identity, Pixelate, Word
+from anonymizers import Anonymizer, Blackout, Blur, Context, Donors, Faces, Identity, Pixelate, Word
 from evaluators.demo import demo_protocol
 from evaluators.demo.faces import render
 from evaluators.demo.geometry import EXPRESSIONS, MOTIONS
