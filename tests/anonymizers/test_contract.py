@@ -19,7 +19,7 @@ from evaluators.demo.nets import load_demo_embedder
 from evaluators.demo.protocol import faces_of
 from tests.conftest import smooth_faces
 
-APART = {"donors": 7}
+APART = {"donors": 13}
 """Of a method with many corners every so manieth is tried, at which each end of each range still occurs; of large
 networks the first and the last."""
 CORNERS: list[Anonymizer] = [

@@ -32,6 +32,7 @@ class Bank:
         center, deviation: (D + 3,) float32, which they were standardized by.
         mean: (V, 2) float32, the mean shape.
         slopes: (D + 3, V * 2) float32, by which the points move with the code, see `modelled`.
+        shades: (D + 3, 3 * S * S) float32, by which the pixels of the mean shape do, gray levels.
         triangles: (T, 3) int64, between the points of the mean shape.
         table: (P, M) int64, each person's faces, the first repeated where there are fewer than M.
     """
@@ -43,6 +44,7 @@ class Bank:
     deviation: Tensor
     mean: Tensor
     slopes: Tensor
+    shades: Tensor
     triangles: Tensor
     table: Tensor
 
@@ -84,6 +86,11 @@ class Bank:
         moved = (codes[:, :, None] * self.slopes).sum(1)
         return self.mean + moved.view(len(codes), -1, 2)
 
+    def looks(self, codes: Tensor) -> Tensor:
+        """Return by how much (N, 3, S, S) pictures in the mean shape change with (N, D + 3) codes, gray levels."""
+        # One by one: the rounding of a matrix product depends on its shape.
+        return torch.stack([code @ self.shades for code in codes]).view(len(codes), *self.pictures.shape[1:])
+
 
 _BANKS: WeakKeyDictionary[Faces, Bank] = WeakKeyDictionary()
 
@@ -113,8 +120,14 @@ def _measured(background: Faces) -> Bank:
     deviation = torch.maximum(deviation, floor).clamp_min(1e-6)  # what hardly varies is noise, and counts less
     codes = (raw - center) / deviation
     gram = codes.T @ codes / len(codes) + PENALTY * torch.eye(codes.shape[1], device=codes.device)
-    slopes = torch.linalg.solve(gram, codes.T @ (points - mean).flatten(1) / len(codes))
-    return Bank(pictures, points, codes, center, deviation, mean, slopes, triangles, _by_person(faces.identity))
+    project = torch.linalg.solve(gram, codes.T / len(codes))  # of a ridge; the codes' mean is 0
+    slopes = project @ (points - mean).flatten(1)
+    shades = project.new_zeros(codes.shape[1], pictures[0].numel())
+    for start in range(0, len(pictures), BATCH):
+        some = slice(start, start + BATCH)
+        shades += project[:, some] @ pictures[some].flatten(1).float()
+    table = _by_person(faces.identity)
+    return Bank(pictures, points, codes, center, deviation, mean, slopes, shades, triangles, table)
 
 
 def _moved(images: Tensor, points: Tensor, shape: Located) -> Tensor:

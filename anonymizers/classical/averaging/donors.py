@@ -26,6 +26,8 @@ from anonymizers.ranges import Choice, Integer, Real, ranged
 
 BATCH = 16
 """Faces worked on at a time, at most."""
+ROUNDS, STEP = 4, 0.5
+"""How often donors are looked for anew, and how much farther by what their mean lacks."""
 
 
 @dataclass(frozen=True)
@@ -38,8 +40,11 @@ class Donors(Anonymizer):
 
     Attributes:
         k: donors, different people.
+        match: "each" donor is to be near the face, or their "mean": they are then looked for beyond the face, as far as
+            the mean of those that were found fell short of it, since there are fewer people beyond than within.
         shape: "donors", the mean of their landmarks; "model", what a linear model of the background gives the code;
-            "moved", the donors', by what that model says of the difference between their mean code and the face's.
+            "moved", the donors' landmarks and their average too, by what linear models of the background say of the
+            difference that is left between their mean code and the face's, which keeps what averages flatten.
         noise: normal noise on the code, in its deviations over the background, for those who fear that it tells a
             person.
         pose: weight of the pose where donors are chosen; of the expression it is 1.
@@ -51,6 +56,7 @@ class Donors(Anonymizer):
     needs: ClassVar[tuple[str, ...]] = CODE
     background_needs: ClassVar[tuple[str, ...]] = (*CODE, LANDMARKS)
     k: int = ranged(Integer(2, 100, unit="people", log=True), default=20)
+    match: str = ranged(Choice(("each", "mean")), default="mean")
     shape: str = ranged(Choice(("donors", "model", "moved")), default="moved")
     noise: float = ranged(Real(0.0, 2.0, unit="deviations"), default=0.0)
     pose: float = ranged(Real(0.0, 4.0), default=1.0)
@@ -70,12 +76,26 @@ class Donors(Anonymizer):
             codes = codes + self.noise * torch.stack(drawn).to(codes)
         out = torch.empty_like(faces.images)
         for part in batches(len(faces), min(BATCH, context.batch_size)):
-            donors = bank.nearest(codes[part], self.k, self.pose)
-            average = torch.stack([self._average(bank, chosen, context.seed) for chosen in donors])
-            shape = locate(self._shape(bank, codes[part], donors), bank.triangles, faces.size)
-            moved = warp(average, bank.mean.expand(len(average), -1, -1), shape)
-            out[part] = blended(self.region, moved, faces.images[part])
+            donors = self._chosen(bank, codes[part])
+            average = torch.stack([self._average(bank, few, context.seed) for few in donors])
+            lacking = codes[part] - bank.codes[donors].mean(1)
+            points = bank.modelled(codes[part]) if self.shape == "model" else bank.points[donors].mean(1)
+            if self.shape == "moved":
+                points = points + bank.modelled(lacking) - bank.mean
+                average = average + bank.looks(lacking)
+            shape = locate(points, bank.triangles, faces.size)
+            released = warp(average, bank.mean.expand(len(average), -1, -1), shape)
+            out[part] = blended(self.region, released, faces.images[part])
         return out
+
+    def _chosen(self, bank: Bank, codes: Tensor) -> Tensor:
+        """Return the (n, k) donors of (n, D + 3) codes."""
+        aim = codes
+        donors = bank.nearest(aim, self.k, self.pose)
+        for _ in range(ROUNDS if self.match == "mean" else 0):
+            aim = aim + STEP * (codes - bank.codes[donors].mean(1))
+            donors = bank.nearest(aim, self.k, self.pose)
+        return donors
 
     def _bank(self, faces: Faces, context: Context) -> Bank:
         background = context.background
@@ -102,12 +122,3 @@ class Donors(Anonymizer):
         tone = bank.pictures[donors.sort().values[one]].float()
         spread = tone.std((1, 2), keepdim=True) / mean.std((1, 2), keepdim=True).clamp_min(1.0)
         return (mean - mean.mean((1, 2), keepdim=True)) * spread + tone.mean((1, 2), keepdim=True)
-
-    def _shape(self, bank: Bank, codes: Tensor, donors: Tensor) -> Tensor:
-        """Return (n, V, 2), where the points of the released faces lie."""
-        if self.shape == "model":
-            return bank.modelled(codes)
-        theirs = bank.points[donors].mean(1)
-        if self.shape == "donors":
-            return theirs
-        return theirs + bank.modelled(codes - bank.codes[donors].mean(1)) - bank.mean

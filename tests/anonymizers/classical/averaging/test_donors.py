@@ -47,10 +47,10 @@ def test_every_picture_is_made_of_k_different_people(told: Faces, background: Fa
     """Whatever happens to everybody else's pictures, the picture stays; when a donor's changes, it changes."""
     bank = bank_of(background)
     codes = bank.standardized(*(told.signals[name] for name in ("coefficients", "pose")))
-    chosen = bank.nearest(codes, 6, 1.0)
+    method, one = Donors(k=6, shape="donors"), told.take([0])  # the other shapes ask the whole background
+    chosen = method._chosen(bank, codes)
     who = background.identity[chosen]
     assert all(row.unique().numel() == 6 for row in who)
-    method, one = Donors(k=6), told.take([0])
     before = method(one, Context(background=background))
     used = torch.isin(torch.arange(len(background)), chosen[0])
     rest = background.images.clone()
@@ -89,12 +89,24 @@ def test_the_moved_shape_has_the_expression_that_the_donors_lack(told: Faces, ba
     wide = {name: told.signals[name][:1].clone() for name in ("coefficients", "pose")}
     wide["coefficients"][0, 7] = 10.0  # jaw
     codes = bank.standardized(wide["coefficients"], wide["pose"])
-    donors = bank.nearest(codes, 10, 1.0)
-    gape = [
-        float(points[0, 66, 1] - points[0, 62, 1])
-        for points in (Donors(k=10, shape=shape)._shape(bank, codes, donors) for shape in ("donors", "moved"))
-    ]
-    assert gape[1] > gape[0] + 1.0
+    lacking = codes - bank.codes[bank.nearest(codes, 10, 1.0)].mean(1)
+    assert lacking[0, 7] > 1.0
+    moved = (bank.modelled(lacking) - bank.mean)[0]
+    assert moved[66, 1] - moved[62, 1] > 1.0  # the lower lip goes away from the upper one
+    change = bank.looks(lacking)[0].mean(0).abs()
+    across, down = bank.mean[[60, 62, 64, 66]].unbind(1)
+    mouth = change[int(down.min()) : int(down.max()) + 1, int(across.min()) : int(across.max()) + 1]
+    assert mouth.mean() > 2 * change.mean()  # what is seen between them changes more than the rest
+
+
+def test_their_mean_is_nearer_to_the_face_where_it_is_the_mean_that_counts(told: Faces, background: Faces) -> None:
+    bank = bank_of(background)
+    codes = bank.standardized(*(told.signals[name] for name in ("coefficients", "pose")))
+    each, mean = (
+        (codes - bank.codes[Donors(k=8, match=match)._chosen(bank, codes)].mean(1)).square().mean()
+        for match in ("each", "mean")
+    )
+    assert mean < 0.8 * each
 
 
 def test_noise_on_the_code_is_drawn_for_every_face_anew(told: Faces, background: Faces) -> None:
