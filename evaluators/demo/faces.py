@@ -46,7 +46,6 @@ class DemoFaces:
         landmarks68: (N, 68, 2) float32, px, in iBUG order.
         parsing: (N, S, S) uint8, index into PARSING.
         coefficients: (N, 11) float32, how far the parts have moved, by MOTIONS.
-        pose: (N, 3) float32, yaw and pitch, px by which a point of depth 1 moves, and roll, rad.
     """
 
     images: Tensor
@@ -57,7 +56,6 @@ class DemoFaces:
     landmarks68: Tensor
     parsing: Tensor
     coefficients: Tensor
-    pose: Tensor
 
 
 @torch.no_grad()
@@ -109,7 +107,6 @@ def render(
         torch.cat([part.landmarks68 for part in drawn]),
         torch.cat([part.parsing for part in drawn]),
         torch.cat([part.coefficients for part in drawn]),
-        torch.cat([part.pose for part in drawn]),
     )
 
 
@@ -154,8 +151,7 @@ def _batch(
     similarity = align(five(points), posed)
     images, parsing = paint(posed, similarity, grain, size)
     points = to_pixels(points, similarity, size)
-    turned = torch.stack([posed[name] for name in ("yaw", "pitch", "roll")], 1)
-    return DemoFaces(images, identity, expression, strength, five(points), points, parsing, motions(posed), turned)
+    return DemoFaces(images, identity, expression, strength, five(points), points, parsing, motions(posed))
 
 
 def _check(

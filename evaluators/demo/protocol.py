@@ -7,7 +7,7 @@ import torch
 from anonymizers import TEMPLATE_SIZE, Faces
 from evaluators.datasets.protocol import Protocol
 from evaluators.demo.faces import DemoFaces, people
-from evaluators.demo.geometry import EXPRESSIONS
+from evaluators.demo.geometry import EXPRESSIONS, draw_pictures
 
 FIRST_PERSON = 10_000
 """People below this number train the demo networks."""
@@ -41,12 +41,12 @@ def demo_protocol(
     if evaluated + attacker + background > PEOPLE_PER_SEED:
         raise ValueError(f"demo: expected at most {PEOPLE_PER_SEED} people, got {evaluated + attacker + background}")
     first = FIRST_PERSON + PEOPLE_PER_SEED * seed
-    drawn = faces_of(people(first, evaluated, pictures, seed=seed, size=size))
+    drawn = faces_of(people(first, evaluated, pictures, seed=seed, size=size), seed)
     nth = torch.arange(evaluated * pictures) % pictures
     first += evaluated
     return Protocol(
-        attacker=faces_of(people(first, attacker, pictures, seed=seed, size=size)),
-        background=faces_of(people(first + attacker, background, pictures, seed=seed, size=size)),
+        attacker=faces_of(people(first, attacker, pictures, seed=seed, size=size), seed),
+        background=faces_of(people(first + attacker, background, pictures, seed=seed, size=size), seed),
         gallery=drawn.take(torch.nonzero(nth < pictures // 2)[:, 0]),
         probe=drawn.take(torch.nonzero(nth >= pictures // 2)[:, 0]),
         seed=seed,
@@ -56,18 +56,26 @@ def demo_protocol(
     )
 
 
-def faces_of(drawn: DemoFaces) -> Faces:
-    """Make faces of rendered ones; their landmarks and parsing maps become signals."""
+def faces_of(drawn: DemoFaces, seed: int = 0) -> Faces:
+    """Make faces of rendered ones; what is true of them becomes signals.
+
+    Args:
+        drawn: as `people` renders them, all pictures of a person.
+        seed: that they were rendered with.
+    """
     count: dict[int, int] = {}
-    keys = []
+    pictures = []
     for person in drawn.identity.tolist():
         count[person] = count.get(person, -1) + 1
-        keys.append(f"person{person}/picture{count[person]}")
+        pictures.append(count[person])
+    identity = drawn.identity.tolist()
+    keys = [f"person{person}/picture{picture}" for person, picture in zip(identity, pictures, strict=True)]
+    shot, _ = draw_pictures(seed, identity, pictures, 1)
     signals = {
         "landmarks68": drawn.landmarks68 * (TEMPLATE_SIZE / drawn.images.shape[-1]),
         "parsing": drawn.parsing,
         "expression": drawn.expression.to(torch.uint8)[:, None],
         "coefficients": drawn.coefficients,
-        "pose": drawn.pose,
+        "pose": torch.stack([shot[name] for name in ("yaw", "pitch", "roll")], 1),
     }
     return Faces(drawn.images, drawn.identity, drawn.expression, tuple(keys), signals)

@@ -30,7 +30,7 @@ def training_faces(task: Task, signals: Sequence[str], console: Console) -> Face
     if task.faces.data is None:
         first, count, pictures = task.demo
         assert first + count <= FIRST_PERSON
-        return faces_of(people(first, count, pictures, seed=DEMO_SEED))
+        return faces_of(people(first, count, pictures, seed=DEMO_SEED), DEMO_SEED)
     from evaluators.datasets.prepared import protocol_of
     from orchestrator.prepare.faces_file import read_prepared
 

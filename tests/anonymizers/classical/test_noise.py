@@ -52,4 +52,4 @@ def test_he_who_knows_how_strong_it_is_takes_most_of_it_off(deviation: float) ->
     def error(images: torch.Tensor) -> float:
         return float((images[150:].float() - faces.images[150:].float()).square().mean())
 
-    assert error(undo(released)) < 0.1 * error(released)
+    assert error(undo(released)) < 0.15 * error(released)
