@@ -53,10 +53,12 @@ def learn_families(
     with torch.no_grad():
         embedding = nets.embedder(faces.images)
     prior = prior_of(faces.images)
+    needs = {name for some in members.values() for one in some for name in one.background_needs}
+    measures = {name: measure for name, measure in nets.signals.items() if name in needs}
     context = Context(
         seed=protocol.seed + ATTACKER_SEED_OFFSET,
         batch_size=batch_size,
-        background=protocol.background.to(torch.device(device)),
+        background=with_measured(protocol.background.to(torch.device(device)), measures),
         models=nets.models,
         embed=net.embed,
         embedder=net.name,

@@ -25,6 +25,8 @@ BACKGROUND = ("inswapper",)
 """Methods that draw people of the background by themselves; k-Same groups faces with them."""
 MOST_PEOPLE = 300
 """Of the background, one picture each: a group of k is found among so many in a tenth of a second."""
+MOST_DONORS = 2500
+"""Pictures of the background, several of each person, for methods that measure them: as many as a search has."""
 LEAST_SCORE = 0.3
 """Detector's score from which on something is covered as a face, where nobody says another. Measurements are made with
 0.5; here a face too few is worse than one too many."""
@@ -68,7 +70,7 @@ class Treatment:
                 f"{type(method).__doc__ or ''}".partition("\n")[0]
             )
         method.network(self.networks.models)
-        check_signals(self.networks.folder, method.needed())
+        check_signals(self.networks.folder, self.signals)
         if self.needs_people and self.background is None:
             raise ValueError(
                 f"{method.method}: expected people to draw from besides the faces of your pictures, got none; give "
@@ -78,7 +80,13 @@ class Treatment:
     @property
     def needs_people(self) -> bool:
         """Tell whether the method cannot work without people of a background."""
-        return isinstance(self.anonymizer, KSame) or self.anonymizer.method in BACKGROUND
+        method = self.anonymizer
+        return isinstance(method, KSame) or method.method in BACKGROUND or bool(method.background_needs)
+
+    @property
+    def signals(self) -> tuple[str, ...]:
+        """Return what must be measured of the faces, or of the background."""
+        return tuple(dict.fromkeys((*self.anonymizer.needed(), *self.anonymizer.background_needs)))
 
     @property
     def look_at_picture(self) -> int:
@@ -102,7 +110,7 @@ class Treatment:
         folder, chosen = self.networks.folder, self.networks.settled()
         if finder is None:
             finder = load_detector(folder, self.networks.detector, threads=1, threshold=self.least_score)
-        measures = load_signals(folder, self.anonymizer.needed(), threads=1, teller=self.networks.teller)
+        measures = load_signals(folder, self.signals, threads=1, teller=self.networks.teller)
         context = Context(seed=self.seed, models=folder)
         if self.anonymizer.needs_embedder:
             name = Path(chosen.embedder).stem if is_path(chosen.embedder) else chosen.embedder
@@ -113,21 +121,28 @@ class Treatment:
         return Ready(self, finder, measures, context)
 
     def _people(self, finder: Finder) -> Faces:
-        """Read a picture of each person of the background.
+        """Read a picture of each person of the background; several where the method measures them.
 
         Raises:
             ValueError: if there are none, or their crops are of another size.
         """
         assert self.background is not None
+        several = bool(self.anonymizer.background_needs)
         if (self.background / FACES).is_file():
             faces = read_prepared(self.background).faces
             first = {person: row for row, person in reversed(list(enumerate(faces.identity.tolist())))}
-            faces = faces.take(sorted(first.values())[:MOST_PEOPLE])
+            faces = faces.take(range(len(faces))[:MOST_DONORS] if several else sorted(first.values())[:MOST_PEOPLE])
         else:
             source = open_source(self.background, option="--background")
-            pictures = list({picture.identity: picture for picture in reversed(source.pictures)}.values())
-            paths = [source.root / picture.path for picture in reversed(pictures)][:MOST_PEOPLE]
-            faces, _ = load_faces(source.root, paths, range(len(paths)), finder, size=self.crop_px)
+            pictures = list(source.pictures)[:MOST_DONORS]
+            if not several:
+                one_each = {picture.identity: picture for picture in reversed(source.pictures)}
+                pictures = list(reversed(one_each.values()))[:MOST_PEOPLE]
+            number = {name: place for place, name in enumerate(dict.fromkeys(one.identity for one in pictures))}
+            people = [number[one.identity] for one in pictures]
+            faces, _ = load_faces(
+                source.root, [source.root / one.path for one in pictures], people, finder, size=self.crop_px
+            )
         if len(faces) and faces.size != self.crop_px:
             raise ValueError(
                 f"--background: expected crops of {self.crop_px} px, as the configuration's, got {faces.size}; prepare "
