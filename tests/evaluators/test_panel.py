@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from anonymizers import Blackout, Blur, Faces, Generator, Identity, KSame
+from anonymizers import Blackout, Blur, Donors, Faces, Generator, Identity, KSame
 from evaluators.datasets.protocol import Protocol
 from evaluators.demo.protocol import demo_protocol
 from evaluators.metrics import METRICS
@@ -19,7 +19,7 @@ BLUR = Blur(kernel=61)
 
 @pytest.fixture(scope="module")
 def protocol() -> Protocol:
-    return demo_protocol(evaluated=24, pictures=4, attacker=40, background=4)
+    return demo_protocol(evaluated=24, pictures=4, attacker=40, background=30)
 
 
 @pytest.fixture(scope="module")
@@ -148,7 +148,7 @@ def test_a_protocol_refuses_what_cannot_be_measured(protocol: Protocol) -> None:
 
 
 def test_the_digest_knows_every_pixel_and_the_seed(protocol: Protocol) -> None:
-    assert protocol.digest == demo_protocol(evaluated=24, pictures=4, attacker=40, background=4).digest
+    assert protocol.digest == demo_protocol(evaluated=24, pictures=4, attacker=40, background=30).digest
     changed = protocol.probe.images.clone()
     changed[3, 0, 5, 5] ^= 1
     assert replace(protocol, probe=replace(protocol.probe, images=changed)).digest != protocol.digest
@@ -163,3 +163,23 @@ def test_what_does_not_fit_into_memory_is_streamed_to_the_same_value(
     streamed = Panel(protocol, load_nets(None), attackers=("fixed",))
     assert streamed.originals.perceptual == {"st_lpips": None}
     assert streamed.score(BLUR)["st_lpips"] == pytest.approx(panel.score(BLUR)["st_lpips"], abs=1e-6)
+
+
+def test_donors_keep_what_an_average_of_the_faces_themselves_loses(panel: Panel) -> None:
+    donors, same = panel.score(Donors(k=10)), panel.score(KSame(k=10))
+    assert donors["expression_kept"] > same["expression_kept"] + 0.1
+    assert donors["rank1_fixed"] < 0.3
+
+
+def test_the_background_is_measured_when_a_method_first_asks(panel: Panel) -> None:
+    looked: list[int] = []
+
+    def measure(images: torch.Tensor) -> torch.Tensor:
+        looked.append(len(images))
+        return torch.zeros(len(images), 3)
+
+    clear = replace(panel.clear, background=replace(panel.clear.background, signals={}))
+    first = clear.told(("pose",), {"pose": measure})
+    assert first.signals["pose"].shape == (len(clear.background), 3)
+    assert clear.told(("pose",), {"pose": measure}) is first and looked == [len(clear.background)]
+    assert clear.told((), {"pose": measure}) is clear.background
