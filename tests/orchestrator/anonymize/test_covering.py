@@ -11,8 +11,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from anonymizers import Anonymizer, Blackout, Blur, Context, Faces, Generator, Identity, KSame, Pixelate
+from anonymizers import Anonymizer, Blackout, Blur, Context, Donors, Faces, Generator, Identity, KSame, Pixelate
 from evaluators.networks.detection import Detection
+from evaluators.networks.signals import with_measured
 from orchestrator.anonymize.faces.covering import cover
 from orchestrator.anonymize.faces.finding import find_all
 from orchestrator.anonymize.faces.treatment import Ready
@@ -103,11 +104,31 @@ def test_k_same_groups_each_face_with_people_of_the_background(tmp_path: Path, f
     assert released.float().std((2, 3)).mean() < faces.images.float().std((2, 3)).mean()
 
 
+def test_donors_come_from_all_pictures_of_the_background(tmp_path: Path, told: Faces) -> None:
+    """Of each person several pictures serve, since the one with the expression is looked for."""
+    from PIL import Image
+
+    for person in range(3):
+        folder = tmp_path / "people" / f"p{person}"
+        folder.mkdir(parents=True)
+        for shot in range(2):
+            Image.fromarray(picture(200, 200, [(100, 100, 70)], seed=9 * person + shot)).save(folder / f"{shot}.png")
+    made = treatment(tmp_path, Donors(k=3), background=tmp_path / "people")
+    assert made.needs_people and made.signals == ("coefficients", "pose", "landmarks68")
+    people = made._people(DrawnFinder())
+    assert people.people == 3 and people.identity.tolist() == [0, 0, 1, 1, 2, 2]
+    measures = {name: lambda images, name=name: told.signals[name][: len(images)] for name in made.signals}
+    hands = Ready(made, DrawnFinder(), measures, Context(background=with_measured(people, measures)))
+    released, why = hands.anonymize(told.images[:2], ("x", "y"))
+    assert why == ["", ""] and released.float().std() > 5
+
+
 def test_methods_that_need_what_is_missing_say_so(tmp_path: Path) -> None:
     for anonymizer, sentence in (
         (Identity(), "expected a method that anonymizes, identity is an anchor"),
         (KSame(k=5), "give --background FACES"),
         (KSame(k=5, variant="select"), "signal expression: expected a network that measures it"),
+        (Donors(k=5), "signal coefficients: expected a network that measures it"),
     ):
         with pytest.raises(ValueError, match=sentence):
             treatment(tmp_path, anonymizer).check()
