@@ -7,9 +7,10 @@ import importlib
 import traceback
 
 from anonymizers import Blackout, Blur, Cloak, Donors, Generator, Integer, KSame, Pixelate
+from anonymizers.ranges import Range
 from search_spaces.space import SearchSpace
 
-_DONORS = {
+_DONORS: dict[str, Range | int | float | str] = {
     "donors.k": Integer(2, 50, unit="people", log=True),
     "donors.pose": 1.0,
     "donors.tone": "mean",
