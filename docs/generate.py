@@ -69,7 +69,7 @@ Written from the first sentence of every file by `python -m docs.generate`; that
 A trial, end to end:
 
     driver: Sweep proposes ──config──> Tune trial (a courier, reused) ──≈100 B──> panel actor: score
-    driver: ledger row, front <──result── courier <──── Scores ────────────────────────┘
+    driver: racing, row, front <──result── courier <──── Scores, after each stage ─────┘
 
 """
 

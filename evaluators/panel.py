@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from anonymizers import ANONYMIZERS, Anonymizer
 from evaluators.attackers import ADAPTIVE, SEARCHING
@@ -17,6 +19,7 @@ from evaluators.attackers.learning.family import unpacked
 from evaluators.datasets.protocol import Protocol
 from evaluators.datasets.publishing import publishing
 from evaluators.measuring import agreement, expression, identification, judging, labelled, realism, redetected
+from evaluators.measuring.stages import PICTURES, READERS, plan_of
 from evaluators.measuring.tally import Tally
 from evaluators.metrics import METRICS, pairs, statistics
 from evaluators.metrics.curves import Curves
@@ -110,11 +113,39 @@ class Panel:
         Raises:
             ValueError: if the anonymizer cannot work on these faces.
         """
+        *_, scores = self.stages(anonymizer)
+        return scores
+
+    def stages(self, anonymizer: Anonymizer) -> Iterator[Scores]:
+        """Measure one configuration stage by stage, see `evaluators.measuring.stages`.
+
+        Yields:
+            after each stage what is known by then, last of all what `score` returns. Who has seen enough asks no more;
+            one that was measured to its end before is known at once.
+
+        Raises:
+            ValueError: if the anonymizer cannot work on these faces.
+        """
         key = repr(anonymizer)
-        if key not in self._cache:
+        if key in self._cache:
+            yield self._cache[key]
+            return
+        evidence = self._evidence(anonymizer)
+        tally = Tally(self.clear.probe_person.cpu(), self.draws, self.objectives)
+        met: dict[str, Tensor] = {}
+        plan = plan_of(self.attackers)
+        seconds = 0.0
+        for stage in plan:
+            start = time.perf_counter()
+            measure = functools.partial(self._measure, stage, evidence, tally, met)
             with torch.no_grad():
-                self._cache[key] = with_smaller_batches(lambda: self._score(anonymizer), self._halve, self.notes)
-        return self._cache[key]
+                with_smaller_batches(measure, self._halve, self.notes)
+            seconds += time.perf_counter() - start
+            whole = stage == list(plan)[-1]
+            scores = self._scores(evidence, tally, seconds, "" if whole else stage)
+            if whole:
+                self._cache[key] = scores
+            yield scores
 
     def released(self, anonymizer: Anonymizer, count: int) -> NDArray[np.uint8]:
         """Return (count, H, W, 3) uint8 RGB: what the method makes of the first probes of different people."""
@@ -175,27 +206,36 @@ class Panel:
             families=self.families,
         )
 
-    def _score(self, anonymizer: Anonymizer) -> Scores:
-        start = time.perf_counter()
-        evidence = self._evidence(anonymizer)
-        tally = Tally(self.clear.probe_person.cpu(), self.draws, self.objectives)
-        identification.measure(evidence, self.attackers, tally, absent=self.absent, curves=self.curves)
-        expression.measure(evidence, tally, temperature=self.temperature, labels=self.labels)
-        self.reference = judging.measure(evidence, tally, self.verdicts, self.reference, self.labelled)
-        realism.measure(evidence, tally, self.originals)
-        redetected.measure(evidence, self.attackers, tally)
+    def _measure(self, stage: str, evidence: Evidence, tally: Tally, met: dict[str, Tensor]) -> None:
+        """Put what a stage adds into a tally; what it finds there of a try that ran out of memory is put anew."""
+        evidence.work_in_batches_of(self.batch_size)
+        plan = plan_of(self.attackers)
+        if stage == READERS:
+            expression.measure(evidence, tally, temperature=self.temperature, labels=self.labels)
+            self.reference = judging.measure(evidence, tally, self.verdicts, self.reference, self.labelled)
+        if stage == PICTURES:
+            realism.measure(evidence, tally, self.originals)
+            redetected.measure(evidence, self.attackers, tally)
+        if plan[stage]:
+            identification.meet(evidence, plan[stage], met, tally)
+        if stage == list(plan)[-1]:
+            everybody = {name: met[name] for name in self.attackers if name in met}
+            identification.measure(evidence, everybody, tally, absent=self.absent, curves=self.curves)
+
+    def _scores(self, evidence: Evidence, tally: Tally, seconds: float, stage: str) -> Scores:
         return Scores(
             values={name: tally.values.get(name) for name in METRICS},
-            intervals=tally.intervals,
-            replicates=tally.replicates,
+            intervals=dict(tally.intervals),
+            replicates=dict(tally.replicates),
             n_probe=len(self.clear.probe),
             n_people=self.clear.people,
             n_gallery=len(self.clear.gallery),
             n_attacker=len(self.clear.attacker),
             chance_rank1=1 / self.clear.people,
-            seconds=time.perf_counter() - start,
-            told_by=self._told_by(anonymizer),
-            curves=(self.curves or {}).get(repr(anonymizer), {}),
+            seconds=seconds,
+            told_by=self._told_by(evidence.anonymizer),
+            curves=(self.curves or {}).get(repr(evidence.anonymizer), {}),
+            stage=stage,
         )
 
     def _told_by(self, anonymizer: Anonymizer) -> str:

@@ -94,6 +94,10 @@ class Evidence:
         )
         self.rehearsal = replace(self.release, seed=seed + ATTACKER_SEED_OFFSET)
 
+    def work_in_batches_of(self, size: int) -> None:
+        """Let the anonymizer work on so many pictures at a time from now on; the result does not depend on it."""
+        self.release, self.rehearsal = (replace(one, batch_size=size) for one in (self.release, self.rehearsal))
+
     def _published(self, faces: Faces, context: Context) -> Tensor:
         """Anonymize faces, and do to the pictures what is done before anybody sees them; the attackers know."""
         released = self.anonymizer(faces, context)

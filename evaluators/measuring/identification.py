@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -15,43 +15,53 @@ from evaluators.metrics.curves import Curves, curves_of
 from evaluators.metrics.identification import fused, permuted_rank1, rank_credit
 
 
+def meet(evidence: Evidence, attackers: Sequence[str], met: dict[str, Tensor], tally: Tally) -> None:
+    """Let some of the attackers name the probes, and put their rates, and the largest so far, into a tally.
+
+    Args:
+        evidence: of one configuration.
+        attackers: names in ATTACKERS.
+        met: attacker -> (N, P) scores, of those who named the probes before; takes theirs, but of who cannot.
+        tally: that takes the values. `rank1_worst` and its fused kind only grow with every attacker that is met.
+    """
+    for name in attackers:
+        found = ATTACKERS[name](evidence)
+        if found is None:
+            continue
+        met[name] = found
+        for k in (1, 5, 10):
+            tally.rate(f"rank{k}_{name}", rank_credit(found, evidence.clear.probe_person, k).cpu())
+    if met:
+        _put_largest(evidence, met, tally)
+
+
 def measure(
     evidence: Evidence,
-    attackers: Sequence[str],
+    met: Mapping[str, Tensor],
     tally: Tally,
     *,
     absent: Tensor,
     curves: dict[str, dict[str, Curves]] | None = None,
 ) -> None:
-    """Put the columns of every attacker into a tally.
+    """Put what all attackers together make of a configuration into a tally; `meet` has put each one's rates there.
 
     Args:
         evidence: of one configuration.
-        attackers: names in ATTACKERS; `rank1_worst` is the largest rate among them.
+        met: attacker -> (N, P) scores, of all of them; `rank1_worst` is the largest rate among them.
         tally: that takes the values.
         absent: (P,) bool, the people who are left out of the gallery in open-set search.
         curves: takes every attacker's CMC and ROC, by the repr of the configuration.
     """
     clear = evidence.clear
     person = clear.probe_person
-    scores = {name: found for name in attackers if (found := ATTACKERS[name](evidence)) is not None}
     if curves is not None:
-        curves[repr(evidence.anonymizer)] = {name: curves_of(m, person) for name, m in scores.items()}
-    credits: dict[str, Tensor] = {}
-    for name, matrix in scores.items():
-        credits[name] = rank_credit(matrix, person, 1).cpu()
-        tally.rate(f"rank1_{name}", credits[name])
-        for k in (5, 10):
-            tally.rate(f"rank{k}_{name}", rank_credit(matrix, person, k).cpu())
-    tally.values.update(pairs.strongest(scores, person, absent))
+        curves[repr(evidence.anonymizer)] = {name: curves_of(m, person) for name, m in met.items()}
+    tally.values.update(pairs.strongest(met, person, absent))
     tally.values["linkability_auc"] = pairs.auc(*pairs.within_pairs(evidence.probe_embedding, person))
-    replicates = tally.largest("rank1_worst", {f"rank1_{name}": credit for name, credit in credits.items()})
-    who = torch.arange(clear.people, device=person.device)[person.bincount(minlength=clear.people) > 0]
-    together = {name: rank_credit(fused(matrix, person)[who], who, 1).cpu() for name, matrix in scores.items()}
-    tally.largest("rank1_worst_fused", together, who.cpu())
+    replicates = _put_largest(evidence, met, tally)
     worst = tally.values["rank1_worst"]
     assert worst is not None
-    chance = permuted_rank1(list(scores.values()), person, evidence.seed)
+    chance = permuted_rank1(list(met.values()), person, evidence.seed)
     tally.values["chance_rank1_measured"] = chance
     low, high = tally.intervals["rank1_worst"]
     tally.put(
@@ -62,3 +72,15 @@ def measure(
     )
     cosine = (clear.probe_embedding * evidence.probe_embedding).sum(1)
     tally.mean("hifd_privacy", 0.5 * (1 - cosine))
+
+
+def _put_largest(evidence: Evidence, met: Mapping[str, Tensor], tally: Tally) -> Tensor:
+    """Put the largest rates of those who were met, by picture and by person; returns the former's (R,) replicates."""
+    clear = evidence.clear
+    person = clear.probe_person
+    credits = {f"rank1_{name}": rank_credit(matrix, person, 1).cpu() for name, matrix in met.items()}
+    replicates = tally.largest("rank1_worst", credits)
+    who = torch.arange(clear.people, device=person.device)[person.bincount(minlength=clear.people) > 0]
+    together = {name: rank_credit(fused(matrix, person)[who], who, 1).cpu() for name, matrix in met.items()}
+    tally.largest("rank1_worst_fused", together, who.cpu())
+    return replicates

@@ -32,6 +32,8 @@ class Scores:
         seconds: time that the scoring took, s.
         told_by: whose answer about the expression the method was told; empty where it was told none.
         curves: CMC and ROC of each attacker, where a panel keeps them.
+        stage: after which this was said, of a configuration that is not measured to its end; empty where it is. What a
+            later stage adds is None then, and the rate of the strongest attacker that of the strongest so far.
 
     Raises:
         ValueError: if a name is unknown or missing, or a number is not finite.
@@ -48,6 +50,7 @@ class Scores:
     seconds: float
     told_by: str = ""
     curves: Mapping[str, Curves] = field(default_factory=dict)
+    stage: str = ""
 
     def __post_init__(self) -> None:
         if set(self.values) != set(METRICS):

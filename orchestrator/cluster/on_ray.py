@@ -1,7 +1,7 @@
 """The loop on Ray: Tune runs thin couriers, panel actors keep faces and networks and do the work.
 
 driver: Sweep proposes ──config──> Tune trial (a courier, reused) ──≈100 B──> panel actor: score
-driver: ledger row, front <──result── courier <──── Scores ────────────────────────┘
+driver: racing, row, front <──result── courier <──── Scores, after each stage ─────┘
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from ray import tune
 from ray.tune.search import Searcher
 
 from anonymizers import Anonymizer, Faces
-from orchestrator.cluster.courier import Courier, Starts, courier_resources
+from orchestrator.cluster.courier import Courier, ParetoRacing, Starts, courier_resources
 from orchestrator.cluster.environment import join, ray_logs
 from orchestrator.cluster.panel_actor import arrays_of, faces_of, first_of
 from orchestrator.cluster.panel_pool import PanelPool
@@ -126,7 +126,18 @@ class SweepSearcher(Searcher):  # type: ignore[misc]
             "what": what,
             "panel": seat.name,
             "namespace": self.namespace,
+            "staged": self.sweep.racing is not None,
         }
+
+    def stops(self, trial_id: str, result: dict[str, Any]) -> bool:
+        """Tell Tune's scheduler whether a trial ends with what is known after a stage."""
+        if self.failure is None:
+            try:
+                answer = ray.cloudpickle.loads(result["answer"])
+                return self.sweep.ends(self.carried[trial_id].trial, answer["outcome"])
+            except Exception as failure:
+                self.failure = failure
+        return True
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         """Finish the trial, or take it back where no outcome came home; after Ctrl-C it stays unfinished."""
@@ -149,7 +160,8 @@ class SweepSearcher(Searcher):  # type: ignore[misc]
                 log.warning(note, extra=facts)
             if isinstance(answer["outcome"], str):
                 self.telemetry.failures["configuration"] += 1
-            self.sweep.finish(trial, answer["outcome"])
+            if self.sweep.ends(trial, answer["outcome"]):  # else Tune let it go on its own, as after an interruption
+                self.sweep.finish(trial, answer["outcome"])
         elif result is not None and "lost" in result:
             blamed = self.pool.died(seat.name, result["lost"], process=result["died"])
             self.telemetry.failures["panel" if blamed else "machine"] += 1
@@ -275,11 +287,12 @@ class OnRay:
         assert self.pool is not None
         scratch = Path(tempfile.mkdtemp(prefix="tune-"))
         searcher = SweepSearcher(sweep, self.pool, self.namespace)
+        racing = ParetoRacing(searcher.stops)
         try:
             tuner = tune.Tuner(
                 # A courier does no work; it must never wait for a CPU that a panel holds.
                 tune.with_resources(Courier, courier_resources()),
-                tune_config=tune.TuneConfig(search_alg=searcher, num_samples=-1, reuse_actors=True),
+                tune_config=tune.TuneConfig(search_alg=searcher, scheduler=racing, num_samples=-1, reuse_actors=True),
                 run_config=tune.RunConfig(
                     name="sweep", storage_path=str(scratch), verbose=0, callbacks=[Starts(searcher.starts)]
                 ),

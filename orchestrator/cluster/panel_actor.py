@@ -99,20 +99,30 @@ class PanelActor:
         share_cores(neighbors)
         return self.panel.describe()
 
-    def score(self, anonymizer: bytes) -> bytes:
-        """Score a pickled configuration, or say why that failed.
+    def score(self, anonymizer: bytes, *, begins: bool = True, staged: bool = False) -> tuple[bytes, bool]:
+        """Score a pickled configuration, to its end or by one more stage, or say why that failed.
+
+        Args:
+            anonymizer: pickled.
+            begins: whether this is its first stage; what was left of another one is forgotten.
+            staged: whether to answer after each stage.
 
         Returns:
-            Pickled: `outcome`, as the sweep takes it; `seconds` of work; `notes`, sentences on what was done to get
-            there, such as smaller batches.
+            Pickled: `outcome`, as the sweep takes it; `seconds` of work so far; `notes`, sentences on what was done to
+            get there so far, such as smaller batches. And whether nothing comes after it.
         """
-        from orchestrator.sweep.outcome import notes_of, outcome_of
+        from orchestrator.sweep.outcome import is_whole, notes_of, outcome_of, outcomes_of
 
         start = time.perf_counter()
-        outcome = outcome_of(self.panel, ray.cloudpickle.loads(anonymizer))
-        answer = {"outcome": outcome, "seconds": time.perf_counter() - start, "notes": notes_of(self.panel)}
-        pickled: bytes = ray.cloudpickle.dumps(answer)
-        return pickled
+        if begins:
+            made = ray.cloudpickle.loads(anonymizer)
+            self.worked, self.noted = 0.0, list[str]()
+            self.outcomes = outcomes_of(self.panel, made) if staged else iter([outcome_of(self.panel, made)])
+        outcome = next(self.outcomes)
+        self.worked += time.perf_counter() - start
+        self.noted += notes_of(self.panel)
+        answer = {"outcome": outcome, "seconds": self.worked, "notes": self.noted}
+        return ray.cloudpickle.dumps(answer), is_whole(outcome)
 
     def released(self, anonymizer: Anonymizer, count: int) -> NDArray[np.uint8]:
         """Return (count, H, W, 3) uint8 RGB pictures for the contact sheet."""

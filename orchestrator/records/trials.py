@@ -28,6 +28,9 @@ COUNTS = ("n_probe", "n_people", "n_gallery", "n_attacker")
 FACTS = (*COUNTS, "chance_rank1")
 TOLD_BY = "told_by"
 """Column that names whose answer about the expression a method was told."""
+STOPPED = "stopped"
+"""Column that says why a trial was stopped, or would have been but for the audit: stage, dominating trials, confidence,
+as JSON."""
 BASE = ("trial", "status", "error", "method", "anonymizer")
 
 
@@ -38,7 +41,7 @@ def column_types() -> dict[str, pa.DataType]:
         types |= {f"{method}.{name}": _type(over) for name, over in anonymizer.ranges().items()}
     for name, metric in METRICS.items():
         types |= dict.fromkeys((name, f"{name}_lo", f"{name}_hi") if metric.interval else (name,), pa.float64())
-    types |= {TOLD_BY: pa.string()} | dict.fromkeys(COUNTS, pa.int64())
+    types |= dict.fromkeys((TOLD_BY, STOPPED), pa.string()) | dict.fromkeys(COUNTS, pa.int64())
     return types | dict.fromkeys(("chance_rank1", "seconds"), pa.float64())
 
 
@@ -67,7 +70,7 @@ def flat(row: Mapping[str, Any]) -> Row:
 
     Args:
         row: `trial`, `status`, `error`, `method`, `anonymizer` (repr), `hyperparameters` (field -> value), `scores`
-            (Scores or None) and `seconds`.
+            (Scores or None) and `seconds`; `stopped` of a trial that was stopped, or would have been but for the audit.
 
     Returns:
         Column -> value; what is None may be absent. Replicates are (R,) float32 arrays.
@@ -84,10 +87,12 @@ def flat(row: Mapping[str, Any]) -> Row:
         raise ValueError(f"{whose}: expected an error and no scores of a {status} trial, got {error!r} and {scores}")
     if status == "complete" and (error or scores is None):
         raise ValueError(f"{whose}: expected scores and no error of a complete trial, got {scores} and {error!r}")
+    if status == "stopped" and (error or scores is None or not row.get(STOPPED)):
+        raise ValueError(f"{whose}: expected scores so far and why of a stopped trial, got {scores} and {error!r}")
     if status == ASKED and (error or scores is not None):
         raise ValueError(f"{whose}: expected neither scores nor an error of a question, got {scores} and {error!r}")
     columns = {name: row[name] for name in ("trial", "status", "error", "method", "anonymizer", "seconds")}
-    columns |= {name: row[name] for name in ("blamed", "curves") if row.get(name) is not None}
+    columns |= {name: row[name] for name in ("blamed", "curves", STOPPED) if row.get(name) is not None}
     columns |= {f"{row['method']}.{name}": value for name, value in row["hyperparameters"].items()}
     if scores is not None:
         columns |= dict(scores.values)
@@ -130,6 +135,7 @@ def rows_of(table: pa.Table) -> list[dict[str, Any]]:
             {name: columns[name] for name in ("trial", "status", "error", "method", "anonymizer", "seconds")}
             | {"hyperparameters": hyperparameters(columns), "scores": _scores(columns, drawn) if measured else None}
             | ({} if blamed[place] is None else {"blamed": blamed[place]})
+            | ({} if columns.get(STOPPED) is None else {STOPPED: columns[STOPPED]})
         )
     return rows
 
@@ -156,6 +162,7 @@ def _scores(columns: Row, replicates: Mapping[str, Any]) -> Scores:
         replicates=replicates,
         seconds=columns["seconds"],
         told_by=columns.get(TOLD_BY) or "",
+        stage=json.loads(columns[STOPPED])["stage"] if columns["status"] == "stopped" else "",
         **{name: columns[name] for name in FACTS},
     )
 

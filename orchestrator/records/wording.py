@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import json
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from anonymizers import ANONYMIZERS
-from orchestrator.records.trials import hyperparameters
+from orchestrator.records.trials import STOPPED, hyperparameters
 
 ANCHORS = {"identity": "no anonymization", "blackout": "black picture", "word": "the told word alone"}
 """Method of an anchor -> what it is."""
@@ -56,3 +58,27 @@ def configuration(row: Mapping[str, Any]) -> str:
 def name_of(row: Mapping[str, Any]) -> str:
     """Name the configuration of a flat row: its method and what differs from the defaults."""
     return f"{row['method']} {configuration(row)}".strip()
+
+
+def racing_line(rows: Iterable[Mapping[str, Any]], front: Iterable[Mapping[str, Any]]) -> str:
+    """Say what racing did to a sweep: how many trials were stopped, and what the audited ones proved.
+
+    Args:
+        rows: flat rows of every trial.
+        front: those on the front.
+
+    Returns:
+        One line; empty where nothing was stopped or audited.
+    """
+    decided = [row for row in rows if row.get(STOPPED)]
+    if not decided:
+        return ""
+    after = Counter(json.loads(row[STOPPED])["stage"] for row in decided if row["status"] == "stopped")
+    audited = {row["trial"] for row in decided if row["status"] != "stopped"}
+    wrong = sorted(audited & {row["trial"] for row in front})
+    stages = ", ".join(f"{count} after {stage}" for stage, count in after.items())
+    line = f"Racing: {after.total()} trials were stopped, surely dominated" + (f" ({stages})" if stages else "")
+    if not audited:
+        return f"{line}; no other was audited."
+    found = f"false stops found: {len(wrong)} of {len(audited)}" + (f", trials {wrong}" if wrong else "")
+    return f"{line}; {len(audited)} more went on to be audited, {found}."

@@ -24,7 +24,7 @@ from orchestrator.records.ledger import Ledger
 from orchestrator.records.report.searched import ContactSheet, write_report
 from orchestrator.records.tables import write_tables
 from orchestrator.records.trials import anonymizer_of
-from orchestrator.records.wording import name_of
+from orchestrator.records.wording import name_of, racing_line
 from orchestrator.search.backend import Backend, interruptible, make_backend
 from orchestrator.search.checks import check, check_learns, check_methods, real_networks
 from orchestrator.search.faces import FaceChoice, load_protocol
@@ -74,8 +74,9 @@ def run(settings: Settings, faces: FaceChoice, networks: Networks, machines: Mac
     before = resumed(settings, folder)
     trials = settings.trials or (before or {}).get("trials", TRIALS)
     check_learns(sampler, space, trials)
+    racing = sampler != "grid" if settings.racing is None else settings.racing
     known: dict[str, Any] = {
-        "options": {"--space": space_name, "--sampler": sampler, **lasting(settings, faces)},
+        "options": {"--space": space_name, "--sampler": sampler, "--racing": racing, **lasting(settings, faces)},
         "code": measuring_digest(),
         "versions": {"python": platform.python_version(), **versions()},
     }
@@ -150,6 +151,7 @@ def run(settings: Settings, faces: FaceChoice, networks: Networks, machines: Mac
                         seed=faces.seed,
                         time_budget=settings.time_budget,
                         max_faces=settings.max_faces,
+                        racing=racing,
                     )
                     if chosen is not None:
                         missed = replace(networks, models=chosen.models).missed()
@@ -223,6 +225,8 @@ def _write(folder: Path, ledger: Ledger, facts: Mapping[str, Any], backend: Back
     console.print(front_line(front, rows, facts["protocol"]), markup=False, soft_wrap=True)
     if front:
         console.print(front_table(front, facts["objectives"], console.width))
+    if raced := racing_line(rows, front):
+        console.print(raced, markup=False, soft_wrap=True)
     for line in next_steps(folder, front):
         console.print(line, soft_wrap=True)
 

@@ -94,6 +94,12 @@ class Settings:
     sampler: str | None = option(
         None, f"One of {', '.join(SAMPLERS)}.", known=SAMPLERS, shown="grid for a fixed list, else tpe"
     )
+    racing: bool | None = option(
+        None,
+        "Stop a trial once finished ones surely dominate it: a tenth of them goes on all the same, and is checked.",
+        flag="--racing/--no-racing",
+        shown="yes; a fixed list or grid is measured whole",
+    )
     out: Path | None = option(None, "Results folder.", shown="results/<data>-<space>, numbered if taken")
     copy_to: str | None = option(
         None,

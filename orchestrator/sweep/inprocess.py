@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from anonymizers import Anonymizer
 from orchestrator.sweep.interruption import held
-from orchestrator.sweep.outcome import PanelFactory, notes_of, outcome_of
+from orchestrator.sweep.outcome import PanelFactory, notes_of, outcomes_of
 from orchestrator.sweep.sweep import Sweep
 
 log = logging.getLogger(__name__)
@@ -32,7 +32,11 @@ class InProcess:
                 return
             sweep.progress.trial_starts(proposal.trial, proposal.anonymizer)
             log.info("trial starts", extra={"trial": proposal.trial, "anonymizer": repr(proposal.anonymizer)})
-            outcome = outcome_of(self.panel, proposal.anonymizer)
+            outcome = next(
+                outcome
+                for outcome in outcomes_of(self.panel, proposal.anonymizer)
+                if sweep.ends(proposal.trial, outcome)
+            )
             for note in notes_of(self.panel):
                 log.warning(note, extra={"trial": proposal.trial})
             with held():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
 import numpy as np
@@ -20,6 +20,10 @@ class PanelLike(Protocol):
 
     def score(self, anonymizer: Anonymizer) -> Scores:
         """Measure one configuration."""
+        ...
+
+    def stages(self, anonymizer: Anonymizer) -> Iterator[Scores]:
+        """Measure one configuration stage by stage; last of all comes what `score` returns."""
         ...
 
     def released(self, anonymizer: Anonymizer, count: int) -> NDArray[np.uint8]:
@@ -54,6 +58,19 @@ def outcome_of(panel: PanelLike, anonymizer: Anonymizer) -> Outcome:
         return panel.score(anonymizer)
     except Exception as error:  # every failure of a configuration is a counted row; the type and text are kept
         return f"{type(error).__name__}: {error}"
+
+
+def outcomes_of(panel: PanelLike, anonymizer: Anonymizer) -> Iterator[Outcome]:
+    """Score a configuration stage by stage; the last outcome is whole, as `outcome_of` returns it."""
+    try:
+        yield from panel.stages(anonymizer)
+    except Exception as error:
+        yield f"{type(error).__name__}: {error}"
+
+
+def is_whole(outcome: Outcome) -> bool:
+    """Tell an outcome that nothing comes after from what is known after a stage."""
+    return isinstance(outcome, str) or not outcome.stage
 
 
 def notes_of(panel: PanelLike) -> list[str]:

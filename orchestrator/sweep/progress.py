@@ -249,6 +249,8 @@ def trial_line(row: Mapping[str, Any], objectives: Sequence[str]) -> str:
         outcome = [f"failed: {' '.join(row['error'].split())}"]
     else:
         outcome = [f"{metric} {with_interval(columns, metric)}" for metric in objectives]
+        if row["status"] == "stopped":
+            outcome.insert(0, f"stopped after {row['scores'].stage}, dominated:")
     return "  ".join([name, *outcome, f"{row['seconds']:.1f} s"])
 
 

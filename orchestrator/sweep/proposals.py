@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from anonymizers import ANONYMIZERS, Anonymizer
-from evaluators.metrics.scores import Scores
-from orchestrator.sweep.outcome import Outcome
 from orchestrator.sweep.study import FLAT, make_study
 from search_spaces import SearchSpace
 
@@ -46,7 +44,7 @@ class Proposals:
     def __init__(
         self,
         space: SearchSpace,
-        directions: Sequence[str],
+        objectives: Mapping[str, str],
         *,
         sampler: str,
         trials: int,
@@ -58,7 +56,7 @@ class Proposals:
 
         Args:
             space: what may be tried; a fixed list is tried whole, in its order.
-            directions: "min" or "max" per objective.
+            objectives: metric name -> "min" or "max".
             sampler: of `make_study`.
             trials: number of configurations besides the anchors.
             seed: of the sampler.
@@ -66,7 +64,8 @@ class Proposals:
             begun_with: number of trials that the sweep was begun with, which sizes a population.
         """
         self.space = space
-        self.study = make_study(sampler, directions, seed=seed, trials=begun_with)
+        self.objectives = dict(objectives)
+        self.study = make_study(sampler, list(objectives.values()), seed=seed, trials=begun_with)
         self.flat = sampler in FLAT
         self._seed = seed
         self._names: set[str] = set()
@@ -100,13 +99,19 @@ class Proposals:
         asked = self._next()
         return asked if self._is_new(asked) else None
 
-    def tell(self, asked: Asked, outcome: Outcome, objectives: Sequence[str]) -> None:
-        """Tell the study what came of a configuration, for itself and for the repeats that wait."""
+    def tell(self, asked: Asked, measured: Mapping[str, float | None] | None) -> None:
+        """Tell the study what came of a configuration, for itself and for the repeats that wait.
+
+        Args:
+            asked: the configuration.
+            measured: the objectives; None if it failed.
+        """
         name = repr(asked.anonymizer)
         values = None
-        if isinstance(outcome, Scores):
-            values = tuple(float(outcome[objective]) for objective in objectives)
-            assert all(map(math.isfinite, values)), "Scores refuses numbers that are not finite"
+        if measured is not None:
+            found = [measured[objective] for objective in self.objectives]
+            values = tuple(float(value) for value in found if value is not None)
+            assert len(values) == len(found) and all(map(math.isfinite, values)), "measured, and finite by Scores"
         self._outcomes[name] = values
         for trial in (asked.trial, *self._waiting.pop(name, ())):
             if trial is not None:

@@ -16,10 +16,11 @@ from anonymizers import Anonymizer
 from evaluators.metrics.scores import Scores
 from orchestrator.records.front import front_mask, hypervolume, worst_and_best
 from orchestrator.records.ledger import Ledger
-from orchestrator.records.trials import ASKED, LOST
-from orchestrator.sweep.outcome import Outcome
+from orchestrator.records.trials import ASKED, LOST, STOPPED
+from orchestrator.sweep.outcome import Outcome, is_whole
 from orchestrator.sweep.progress import Progress
-from orchestrator.sweep.proposals import Asked, Proposals
+from orchestrator.sweep.proposals import ANCHORS, Asked, Proposals
+from orchestrator.sweep.racing import Racing, Stop
 from search_spaces import SearchSpace
 
 log = logging.getLogger(__name__)
@@ -45,6 +46,8 @@ class _Running:
     asked: Asked
     started: float = field(default_factory=time.perf_counter)
     deaths: int = 0
+    stop: Stop | None = None
+    """Why it is stopped, or would be but for the audit."""
 
 
 class Sweep:
@@ -67,6 +70,7 @@ class Sweep:
         time_budget: float | None = None,
         max_faces: int | None = None,
         anchors: bool = True,
+        racing: bool = False,
     ) -> None:
         """Prepare the study, and replay what the ledger already holds.
 
@@ -80,6 +84,7 @@ class Sweep:
             seed: of the sampler.
             time_budget: s from now after which nothing more is proposed; None for no end.
             anchors: whether they come first.
+            racing: whether trials are stopped as soon as finished ones surely dominate them, see `Racing`.
             max_faces: anonymized and measured faces after which nothing more is proposed, those of the ledger counted.
 
         Raises:
@@ -92,13 +97,14 @@ class Sweep:
         begun_with = ledger.sweep.get("trials", trials)  # a sweep that is extended goes on as it began
         self.proposals = Proposals(
             space,
-            list(objectives.values()),
+            objectives,
             sampler=sampler,
             trials=trials,
             seed=seed,
             begun_with=begun_with,
             anchors=anchors,
         )
+        self.racing = Racing(objectives, seed=seed) if racing else None
         self.total = self.proposals.total
         self.rows: list[dict[str, Any]] = []
         self.failures = 0
@@ -145,19 +151,35 @@ class Sweep:
             return self._unfinished.pop(0)
         return self._ask() if self._next < self.total else None
 
+    def ends(self, trial: int, outcome: Outcome) -> bool:
+        """Tell whether a trial ends with an outcome: a whole one, or one after a stage by which it is stopped.
+
+        Anchors are never stopped, nor are trials that are audited; of those it is remembered that they would have been.
+        """
+        if is_whole(outcome):
+            return True
+        running = self._running[trial]
+        if self.racing is None or running.asked.anonymizer.method in ANCHORS:
+            return False
+        assert isinstance(outcome, Scores)
+        running.stop = running.stop or self.racing.decision(trial, outcome)
+        return running.stop is not None and not self.racing.audits(trial)
+
     def finish(self, trial: int, outcome: Outcome) -> None:
-        """Take the outcome of a trial: write the row, tell Optuna, count.
+        """Take the outcome of a trial with which it `ends`: write the row, tell Optuna, count.
 
         Raises:
             OSError: if the row cannot be written; the trial is then as unfinished as before.
         """
         running = self._running[trial]
-        outcome = self._checked(outcome)
+        outcome = self._checked(outcome) if is_whole(outcome) else outcome
         seconds = time.perf_counter() - running.started
         row = _row(trial, running.asked.anonymizer, outcome, seconds)
+        if running.stop is not None:
+            row |= {STOPPED: running.stop.text()}
         self.ledger.append(row)
         del self._running[trial]
-        self.proposals.tell(running.asked, outcome, list(self.objectives))
+        self._tell(running.asked, outcome)
         ended = {"trial": trial, "status": row["status"], "seconds": round(seconds, 3)}
         log.info("trial ended", extra=ended if row["error"] is None else ended | {"reason": row["error"]})
         self._count(row)
@@ -186,6 +208,7 @@ class Sweep:
         """
         running = self._running[trial]
         running.deaths += blamed
+        running.stop = None
         self._deaths += blamed
         if running.deaths >= self._deaths_allowed(running.deaths):
             self.finish(trial, f"panels died {running.deaths} times while they worked on it; the last time: {why}")
@@ -228,12 +251,24 @@ class Sweep:
         missing = [name for name in self.objectives if outcome.values[name] is None]
         return f"{', '.join(missing)} could not be measured for this configuration" if missing else outcome
 
+    def _tell(self, asked: Asked, outcome: Outcome) -> None:
+        """Tell the study the objectives, of a stopped trial its bounds and a guess of what was not measured."""
+        if isinstance(outcome, str):
+            self.proposals.tell(asked, None)
+        elif is_whole(outcome):
+            self.proposals.tell(asked, outcome.values)
+        else:
+            assert self.racing is not None
+            self.proposals.tell(asked, self.racing.guess(outcome.values))
+
     def _count(self, row: dict[str, Any]) -> None:
         """Add a finished row to what the front is computed from."""
         self.rows.append(row)
         self.failures += row["status"] == "failed"
+        if self.racing is not None and row["status"] == "complete":
+            self.racing.add(row["trial"], row["scores"].values, row["scores"].replicates)
         self.faces += 0 if row["scores"] is None else row["scores"].n_probe
-        complete = [r["scores"] for r in self.rows if r["scores"] is not None]
+        complete = [r["scores"] for r in self.rows if r["status"] == "complete"]
         points = np.array([[s[name] for name in self.objectives] for s in complete]).reshape(-1, len(self.objectives))
         directions = list(self.objectives.values())
         self.front_size = int(front_mask(points, directions).sum())
@@ -263,19 +298,25 @@ class Sweep:
                 self._deaths += blamed
             else:
                 outcome: Outcome = event["scores"] if event["scores"] is not None else event["error"]
-                self.proposals.tell(self._running.pop(trial).asked, outcome, list(self.objectives))
+                self._tell(self._running.pop(trial).asked, outcome)
                 self._count(dict(event))
         self._unfinished = [Proposal(trial, it.asked.anonymizer) for trial, it in sorted(self._running.items())]
         self.total = max(self.total, self._next)  # fewer trials than were asked for already end what is under way
 
 
+def _status(outcome: Outcome | None) -> str:
+    if outcome is None or isinstance(outcome, str):
+        return ASKED if outcome is None else "failed"
+    return "complete" if is_whole(outcome) else "stopped"
+
+
 def _row(trial: int, anonymizer: Anonymizer, outcome: Outcome | None, seconds: float) -> dict[str, Any]:
-    """Make a ledger row: a question (`asked`, no outcome yet) or an answer (`complete` or `failed`)."""
+    """Make a ledger row: a question (`asked`, no outcome yet) or an answer (`complete`, `stopped` or `failed`)."""
     scores = outcome if isinstance(outcome, Scores) else None
     curves = {} if scores is None else {name: found.plain() for name, found in scores.curves.items()}
     return {
         "trial": trial,
-        "status": "asked" if outcome is None else "complete" if scores else "failed",
+        "status": _status(outcome),
         "error": outcome if isinstance(outcome, str) else None,
         "method": anonymizer.method,
         "anonymizer": repr(anonymizer),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -42,6 +43,9 @@ class FakePanel:
             chance_rank1=0.1,
             seconds=0.0,
         )
+
+    def stages(self, anonymizer: Anonymizer) -> Iterator[Scores]:
+        yield self.score(anonymizer)
 
     def released(self, anonymizer: Anonymizer, count: int) -> NDArray[np.uint8]:
         return np.zeros((count, 8, 8, 3), np.uint8)

@@ -22,7 +22,7 @@ from orchestrator.search import run as program
 from orchestrator.search.faces import FaceChoice
 from orchestrator.search.settings import Machines, Settings
 from orchestrator.sweep.inprocess import InProcess
-from tests.helpers.slow_panel import MakeSlowPanel
+from tests.helpers.staged_panel import MakeStagedPanel
 
 TRIALS = 120
 SECONDS = 0.02
@@ -40,7 +40,7 @@ def main() -> None:
     program.load_protocol = lambda choice, networks, console, signals: faces  # type: ignore[assignment]
 
     def make_backend(make: Any, machines: Any, told: Any, learn: Any) -> InProcess:
-        backend = InProcess(MakeSlowPanel(SECONDS))
+        backend = InProcess(MakeStagedPanel(SECONDS))
         backend.make = learn()
         return backend
 

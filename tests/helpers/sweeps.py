@@ -19,11 +19,16 @@ SEVENS = SearchSpace("sevens", methods=("pixelate",))
 
 
 def sweep_of(
-    ledger: Ledger, *, space: SearchSpace = SPACES["classical"], sampler: str = "tpe", trials: int = 12
+    ledger: Ledger,
+    *,
+    space: SearchSpace = SPACES["classical"],
+    sampler: str = "tpe",
+    trials: int = 12,
+    racing: bool = False,
 ) -> Sweep:
     progress = PlainProgress(Console(file=StringIO()))
     progress.start({"objectives": OBJECTIVES, "name": "test"}, trials)
-    return Sweep(space, OBJECTIVES, ledger, progress, sampler=sampler, trials=trials, seed=3)
+    return Sweep(space, OBJECTIVES, ledger, progress, sampler=sampler, trials=trials, seed=3, racing=racing)
 
 
 def ended(ledger: Ledger) -> list[dict[str, Any]]:

@@ -1,8 +1,8 @@
 """How the ledger keeps a row: in few columns, since each costs every row a description of its own.
 
 `numbers` holds the metrics, their intervals and the counts in the order that the schema's metadata names;
-`hyperparameters` is JSON, with whose word the method was told; the replicates of the objectives are half-precision
-floats, which keep three digits, keep equal what is equal, and order what differs.
+`hyperparameters` is JSON, with whose word the method was told and why it was stopped; the replicates of the objectives
+are half-precision floats, which keep three digits, keep equal what is equal, and order what differs.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from orchestrator.records.trials import COUNTS, REPLICATES, TOLD_BY, Row, column_types, schema
+from orchestrator.records.trials import COUNTS, REPLICATES, STOPPED, TOLD_BY, Row, column_types, schema
 
 VERSION = 2
 """Of ledger and tables, in their metadata; 1, which had none, kept every column in every row."""
@@ -28,7 +28,7 @@ EVENT_COLUMNS = {"blamed": pa.bool_(), "curves": pa.string()}
 def ledger_schema(sweep: Mapping[str, Any]) -> pa.Schema:
     """Return the schema of the ledger of a sweep."""
     trials = schema(sweep)
-    numbers = [name for name in trials.names if name not in (*BASE, TOLD_BY) and "." not in name]
+    numbers = [name for name in trials.names if name not in (*BASE, TOLD_BY, STOPPED) and "." not in name]
     fields = [trials.field(name) for name in BASE]
     fields += [pa.field("hyperparameters", pa.string()), pa.field("numbers", pa.list_(pa.float64()))]
     fields += [pa.field(name, kind) for name, kind in EVENT_COLUMNS.items()]
@@ -95,7 +95,7 @@ def is_ledgers_own(name: str) -> bool:
 
 def _is_json(name: str) -> bool:
     """Tell a column of a trial that the ledger keeps in JSON: few rows have it."""
-    return name == TOLD_BY or ("." in name and not name.startswith(REPLICATES))
+    return name in (TOLD_BY, STOPPED) or ("." in name and not name.startswith(REPLICATES))
 
 
 def _check_fits(trial: int, name: str, value: Any, kind: pa.DataType) -> None:

@@ -37,6 +37,7 @@ from orchestrator.records.report.page import (
     write_page,
 )
 from orchestrator.records.report.parallel import parallel_figure
+from orchestrator.records.report.raced import raced_block
 from orchestrator.records.trials import TOLD_BY, Row
 from orchestrator.records.wording import ANCHORS, measured_columns, number, strongest, with_interval
 
@@ -86,16 +87,17 @@ def write_report(
     """
     objectives: dict[str, str] = sweep["objectives"]
     failed = [row for row in rows if row["status"] == "failed"]
+    measured = [row for row in rows if row["status"] != "stopped"]  # the values of a stopped one are bounds
     parts = [
         _head(sweep, rows, front, failed),
-        decision(front, clickable(rows, front, objectives), objectives),
-        method_boxes(rows),
-        figure_block("front", front_figure(rows, front, objectives)),
-        section("How to read it", f"<p>{_reading(objectives)}{_thinned(rows)}</p>"),
+        decision(front, clickable(measured, front, objectives), objectives),
+        method_boxes(measured),
+        figure_block("front", front_figure(measured, front, objectives)),
+        section("How to read it", f"<p>{_reading(objectives)}{_thinned(measured)}</p>"),
         section("The front", _front_table(front, objectives) + links(front, objectives)),
         section("Conditions", conditions_table(sweep, front)),
     ]
-    if sweep.get("sampler") == "grid" and (listed := _listed(rows, objectives)):
+    if sweep.get("sampler") == "grid" and (listed := _listed(measured, objectives)):
         lead = (
             "<p class='lead'>Every configuration of the list, on and off the front. Where two intervals overlap, "
             "<code>python -m orchestrator.compare</code> tells the interval of the difference on the same people.</p>"
@@ -104,20 +106,20 @@ def write_report(
         parts.append(section("Side by side", lead + drawing + _front_table(listed, objectives)))
     if contact is not None:
         parts.append(section("The same faces under each configuration", _contact(contact)))
-    if (figure := parallel_figure(rows, objectives)) is not None:
+    if (figure := parallel_figure(measured, objectives)) is not None:
         lead = (
             "<p class='lead'>Each line is a trial of the method in the menu, its color the first objective; a click "
             "shows the trial.</p>"
         )
         parts.append(section("Hyperparameters", lead + figure_block("parallel", figure)))
-    if (figure := attackers_figure(rows)) is not None:
+    if (figure := attackers_figure(measured)) is not None:
         lead = (
             "<p class='lead'>Each point is a trial. A fixed attacker compares anonymized with clear pictures; the "
             "strongest attacker here knows the method. The height over the diagonal is privacy that only the fixed "
-            f"attacker sees. {text_cell(_overrated(rows))}</p>"
+            f"attacker sees. {text_cell(_overrated(measured))}</p>"
         )
         parts.append(section("What a fixed attacker overrates", lead + figure_block("attackers", figure)))
-    if (drawn := hifd_figure(rows)) is not None:
+    if (drawn := hifd_figure(measured)) is not None:
         figure, tau = drawn
         lead = (
             "<p class='lead'>A distance of embeddings, as some tables report it (<code>hifd_privacy</code>), knows no "
@@ -125,8 +127,10 @@ def write_report(
             f"{number(tau)}; 1 would be agreement.</p>"
         )
         parts.append(section("Where a privacy without an attacker disagrees", lead + figure_block("hifd", figure)))
-    if areas := seba_areas(rows):
-        parts.append(section("For comparison with others' tables", _compared(rows, areas)))
+    if areas := seba_areas(measured):
+        parts.append(section("For comparison with others' tables", _compared(measured, areas)))
+    if raced := raced_block(rows, front, objectives):
+        parts.append(section("Stopped early", raced))
     if failed:
         body = [[str(row["trial"]), name_cell(row), row["error"]] for row in failed]
         title = f"Failures ({len(failed)})"

@@ -28,6 +28,7 @@ from orchestrator.records.front import front_probability
 from orchestrator.records.ledger import Ledger, read
 from orchestrator.records.tables import objective_replicates, write_tables
 from orchestrator.records.trials import flat, schema, trial_rows
+from orchestrator.sweep.racing import Stop
 from tests.helpers.sample_rows import OBJECTIVES, SWEEP, row, sample, scores
 from tests.places import ROOT
 
@@ -277,6 +278,7 @@ def refused() -> list[Any]:
         pytest.param(good | {"scores": nan_draws}, r"replicates\.rank1_worst is not finite", id="replicate"),
         pytest.param(good | {"scores": replace(good["scores"], chance_rank1=math.inf)}, "chance_rank1", id="chance"),
         pytest.param(good | {"status": "done"}, "status", id="status"),
+        pytest.param(good | {"status": "stopped"}, "why of a stopped trial", id="stopped for no reason"),
         pytest.param(good | {"scores": None}, "expected scores", id="no scores"),
         pytest.param(failed | {"error": None}, "expected an error", id="no error"),
         pytest.param(failed | {"scores": good["scores"]}, "no scores of a failed", id="failed with scores"),
@@ -392,3 +394,26 @@ def test_objective_without_replicates_stands_at_its_value(tmp_path: Path) -> Non
         ledger.append(row(1, "blur", {"kernel": 5}, scores(0.5, 0.4, replicates=7)))
         with pytest.raises(ValueError, match="as many replicates"):
             objective_replicates(ledger.table(), OBJECTIVES)
+
+
+def test_a_stopped_trial_comes_back_as_it_was(tmp_path: Path) -> None:
+    so_far = replace(scores(0.5, 0.4), stage="gallery")
+    stopped = row(3, "blur", {"kernel": 5}, so_far) | {
+        "status": "stopped",
+        "stopped": Stop("gallery", (1,), 1.0).text(),
+    }
+    audited = row(4, "blur", {"kernel": 7}, scores(0.6, 0.3)) | {"stopped": Stop("readers", (1,), 1.0).text()}
+    path = tmp_path / "ledger.arrow"
+    with Ledger.create(path, SWEEP) as ledger:
+        for one in (*sample(), stopped | {"trial": 20}, audited | {"trial": 21}):
+            ledger.append(one)
+        back = {one["trial"]: one for one in ledger.rows()}
+        front = write_tables(ledger.table(), SWEEP, tmp_path)
+    assert back[20]["status"] == "stopped" and back[20]["stopped"] == stopped["stopped"]
+    assert back[20]["scores"].stage == "gallery" and back[20]["scores"].values == so_far.values
+    assert back[21]["scores"].stage == "" and back[21]["stopped"] == audited["stopped"]
+    assert "stopped" not in back[0] and back[20]["hyperparameters"] == {"kernel": 5}
+    trials = {one["trial"]: one for one in pq.read_table(tmp_path / "trials.parquet").to_pylist()}
+    assert trials[20]["stopped"] == stopped["stopped"] and trials[0]["stopped"] is None
+    assert trials[20]["front_probability"] is None and trials[21]["front_probability"] is not None
+    assert 20 not in [one["trial"] for one in front]

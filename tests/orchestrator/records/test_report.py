@@ -29,6 +29,7 @@ from orchestrator.records.report.verified import curves_figure, verified_figure,
 from orchestrator.records.tables import write_tables
 from orchestrator.records.trials import flat
 from orchestrator.records.wording import number
+from orchestrator.sweep.racing import Stop
 from tests.helpers.sample_rows import OBJECTIVES, SWEEP, row, sample, scores
 
 HOSTILE = "<script>alert(1)</script>"
@@ -397,3 +398,21 @@ def test_a_long_sweep_is_drawn_thin_and_told_whole(tmp_path: Path) -> None:
     page = (tmp_path / "report.html").read_text()
     assert len(page) < 10e6
     assert "more than 100 trials on or off the front so many are drawn" in page
+
+
+def test_stopped_trials_stand_in_a_table_with_their_reason_and_in_no_figure(
+    tables: tuple[list[dict[str, Any]], list[dict[str, Any]]], tmp_path: Path
+) -> None:
+    rows, front = tables
+    stop = Stop("gallery", (5, 8), 0.97).text()
+    stopped = {**rows[9], "trial": 40, "status": "stopped", "stopped": stop, "pixelate.block": 41, "anonymizer": "p"}
+    audited = {**front[1], "stopped": stop}
+    every = [row if row["trial"] != audited["trial"] else audited for row in rows]
+    write_report(tmp_path / "raced.html", SWEEP, [*every, stopped], front)
+    text = (tmp_path / "raced.html").read_text()
+    assert "Stopped early" in text and "1 trials were stopped, surely dominated (1 after gallery)" in text
+    assert f"false stops found: 1 of 1, trials [{audited['trial']}]" in text  # a planted one: it stands on the front
+    assert re.search(r"<td[^>]*>40</td>.*block=41.*<td[^>]*>gallery</td><td[^>]*>5, 8</td>", text, re.DOTALL)
+    assert "(trial 40," not in text  # as the figures write it
+    write_report(tmp_path / "plain.html", SWEEP, rows, front)
+    assert "Stopped early" not in (tmp_path / "plain.html").read_text()
