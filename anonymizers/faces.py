@@ -14,6 +14,22 @@ TEMPLATE_SIZE = 112
 UNLABELLED = -1
 
 
+def person_of(key: str) -> str:
+    """Return the person whom a picture's key names: what stands before its first slash, or all of it."""
+    return key.partition("/")[0]
+
+
+def named(person: str, key: str) -> str:
+    """Return the key of a picture that names its person, whatever folder or file the picture lies in.
+
+    Args:
+        person: in the source's own terms; a slash in it is spelled out.
+        key: unique in the source; it stays as it is where it names the person already.
+    """
+    person = person.replace("/", "%2F")
+    return key if person_of(key) == person else f"{person}/{key}"
+
+
 @dataclass(frozen=True, eq=False)
 class Faces:
     """Hold N aligned faces.
@@ -22,7 +38,7 @@ class Faces:
         images: (N, 3, H, W) uint8, RGB in [0, 255], aligned to the ArcFace 112 px template scaled to H = W.
         identity: (N,) int64, a number per person.
         expression: (N,) int64, index into the teacher's classes; -1 where unlabelled.
-        key: N strings that name the pictures, unique.
+        key: N strings that name the pictures, unique; what stands before the first slash names the person.
         signals: what conditions a generative method, by name: (N, ...) each, measured once on the clear pictures; a
             face without a signal has NaN in it, never zeros. Empty where no method asks for any.
 

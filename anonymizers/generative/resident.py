@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -12,6 +13,8 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from torch import Tensor, nn
+
+from anonymizers.faces import person_of
 
 _LOADED: dict[tuple[object, ...], nn.Module] = {}
 _OPENED: dict[tuple[object, ...], Any] = {}
@@ -73,13 +76,19 @@ def recipe_of(path: Path) -> dict[str, Any]:
 
 
 def person_digest(key: str) -> str:
-    """Return 12 hexadecimal digits for the person of a picture: the folder that it lies in, or its key alone."""
-    person = PurePosixPath(key).parent.name or key
-    return hashlib.sha256(person.encode(errors="surrogateescape")).hexdigest()[:12]
+    """Return 12 hexadecimal digits for the person whom a picture's key names, however his name is composed."""
+    return _digits(person_of(key))
+
+
+def _digits(name: str) -> str:
+    composed = unicodedata.normalize("NFC", name)
+    return hashlib.sha256(composed.encode(errors="surrogateescape")).hexdigest()[:12]
 
 
 def refuse_trained_on(path: Path, keys: Sequence[str], who: str) -> None:
     """Refuse faces of people whom a generator's file says that it was trained on.
+
+    Older files name the folder that a picture lies in, which is the person's in most sets: it is looked up too.
 
     Args:
         path: of the file.
@@ -89,13 +98,24 @@ def refuse_trained_on(path: Path, keys: Sequence[str], who: str) -> None:
     Raises:
         ValueError: if there is one.
     """
-    trained: frozenset[str] = opened(path, _people)
-    if known := [key for key in keys if trained and person_digest(key) in trained]:
+    trained = trained_people(path)
+    if known := [key for key in keys if trained and _names_of(key) & trained]:
         raise ValueError(
             f"{who}: expected faces of people whom {path.name} was not trained on, got {len(known)} of {len(keys)} of "
-            f"them, such as {known[0]}; search with the --seed and --min-pictures that it was trained with, whose "
-            "background they are, or train another"
+            f"them, such as {known[0]}; a search takes them as background, elsewhere leave them out, or train another"
         )
+
+
+def trained_people(path: Path) -> frozenset[str]:
+    """Return the digests of the people whom a network's file says that it was trained on; empty where it says none."""
+    known: frozenset[str] = opened(path, _people) if path.suffix == ".safetensors" else frozenset()
+    return known
+
+
+def _names_of(key: str) -> set[str]:
+    """Return the digests of a key's person, and of the folder that its picture lies in."""
+    folder = PurePosixPath(key).parent.name
+    return {person_digest(key), _digits(folder)} if folder else {person_digest(key)}
 
 
 def _people(path: str) -> frozenset[str]:

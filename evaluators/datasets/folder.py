@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from evaluators.datasets.protocol import ROLES, Protocol
 from evaluators.datasets.sources.listing import utf8
 from evaluators.datasets.sources.opening import read_people
 from evaluators.datasets.sources.pictures import UNREADABLE, read_picture
-from evaluators.datasets.split import Rejected, draw, split_people, split_protocol
+from evaluators.datasets.split import Rejected, draw, split_people, split_protocol, trained_among
 from evaluators.networks.detection import FaceFinder
 
 
@@ -78,6 +78,7 @@ def folder_protocol(
     max_pictures: int | None = None,
     attacker_faces: int = 2500,
     background_faces: int = 2500,
+    trained: Collection[str] = (),
     size: int = TEMPLATE_SIZE,
     workers: int = 2,
     depth: int | None = None,
@@ -93,6 +94,7 @@ def folder_protocol(
         seed: of the split and of all draws.
         min_pictures, max_pictures: as in `split_people`.
         attacker_faces, background_faces: at most so many are drawn.
+        trained: as in `split_people`.
         size: side of the crops, px.
         workers: threads.
         depth: how deep the people's folders lie; None to find it out.
@@ -107,6 +109,7 @@ def folder_protocol(
         seed=seed,
         min_pictures=min_pictures,
         max_pictures=max_pictures,
+        trained=trained,
     )
     chosen = draw(people, split, seed=seed, attacker_faces=attacker_faces, background_faces=background_faces)
     names = list(people)
@@ -137,6 +140,7 @@ def folder_protocol(
             "min_pictures": min_pictures,
             "max_pictures": max_pictures,
             "depth": depth,
+            "n_people_trained_on": len(trained_among(people, trained)),
             "ignored": dict(source.ignored),
             "n_read": len(pairs),
         },

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,7 +10,7 @@ from torch import Tensor
 
 from anonymizers import Faces
 from evaluators.datasets.protocol import ROLES, Protocol
-from evaluators.datasets.split import draw, split_people, split_protocol
+from evaluators.datasets.split import draw, split_people, split_protocol, trained_among
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,6 +44,7 @@ def protocol_of(
     max_pictures: int | None = None,
     attacker_faces: int = 2500,
     background_faces: int = 2500,
+    trained: Collection[str] = (),
 ) -> Protocol:
     """Make a protocol of a prepared set; of the same pictures it is the one that `folder_protocol` makes.
 
@@ -52,6 +53,7 @@ def protocol_of(
         seed: of the split and of all draws.
         min_pictures, max_pictures: as in `split_people`.
         attacker_faces, background_faces: at most so many are drawn.
+        trained: as in `split_people`.
 
     Raises:
         ValueError: if the set cannot carry the measurement.
@@ -69,6 +71,7 @@ def protocol_of(
         seed=seed,
         min_pictures=min_pictures,
         max_pictures=max_pictures,
+        trained=trained,
     )
     chosen = draw(rows, split, seed=seed, attacker_faces=attacker_faces, background_faces=background_faces)
     drawn = [(role, row) for role in ROLES for _, row in chosen[role]]
@@ -85,6 +88,7 @@ def protocol_of(
             "source": f"prepared {prepared.name}: {len(prepared.faces)} faces of {len(rows)} people",
             "min_pictures": min_pictures,
             "max_pictures": max_pictures,
+            "n_people_trained_on": len(trained_among(rows, trained)),
             "n_read": len(drawn),
             "preparation": dict(prepared.facts),
         },

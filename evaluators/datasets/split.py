@@ -2,19 +2,45 @@
 
 from __future__ import annotations
 
+import hashlib
+import unicodedata
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 import numpy as np
 import torch
 
 from anonymizers import Faces
+from anonymizers.faces import named
+from anonymizers.generative.resident import person_digest
 from evaluators.datasets.duplicates import near_duplicates
 from evaluators.datasets.protocol import ROLES, Protocol
 
 T = TypeVar("T")
+
+KEY = b"serves as background"
+"""Of the hash of people's names."""
+BACKGROUND = 1 / 4
+"""Share of all people who serve as background, whatever the seed."""
+BACKGROUND_OF_OTHERS = 1 / 3
+"""With --min-pictures: share of those who are not evaluated. The quarter is among them."""
+
+
+def is_background(name: str, share: float = BACKGROUND) -> bool:
+    """Tell whether a person serves as background, by a keyed hash of the name.
+
+    Neither a seed nor which pictures were usable decides, so that what was trained on the background of one search
+    stays usable in every other.
+
+    Args:
+        name: of the person in the source's own terms.
+        share: of all people; who serves with a small share serves with a larger one.
+    """
+    composed = unicodedata.normalize("NFC", name).encode(errors="surrogateescape")
+    place = int.from_bytes(hashlib.blake2b(composed, key=KEY, digest_size=8).digest(), "big")
+    return place < share * 2**64
 
 
 @dataclass(frozen=True)
@@ -49,18 +75,21 @@ def split_people(
     seed: int,
     min_pictures: int | None = None,
     max_pictures: int | None = None,
+    trained: Collection[str] = (),
 ) -> Split:
     """Split people into background, attacker and evaluation, and the last one's pictures into gallery and probe.
 
-    By default half of the people are evaluated, drawn among those with at least two pictures, and the others serve in
-    equal parts as attacker and background. With `min_pictures` all people with so many are evaluated, and two thirds of
-    the others serve as attacker. Half of each evaluation person's pictures, rounded down, are in the gallery.
+    By default a quarter of the people is background, by `is_background`; of the others two thirds are evaluated, drawn
+    among those with at least two pictures, and the rest serves as attacker. With `min_pictures` all people with so many
+    are evaluated, and of the others a third is background and the rest attacker. Half of each evaluation person's
+    pictures, rounded down, are in the gallery.
 
     Args:
         pictures_per_person: name -> number of pictures; its order does not matter.
-        seed: of all draws.
+        seed: of all draws but the background.
         min_pictures: that an evaluation person has, at least 2.
         max_pictures: drawn of each person, at least 2; None for all.
+        trained: digests of people whom a network of the search was trained on; they are background, whatever else.
 
     Raises:
         ValueError: if fewer than 2 people can be evaluated, nobody is left as attacker, or an argument is below 2.
@@ -72,31 +101,43 @@ def split_people(
     names = sorted(pictures_per_person)
     drawn = {name: rng.permutation(pictures_per_person[name])[:max_pictures].tolist() for name in names}
     needed = min_pictures or 2
-    able = [name for name in names if pictures_per_person[name] >= needed]
+    background = set(trained_among(names, trained))
+    if min_pictures is None:
+        background |= {name for name in names if is_background(name)}
+    able = [name for name in names if pictures_per_person[name] >= needed and name not in background]
     if len(able) < 2:
+        aside = f"; {len(background)} are background by their names" if background else ""
         raise ValueError(
             f"--min-pictures: expected at least 2 people with {needed} pictures or more, got {len(able)} of "
-            f"{len(names)}; lower it or give more pictures"
+            f"{len(names)}{aside}; lower it or give more pictures"
         )
     if min_pictures is None:
-        able = [able[i] for i in sorted(rng.permutation(len(able))[: max(2, len(names) // 2)])]
-    chosen = set(able)
-    others = [name for name in names if name not in chosen]
-    if not others:
+        most = max(2, (len(names) - len(background)) * 2 // 3)
+        able = [able[i] for i in sorted(rng.permutation(len(able))[:most])]
+    else:
+        enough = set(able)
+        background |= {name for name in names if name not in enough and is_background(name, BACKGROUND_OF_OTHERS)}
+    taken = {*able, *background}
+    attackers = [name for name in names if name not in taken]
+    if not attackers:
+        aside = f" and the {len(background)} who are background by their names" if background else ""
         raise ValueError(
-            f"--data: expected at least 1 person beside the {len(able)} evaluated ones, for the attackers to train on, "
-            "got 0; give more people or raise --min-pictures"
+            f"--data: expected at least 1 person beside the {len(able)} evaluated ones{aside}, for the attackers to "
+            "train on, got 0; give more people or raise --min-pictures"
         )
-    others = [others[i] for i in rng.permutation(len(others))]
-    attackers = -(-len(others) // 2) if min_pictures is None else -(-2 * len(others) // 3)
     return Split(
-        background=tuple(sorted(others[attackers:])),
-        attacker=tuple(sorted(others[:attackers])),
+        background=tuple(sorted(background)),
+        attacker=tuple(attackers),
         evaluation=tuple(able),
         pictures={name: tuple(sorted(drawn[name])) for name in names},
         gallery={name: tuple(sorted(drawn[name][: len(drawn[name]) // 2])) for name in able},
         probe={name: tuple(sorted(drawn[name][len(drawn[name]) // 2 :])) for name in able},
     )
+
+
+def trained_among(names: Iterable[str], trained: Collection[str]) -> list[str]:
+    """Return the people whose digests a network's file has, see `split_people`."""
+    return [name for name in names if person_digest(named(name, "")) in trained] if trained else []
 
 
 def draw(
@@ -141,7 +182,7 @@ def split_protocol(
 
     A near-duplicate of a picture on another side is left out, on the side that matters less (probe, gallery, attacker,
     background); people who thereby lose their last gallery or probe picture leave the evaluation. Whatever is left out
-    is counted in the protocol's facts.
+    is counted in the protocol's facts. The faces' keys come to name their people, see `named`.
 
     Args:
         faces: N, of all sides; their identities index `names`.
@@ -157,6 +198,8 @@ def split_protocol(
     Raises:
         ValueError: if fewer than 2 people have gallery and probe faces, or no attacker person is left.
     """
+    people = [names[i] for i in faces.identity.tolist()]
+    faces = replace(faces, key=tuple(named(person, key) for person, key in zip(people, faces.key, strict=True)))
     kept, dropped = _sort_out(faces, roles)
     rejected = [*rejected, *dropped]
     reasons = Counter(reject.reason.partition(" of ")[0] for reject in rejected)

@@ -139,13 +139,7 @@ def check(settings: Settings, faces: FaceChoice, networks: Networks | None, mach
     """
     for group in (settings, faces, machines):
         check_values(group)
-    here = (
-        faces.world,
-        machines.backend,
-        "prepared" if faces.data and (faces.data / FACES).is_file() else "",
-        "" if "of_family" in settings.attackers else "without of_family",
-    )
-    refuse_idle({need: why for one in here for need, why in IDLE.get(one, {}).items()}, settings, faces, machines)
+    refuse_idle(idle(settings, faces, machines.backend), settings, faces, machines)
     if settings.copy_to is not None:
         from orchestrator.records.copies import place_of  # fsspec, which most searches do without
 
@@ -183,6 +177,17 @@ def check_methods(space: SearchSpace, networks: Networks | None) -> None:
         path = example.network(models)
         if path is not None and (what := damage(path)):
             raise ValueError(f"{example.method}: expected its network in {path}, {what}")
+
+
+def idle(settings: Settings, faces: FaceChoice, backend: str = "") -> dict[str, str]:
+    """Return what options may need that is not here, and why: those that need it do nothing."""
+    here = (
+        faces.world,
+        backend,
+        "prepared" if faces.data and (faces.data / FACES).is_file() else "",
+        "" if "of_family" in settings.attackers else "without of_family",
+    )
+    return {need: why for one in here for need, why in IDLE.get(one, {}).items()}
 
 
 def check_device(device: str) -> None:

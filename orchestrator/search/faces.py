@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +13,7 @@ from evaluators.options import option
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from anonymizers import Anonymizer
     from evaluators.datasets.protocol import Protocol
 
 
@@ -70,8 +71,25 @@ class FaceChoice:
         return "demo" if self.data is None else self.data.resolve().name or "faces"
 
 
+def trained_on(methods: Iterable[Anonymizer], models: Path | None) -> frozenset[str]:
+    """Return the digests of the people whom the networks of methods say that they were trained on.
+
+    Args:
+        methods: of the search.
+        models: folder of networks; None for the demo's.
+    """
+    from anonymizers.generative.resident import trained_people
+
+    paths = {path for method in methods if (path := method.network(models)) is not None}
+    return frozenset[str]().union(*(trained_people(path) for path in paths))
+
+
 def load_protocol(
-    faces: FaceChoice, networks: Networks | None, console: Console, signals: Sequence[str] = ()
+    faces: FaceChoice,
+    networks: Networks | None,
+    console: Console,
+    signals: Sequence[str] = (),
+    trained: Collection[str] = (),
 ) -> Protocol:
     """Load or render the faces and split them by identity.
 
@@ -80,6 +98,7 @@ def load_protocol(
         networks: real ones, whose detector finds the faces of a folder; None for the demo world.
         console: is told how far it is.
         signals: that methods draw from, whose networks must be there.
+        trained: digests of people whom the methods' networks were trained on, who become background.
 
     Raises:
         ValueError: if the faces cannot carry a measurement, or a network is missing.
@@ -99,6 +118,7 @@ def load_protocol(
         "max_pictures": faces.max_pictures,
         "attacker_faces": faces.attacker_faces,
         "background_faces": faces.background_faces,
+        "trained": trained,
     }
     if (faces.data / FACES).is_file():
         if networks is not None:

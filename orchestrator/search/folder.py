@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
 VERIFIED = ("verified.arrow", "verified.parquet", "verified.html", "curves.parquet")
 """What a verification leaves beside the front that it verified."""
-OF_A_SWEEP = (LOG, "trials.parquet", "front.parquet", "report.html", *VERIFIED)
+SERVED = "served.parquet"
+"""Who served as what: a row per picture, digests of person, key and pixels, for a verification to tell who is new."""
+OF_A_SWEEP = (LOG, SERVED, "trials.parquet", "front.parquet", "report.html", *VERIFIED)
 """Files that go with the ledger when a sweep is replaced."""
 REST = (f"{LEDGER}.cut-*", "family-*.safetensors")
 """The same, by pattern."""

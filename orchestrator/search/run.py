@@ -27,7 +27,7 @@ from orchestrator.records.trials import anonymizer_of
 from orchestrator.records.wording import name_of, racing_line
 from orchestrator.search.backend import Backend, interruptible, make_backend
 from orchestrator.search.checks import check, check_learns, check_methods, real_networks
-from orchestrator.search.faces import FaceChoice, load_protocol
+from orchestrator.search.faces import FaceChoice, load_protocol, trained_on
 from orchestrator.search.families import families_facts, families_of
 from orchestrator.search.folder import check_same, open_ledger, results_folder, resumed, space_before
 from orchestrator.search.make_panel import MakePanel, needs_gradients
@@ -39,6 +39,7 @@ from orchestrator.sweep.interruption import ending_with
 from orchestrator.sweep.progress import make_progress
 from orchestrator.sweep.sweep import Sweep
 from orchestrator.terminal import INTERRUPTED
+from orchestrator.verify.served import write_served
 from search_spaces import load_space
 
 CONTACT_FACES = 10
@@ -95,7 +96,10 @@ def run(settings: Settings, faces: FaceChoice, networks: Networks, machines: Mac
     with contextlib.ExitStack() as stack:
         earlier = stack.enter_context(remembered())
         steps("rendering the demo faces" if faces.data is None else f"loading the faces of {faces.data}")
-        protocol = load_protocol(faces, chosen, console, signals)
+        trained = trained_on(space.examples(), None if chosen is None else chosen.folder)
+        protocol = load_protocol(faces, chosen, console, signals, trained)
+        if moved := protocol.facts.get("n_people_trained_on"):
+            console.print(f"{moved} people whom a generator of {space.name} was trained on serve as background")
         known["protocol"] = protocol.describe()
         if before is not None:
             check_same(before, known)
@@ -136,6 +140,7 @@ def run(settings: Settings, faces: FaceChoice, networks: Networks, machines: Mac
             learn.keep(backend.make, kept_in)
         for sentence in left_out:
             console.print(sentence, markup=False, soft_wrap=True)
+        write_served(folder, protocol)
         stack.enter_context(copied(copies))
         stack.enter_context(logged(folder / LOG, earlier))
         with ledger:

@@ -23,7 +23,8 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 def main(training: Training, faces: FaceChoice, networks: Networks, machines: Machines) -> None:
     """Train the generators of a space, on people whom no evaluation sees; of band_blur, learn the gains.
 
-    The people are the background of the search with the same --data, --seed and --min-pictures. Leaves
+    The people are background of every search on the same people, whatever its --seed; with --min-pictures those who
+    have as many pictures are left out, for searches that evaluate everybody who has. Leaves
     <variant>.safetensors (averaged weights, with the recipe in the metadata), <variant>.ckpt to go on from, and
     <variant>/ with a sheet of samples per epoch.
     """

@@ -22,7 +22,10 @@ DEMO_PEOPLE = (6_000, 1_200, 7)
 
 
 def training_faces(task: Task, signals: Sequence[str], console: Console) -> Faces:
-    """Load the faces to train on, with their signals: people whom an evaluation does not see.
+    """Load the faces to train on, with their signals: people who are background of every search on this set.
+
+    With `min_pictures` those with so many pictures are left out, since a search with as many or more evaluates them;
+    the others are the quarter that no seed moves.
 
     Raises:
         ValueError: if too few are left.
@@ -32,17 +35,26 @@ def training_faces(task: Task, signals: Sequence[str], console: Console) -> Face
         assert first + count <= FIRST_PERSON
         return faces_of(people(first, count, pictures, seed=DEMO_SEED), DEMO_SEED)
     from evaluators.datasets.prepared import protocol_of
+    from evaluators.datasets.split import is_background
     from orchestrator.prepare.faces_file import read_prepared
 
     assert task.networks is not None
+    prepared = read_prepared(task.faces.data)
     protocol = protocol_of(
-        read_prepared(task.faces.data),
+        prepared,
         seed=task.faces.seed,
         min_pictures=task.faces.min_pictures,
         background_faces=task.training.limit,
     )
     faces = protocol.background
-    console.print(f"{len(faces)} faces of {faces.people} people, the background of a search with the same seed")
+    always = [i for i, person in enumerate(faces.identity.tolist()) if is_background(prepared.people[person])]
+    faces = faces.take(always)
+    if not always:
+        raise ValueError(
+            f"--data: expected background people to train on, {prepared.name} has none among its "
+            f"{len(prepared.people)}; give a larger set"
+        )
+    console.print(f"{len(faces)} faces of {faces.people} people, background of every search on this set")
     return with_mirrored(with_measured(faces, load_signals(task.networks.folder, signals)))
 
 

@@ -19,7 +19,7 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 @app.command()
 @options_of(
-    faces=(FaceChoice, "data"),
+    faces=(FaceChoice, "data", "min_pictures", "max_pictures", "depth"),
     networks=(Networks, "models", "held_out"),
     machines=Machines,
     learning=(Settings, "family_budget", "families"),
@@ -42,6 +42,8 @@ def main(
     """Measure the front of a search again, on other people and with all attackers.
 
     --data and --models are needed where the search had some, --held-out where it named none for the attacker held_out.
+    --data may name people whom the search never had; how many of the people and pictures it had is said either way.
+    --min-pictures, --max-pictures and --depth are the search's (pictures twice as many) where they are left out.
     Leaves verified.arrow (a ledger, from which --resume goes on), verified.parquet, curves.parquet and verified.html
     beside front.parquet, and prints both figures of every configuration side by side.
     """

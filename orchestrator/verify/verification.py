@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,17 +19,19 @@ import pyarrow.parquet as pq
 from rich.console import Console
 
 from evaluators.attackers import ATTACKERS
+from evaluators.datasets.overlap import overlap, served_by
 from evaluators.datasets.protocol import Protocol
 from evaluators.demo.protocol import demo_protocol
 from evaluators.networks.catalog.choice import Networks, check_networks, networks_of
+from evaluators.options import check_values, refuse_idle
 from orchestrator.records.arrow.messages import sweep_of
 from orchestrator.records.files import check_free, check_writable, replace_file
 from orchestrator.records.ledger import Ledger, read
 from orchestrator.records.report.verified import write_verified
 from orchestrator.records.trials import Row, anonymizer_of
 from orchestrator.search.backend import interruptible, make_backend
-from orchestrator.search.checks import check_device, real_networks
-from orchestrator.search.faces import FaceChoice, load_protocol
+from orchestrator.search.checks import check_device, idle, real_networks
+from orchestrator.search.faces import FaceChoice, load_protocol, trained_on
 from orchestrator.search.families import families_facts, families_of
 from orchestrator.search.make_panel import MakePanel, needs_gradients
 from orchestrator.search.names import check_attackers
@@ -37,6 +39,7 @@ from orchestrator.search.settings import Machines, Settings
 from orchestrator.sweep.progress import make_progress
 from orchestrator.sweep.sweep import Sweep
 from orchestrator.terminal import INTERRUPTED
+from orchestrator.verify.served import read_served
 from orchestrator.verify.tables import curve_table, verified_table
 from orchestrator.verify.wording import difference_line, gap_line, side_by_side
 from search_spaces import SearchSpace
@@ -62,7 +65,7 @@ def run(
 
     Args:
         results: folder of the search.
-        faces: the search's.
+        faces: the search's or others, which it may never have had; how they are split where that is to differ.
         networks: their folder; which they are is the search's choice.
         machines: where panels run.
         console: is told of progress and outcome.
@@ -92,19 +95,25 @@ def run(
     if path.is_file():
         check_free(path)
     check_same_world(sweep, faces)
+    check_values(faces)
+    refuse_idle(idle(Settings(), faces), faces)
     chosen = real_networks(faces, networks, chosen_attackers)
     if chosen is not None:  # the search's own, by the back end and in the precision that it had
         before = networks_of(sweep["models"], sweep["panel"]["backends"], chosen.folder)
         chosen = replace(before, held_out=networks.held_out or before.held_out or chosen.held_out)
         check_networks(chosen)
         chosen = chosen.anywhere()
-    protocol = fresh_protocol(sweep, replace(faces, seed=used), chosen, console)
+    methods = [anonymizer_of(row) for row in rows]
+    trained = trained_on(methods, None if chosen is None else chosen.folder)
+    protocol = fresh_protocol(sweep, replace(faces, seed=used), chosen, console, trained)
+    before_that = read_served(results)
     objectives: dict[str, str] = sweep["objectives"]
     verified: dict[str, Any] = {
         "seed": used,
         "attackers": list(chosen_attackers),
         "protocol": protocol.describe(),
         "search": searched_on(sweep),
+        "overlap": None if before_that is None else overlap(before_that, served_by(protocol)),
     }
     space = SearchSpace("front", configurations=tuple(anonymizer_of(row) for row in rows))
     make = MakePanel(
@@ -229,18 +238,23 @@ def check_same_world(sweep: Mapping[str, Any], faces: FaceChoice) -> None:
 
 
 def fresh_protocol(
-    sweep: Mapping[str, Any], faces: FaceChoice, networks: Networks | None, console: Console
+    sweep: Mapping[str, Any],
+    faces: FaceChoice,
+    networks: Networks | None,
+    console: Console,
+    trained: Collection[str] = (),
 ) -> Protocol:
     """Draw other people, or other pictures and another split of a folder, and more of them.
 
     Args:
-        sweep: facts of the search.
-        faces: its faces, with another seed.
+        sweep: facts of the search, which split the faces where the choice says nothing else.
+        faces: its faces or others, with another seed.
         networks: real ones, that find the faces of a folder.
         console: is told how far it is.
+        trained: as in `load_protocol`.
 
     Raises:
-        ValueError: if the faces are not the search's, or cannot carry the measurement.
+        ValueError: if the faces cannot carry the measurement.
     """
     searched = sweep["protocol"]
     if faces.data is None:
@@ -248,8 +262,8 @@ def fresh_protocol(
     most = searched.get("max_pictures")
     split = replace(
         faces,
-        min_pictures=searched.get("min_pictures"),
-        max_pictures=2 * most if most else None,
-        depth=searched.get("depth"),
+        min_pictures=faces.min_pictures or searched.get("min_pictures"),
+        max_pictures=faces.max_pictures or (2 * most if most else None),
+        depth=faces.depth or searched.get("depth"),
     )
-    return load_protocol(split, networks, console)
+    return load_protocol(split, networks, console, trained=trained)

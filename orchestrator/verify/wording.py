@@ -14,7 +14,7 @@ from orchestrator.records.wording import ANCHORS, name_of, number, strongest, wi
 
 
 def difference_line(before: Sequence[Row], after: Sequence[Row], facts: Mapping[str, Any]) -> str:
-    """Say what besides the draws differs between search and verification: people, gallery, chance, shared pictures."""
+    """Say what besides the draws differs between search and verification: people, gallery, chance, whom both had."""
 
     def told(rows: Sequence[Row]) -> str:
         row = next((row for row in rows if row.get("n_people")), {})
@@ -22,13 +22,27 @@ def difference_line(before: Sequence[Row], after: Sequence[Row], facts: Mapping[
             f"{row.get('n_people')} people, gallery of {row.get('n_gallery')}, chance {number(row.get('chance_rank1'))}"
         )
 
-    line = f"search: {told(before)}; verified: {told(after)}."
-    if facts["protocol"]["name"] != "demo":
-        line += (
-            " Both splits are drawn from the same folder: people and pictures of the search are among those of the "
-            "verification, in other roles."
-        )
-    return line
+    return f"search: {told(before)}; verified: {told(after)}. {overlap_line(facts['verified'].get('overlap'))}"
+
+
+def overlap_line(shared: Mapping[str, Any] | None) -> str:
+    """Say how many of the people and pictures that were verified on the search had, and as what.
+
+    Args:
+        shared: of `evaluators.datasets.overlap`; None where the search did not write down whom it had.
+    """
+    if shared is None:
+        return "Which of these people the search had is not known: it was made before searches wrote that down."
+    people, pictures = shared["people"], shared["pictures"]
+    if not any((*people.values(), *pictures.values())):
+        return f"The search had none of these {shared['n_people']} people, and none of their pictures."
+    roles = {"evaluation": "evaluated", "attacker": "with its attackers", "background": "in its background"}
+    had = ", ".join(f"{count} {roles[side]}" for side, count in people.items() if count)
+    seen = ", ".join(f"{count} as {role}" for role, count in pictures.items() if count)
+    return (
+        f"Of these {shared['n_people']} people the search had {sum(people.values())}{f' ({had})' if had else ''}, "
+        f"of their {shared['n_pictures']} pictures {sum(pictures.values())}{f' ({seen})' if seen else ''}."
+    )
 
 
 def curse_and_gap(before: Sequence[Row], after: Sequence[Row], searching: Sequence[str]) -> tuple[float, float]:

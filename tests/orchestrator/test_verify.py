@@ -9,9 +9,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from rich.console import Console
 
-from anonymizers import Anonymizer, Blackout, Blur, Identity, Pixelate
+from anonymizers import Anonymizer, Blackout, Blur, Faces, Identity, Pixelate
+from anonymizers.faces import person_of
+from evaluators.datasets.overlap import overlap, served_by
+from evaluators.datasets.protocol import Protocol
+from evaluators.demo.protocol import demo_protocol
 from evaluators.metrics.curves import Curves
 from evaluators.metrics.scores import Scores
 from orchestrator.records.ledger import Ledger, read
@@ -20,9 +25,10 @@ from orchestrator.search.faces import FaceChoice
 from orchestrator.sweep.outcome import outcome_of
 from orchestrator.sweep.progress import PlainProgress
 from orchestrator.sweep.sweep import Sweep
+from orchestrator.verify.served import read_served, write_served
 from orchestrator.verify.tables import curve_table, verified_table
 from orchestrator.verify.verification import check_as_strong, check_same_world, read_front
-from orchestrator.verify.wording import curse_and_gap, difference_line, gap_line, side_by_side
+from orchestrator.verify.wording import curse_and_gap, difference_line, gap_line, overlap_line, side_by_side
 from search_spaces import SearchSpace
 from tests.helpers.fake_panel import OBJECTIVES, FakePanel
 
@@ -111,9 +117,51 @@ def test_every_configuration_is_measured_again_and_the_front_is_corrected(tmp_pa
 
 def test_both_sides_say_people_gallery_and_chance() -> None:
     rows = searched()
-    line = difference_line(rows, rows, {"protocol": {"name": "demo"}})
-    assert line == ("search: 10 people, gallery of 20, chance 0.100; verified: 10 people, gallery of 20, chance 0.100.")
-    assert "people and pictures of the search are among" in difference_line(rows, rows, {"protocol": {"name": "lfw"}})
+    line = difference_line(rows, rows, {"verified": {}})
+    told = "search: 10 people, gallery of 20, chance 0.100; verified: 10 people, gallery of 20, chance 0.100. "
+    assert (
+        line == f"{told}Which of these people the search had is not known: it was made before searches wrote that down."
+    )
+
+
+def test_whom_the_search_had_is_said_in_people_and_pictures(tmp_path: Path) -> None:
+    searched_on, again = (
+        demo_protocol(seed=0, evaluated=4, attacker=4, background=2),
+        demo_protocol(seed=1, evaluated=4),
+    )
+    write_served(tmp_path, searched_on)
+    before = read_served(tmp_path)
+    assert before is not None and before == served_by(searched_on)
+    assert overlap_line(overlap(before, served_by(again))) == (
+        "The search had none of these 4 people, and none of their pictures."
+    )
+    known = overlap(before, served_by(searched_on))
+    assert known["people"] == {"evaluation": 4, "attacker": 0, "background": 0}
+    assert known["pictures"] == {"background": 0, "attacker": 0, "gallery": 12, "probe": 12}
+    # Two of its attackers' people are evaluated now, under their names; another one's picture is there under a new one.
+    theirs = searched_on.attacker
+    mixed = Protocol(
+        attacker=again.attacker,
+        background=again.background,
+        gallery=Faces(
+            torch.cat((theirs.images[[0, 6]], searched_on.probe.images[:1])),
+            torch.tensor([0, 1, 2]),
+            torch.full((3,), -1),
+            (theirs.key[0], theirs.key[6], "stranger/0"),
+        ),
+        probe=Faces(
+            again.probe.images[:3],
+            torch.tensor([0, 1, 2]),
+            torch.full((3,), -1),
+            (f"{person_of(theirs.key[0])}/new", f"{person_of(theirs.key[6])}/new", "stranger/1"),
+        ),
+        seed=0,
+        name="mixed",
+    )
+    assert overlap_line(overlap(before, served_by(mixed))) == (
+        "Of these 3 people the search had 2 (2 with its attackers), of their 6 pictures 3 (2 as attacker, 1 as probe)."
+    )
+    assert read_served(tmp_path / "nowhere") is None
 
 
 def test_what_was_luck_and_what_attackers_missed_are_told_apart() -> None:

@@ -46,7 +46,8 @@ def _fer2013(path: Path, header: Sequence[str]) -> Source:
                 if label not in {str(i) for i in range(len(FER_EXPRESSIONS))}:
                     raise ValueError(f"{path}, row {row}: expected an emotion from 0 to 6, got {label!r}")
                 key = f"{utf8(path.name)}#{row}"
-                pictures.append(Picture(key, path.name, key, FER_EXPRESSIONS[int(label)], offset))
+                nobody = f"fer2013#{row}"  # each picture a person of its own, whatever the file is called
+                pictures.append(Picture(key, path.name, nobody, FER_EXPRESSIONS[int(label)], offset))
             offset = file.tell()
     if not pictures:
         raise ValueError(f"{path}: expected rows of pixels below the header, got none")

@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors import safe_open
+from safetensors.torch import save_file
 
 from anonymizers import Context, Faces, Generator
 from anonymizers.generative import generator
-from anonymizers.generative.resident import person_digest, recipe_of
+from anonymizers.generative.resident import person_digest, recipe_of, refuse_trained_on, trained_people
 from anonymizers.training.loop import export, train
 from anonymizers.training.recipe import Recipe
 from evaluators.demo.nets import load_demo_embedder
@@ -54,6 +55,22 @@ def test_people_whom_a_network_was_trained_on_are_refused(
     export(run, path, {"people": json.dumps([person_digest(other), person_digest("somebody/1.jpg")])})
     with pytest.raises(ValueError, match=r"people whom both-both.safetensors was not trained on, got .* of 12"):
         net(told, context)
+    assert trained_people(path) == {person_digest(other), person_digest("somebody/1.jpg")}
+
+
+def test_a_trained_person_is_refused_under_every_layout_of_a_set(tmp_path: Path) -> None:
+    path = tmp_path / "net.safetensors"
+    trained = [person_digest(key) for key in ("Aaron/Aaron_0001.jpg", "2880/img_align_celeba/000001.jpg", "subject01")]
+    save_file({"x": torch.zeros(1)}, path, metadata={"people": json.dumps(trained)})
+    for key in (
+        *("Aaron/Aaron_0002.jpg", "Aaron/train/Aaron/3.jpg", "Aaron/archive/lfw/Aaron/1.jpg", "Aaron/shoot/7.jpg"),
+        *("2880/000009.jpg", "2880/Img/img_celeba/000009.jpg", "subject01/subject01.sad"),
+        "train/Aaron/9.jpg",  # older files know the folder alone
+    ):
+        with pytest.raises(ValueError, match=r"of people whom net.safetensors was not trained on, got 1 of 2"):
+            refuse_trained_on(path, (key, "Berta/1.jpg"), "net")
+    refuse_trained_on(path, ("Berta/Aaron.jpg", "2881/img_align_celeba/000001.jpg", "subject02/subject01.sad"), "net")
+    assert trained_people(tmp_path / "other.pth") == frozenset()
 
 
 @pytest.mark.parametrize(

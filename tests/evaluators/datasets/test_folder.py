@@ -7,10 +7,13 @@ import pytest
 import torch
 from PIL import Image
 
+from anonymizers.faces import named, person_of
+from anonymizers.generative.resident import person_digest
 from evaluators.datasets.alignment import TEMPLATE
 from evaluators.datasets.duplicates import near_duplicates
 from evaluators.datasets.folder import folder_protocol, load_faces, read_people
-from evaluators.datasets.split import split_people
+from evaluators.datasets.protocol import Protocol
+from evaluators.datasets.split import is_background, split_people
 from evaluators.networks.detection import Detection
 from tests.places import SHARED
 
@@ -73,6 +76,7 @@ def test_default_split_is_a_quarter_a_quarter_and_a_half() -> None:
     split = split_people(counts, seed=3)
     sides = [set(split.background), set(split.attacker), set(split.evaluation)]
     assert [len(side) for side in sides] == [25, 25, 50] and set.union(*sides) == set(counts)
+    assert sides[0] == {name for name in counts if is_background(name)}
     assert all(counts[name] >= 2 for name in split.evaluation)
     for name in split.evaluation:
         gallery, probe = split.gallery[name], split.probe[name]
@@ -85,7 +89,8 @@ def test_min_pictures_evaluates_everybody_who_has_them_and_max_pictures_cuts() -
     counts = {f"p{i:03}": 12 if i < 10 else 3 for i in range(40)}
     split = split_people(counts, seed=0, min_pictures=10, max_pictures=7)
     assert split.evaluation == tuple(f"p{i:03}" for i in range(10))
-    assert (len(split.attacker), len(split.background)) == (20, 10)
+    assert set(split.background) == {name for name in counts if counts[name] == 3 and is_background(name, 1 / 3)}
+    assert len(split.attacker) + len(split.background) == 30
     assert all((len(split.gallery[n]), len(split.probe[n])) == (3, 4) for n in split.evaluation)
     assert {len(split.pictures[n]) for n in split.attacker} == {3}
 
@@ -95,7 +100,9 @@ def test_min_pictures_evaluates_everybody_who_has_them_and_max_pictures_cuts() -
     [
         ({"a": 2, "b": 1, "c": 1}, {}, r"at least 2 people with 2 pictures or more, got 1 of 3"),
         ({"a": 9, "b": 9, "c": 8}, {"min_pictures": 10}, r"with 10 pictures or more, got 0 of 3"),
-        ({"a": 2, "b": 2}, {}, r"at least 1 person beside the 2 evaluated ones"),
+        ({"a": 2, "c": 2}, {}, r"at least 1 person beside the 2 evaluated ones,"),
+        ({"a": 2, "b": 2, "c": 2}, {}, r"beside the 2 evaluated ones and the 1 who are background by their names"),
+        ({"a": 2, "b": 2}, {}, r"got 1 of 2; 1 are background by their names; lower it or give more pictures"),
         ({"a": 2, "b": 2, "c": 2}, {"min_pictures": 2}, r"at least 1 person beside the 3 evaluated ones"),
         ({"a": 2, "b": 2, "c": 2}, {"min_pictures": 1}, r"--min-pictures: expected at least 2 .* got 1"),
         ({"a": 2, "b": 2, "c": 2}, {"max_pictures": 1}, r"--max-pictures: expected at least 2 .* got 1"),
@@ -107,8 +114,36 @@ def test_split_refuses_what_cannot_carry_it(counts: dict[str, int], options: dic
 
 
 def test_three_people_are_just_enough() -> None:
-    split = split_people({"a": 2, "b": 2, "c": 1}, seed=0)
-    assert (split.evaluation, split.attacker, split.background) == (("a", "b"), ("c",), ())
+    split = split_people({"a": 2, "c": 2, "e": 1}, seed=0)
+    assert (split.evaluation, split.attacker, split.background) == (("a", "c"), ("e",), ())
+
+
+def test_the_background_is_the_same_whatever_the_seed_and_whichever_pictures_were_usable() -> None:
+    names = [f"somebody {i}" for i in range(4000)]
+    share = sum(map(is_background, names)) / len(names)
+    assert abs(share - 0.25) < 0.025  # 3.6 standard deviations
+    assert {n for n in names if is_background(n)} < {n for n in names if is_background(n, 1 / 3)}
+    few = {name: 2 + i % 4 for i, name in enumerate(names[:60])}
+    whole = split_people(few, seed=0).background
+    assert whole == split_people(few, seed=5).background == split_people(dict.fromkeys(few, 2), seed=0).background
+    rest = dict(list(few.items())[::2])  # half of the people had no usable picture at all
+    assert split_people(rest, seed=1).background == tuple(name for name in whole if name in rest)
+    many = split_people(few, seed=2, min_pictures=5)
+    assert {name for name in whole if few[name] < 5} <= set(many.background)
+    # A name is one name however its accents are composed.
+    assert is_background("Jos\u00e9") == is_background("Jose\u0301") and person_digest("Jos\u00e9/1") == person_digest(
+        "Jose\u0301/1"
+    )
+
+
+def test_who_was_trained_on_is_background_whatever_else() -> None:
+    counts = {f"p{i:03}": 12 if i < 10 else 3 for i in range(40)}
+    trained = [person_digest(f"{name}/1.png") for name in ("p003", "p011", "p012", "p013", "p014")]
+    for options in ({"min_pictures": 10}, {}):
+        split = split_people(counts, seed=0, trained=frozenset(trained), **options)  # type: ignore[arg-type]
+        assert {"p003", "p011", "p012", "p013", "p014"} <= set(split.background)
+        assert not {"p003", "p011"} & {*split.evaluation, *split.attacker}
+    assert len(split_people(counts, seed=0, min_pictures=10, trained=frozenset(trained)).evaluation) == 9
 
 
 def test_load_faces_counts_what_it_cannot_use_and_applies_the_cameras_orientation(tree: Path) -> None:
@@ -155,6 +190,27 @@ def test_folder_protocol_splits_counts_and_repeats(tree: Path) -> None:
     small = folder_protocol(tree, Whole(), seed=1, attacker_faces=3, background_faces=0)
     assert (len(small.attacker), len(small.background), small.facts["n_read"]) == (3, 0, 19)
     assert torch.equal(small.probe.images, protocol.probe.images)
+
+
+def test_keys_name_people_wherever_a_set_lies(tree: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    whole = folder_protocol(tree, Whole(), seed=1)
+    other = tmp_path_factory.mktemp("other") / "archive"
+    for part, pictures in (("train", "01"), ("test", "23")):
+        for person in range(8):
+            for picture in pictures:
+                path = other / part / f"p{person}" / "session" / f"{picture}.png"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes((tree / f"p{person}" / f"{picture}.png").read_bytes())
+    again = folder_protocol(other, Whole(), seed=4)
+
+    def people(protocol: Protocol, role: str) -> set[str]:
+        return {person_of(key) for key in getattr(protocol, role).key}
+
+    assert people(whole, "background") == people(again, "background") == {"p5", "p6"}
+    assert again.background.key[0].startswith("p5/test/p5/session/")
+    assert people(again, "gallery") | people(again, "attacker") == {f"p{i}" for i in (0, 1, 2, 3, 4, 7)}
+    assert named("a/b", "deep/1.png") == "a%2Fb/deep/1.png" and named("p5", "p5/1.png") == "p5/1.png"
+    assert (person_of("fer2013#12"), person_of("p5/1.png")) == ("fer2013#12", "p5")
 
 
 def test_a_repeated_picture_leaves_the_side_that_is_not_probe(tree: Path) -> None:

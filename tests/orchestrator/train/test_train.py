@@ -143,7 +143,7 @@ def test_the_generator_of_photographs_draws_faces_of_nobody_with_the_expression(
     other = net(replace(faces, signals=told), Context(models=models))
     assert (other.float() - drawn.float()).abs().mean() > 2
     assert person_digest("Aaron_Eckhart/Aaron_Eckhart_0001.jpg") in metadata(path)["people"]
-    with pytest.raises(ValueError, match=r"such as Aaron_Eckhart/mine.jpg; search with the --seed"):
+    with pytest.raises(ValueError, match=r"such as Aaron_Eckhart/mine.jpg; a search takes them"):
         net(replace(faces, key=("Aaron_Eckhart/mine.jpg", *faces.key[1:])), Context(models=models))
 
 

@@ -175,8 +175,9 @@ def test_fer2013(tmp_path: Path, header: str) -> None:
     for path in (table, tmp_path):
         source = open_source(path)
         assert (source.kind, source.name, source.known) == ("fer2013", table.stem, False)
-        names = [f"{table.name}#{i}" for i in (2, 3, 5, 6)]
-        assert listed(source) == list(zip(names, names, ["happy", "anger", "neutral", "neutral"], strict=True))
+        at = (2, 3, 5, 6)
+        names, nobody = [f"{table.name}#{i}" for i in at], [f"fer2013#{i}" for i in at]  # of whatever file
+        assert listed(source) == list(zip(names, nobody, ["happy", "anger", "neutral", "neutral"], strict=True))
     data = [read_bytes(source.root, picture) for picture in source.pictures]
     first, second, small = (decode(source.pictures[i], data[i]).pixels for i in range(3))
     assert np.array_equal(first, np.repeat(PIXELS.reshape(48, 48, 1), 3, axis=2))
