@@ -112,6 +112,17 @@ class Anonymizer(ABC):
         """
         return None
 
+    def shared(self, released: Tensor) -> Tensor | None:
+        """Say which released pictures are one picture that several people get: a unit beside people in intervals.
+
+        Args:
+            released: (N, 3, H, W) uint8, what the method made of N faces.
+
+        Returns:
+            (N,) int64 on the CPU, equal where it is the same one; None where every face gets one of its own.
+        """
+        return None
+
     def hyperparameters(self) -> dict[str, Any]:
         """Return the value of each hyperparameter, in the order of the fields."""
         return {name: getattr(self, name) for name in self.ranges()}

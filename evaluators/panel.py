@@ -210,6 +210,8 @@ class Panel:
         """Put what a stage adds into a tally; what it finds there of a try that ran out of memory is put anew."""
         evidence.work_in_batches_of(self.batch_size)
         plan = plan_of(self.attackers)
+        if stage == next(iter(plan)):
+            tally.share(evidence.shared)
         if stage == READERS:
             expression.measure(evidence, tally, temperature=self.temperature, labels=self.labels)
             self.reference = judging.measure(evidence, tally, self.verdicts, self.reference, self.labelled)

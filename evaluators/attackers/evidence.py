@@ -98,15 +98,25 @@ class Evidence:
         """Let the anonymizer work on so many pictures at a time from now on; the result does not depend on it."""
         self.release, self.rehearsal = (replace(one, batch_size=size) for one in (self.release, self.rehearsal))
 
-    def _published(self, faces: Faces, context: Context) -> Tensor:
-        """Anonymize faces, and do to the pictures what is done before anybody sees them; the attackers know."""
-        released = self.anonymizer(faces, context)
+    def _published(self, released: Tensor) -> Tensor:
+        """Do to anonymized pictures what is done before anybody sees them; the attackers know."""
         return released if self.publish is None else self.publish(released)
 
     @functools.cached_property
+    def _released(self) -> tuple[Tensor, Tensor | None]:
+        """Return the released pictures as they are published, and which of them are one picture for several people."""
+        released = self.anonymizer(self.clear.probe, self.release)
+        return self._published(released), self.anonymizer.shared(released)
+
+    @property
     def probe(self) -> Tensor:
         """Return the released pictures as they are published, (N, 3, H, W) uint8."""
-        return self._published(self.clear.probe, self.release)
+        return self._released[0]
+
+    @property
+    def shared(self) -> Tensor | None:
+        """Return (N,) int64, equal where two probes got the same picture; None where each gets one of its own."""
+        return self._released[1]
 
     @functools.cached_property
     def probe_embedding(self) -> Tensor:
@@ -188,12 +198,12 @@ class Evidence:
     @functools.cached_property
     def gallery(self) -> Tensor:
         """Return (M, 3, H, W) uint8: the gallery as the attacker anonymizes it himself."""
-        return self._published(self.clear.gallery, self.rehearsal)
+        return self._published(self.anonymizer(self.clear.gallery, self.rehearsal))
 
     @functools.cached_property
     def attacker(self) -> Tensor:
         """Return (A, 3, H, W) uint8: faces of the attacker people, as the attacker anonymizes them himself."""
-        return self._published(self.clear.attacker, self.rehearsal)
+        return self._published(self.anonymizer(self.clear.attacker, self.rehearsal))
 
     @functools.cached_property
     def attacker_embedding(self) -> Tensor:

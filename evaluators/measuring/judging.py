@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -11,8 +11,7 @@ from torch import Tensor
 from evaluators.attackers.evidence import Clear, Evidence
 from evaluators.measuring import labelled
 from evaluators.measuring.tally import Tally
-from evaluators.metrics import expression
-from evaluators.metrics.statistics import percentile_interval
+from evaluators.metrics.kept import Measured, share_kept, smallest_share
 from evaluators.networks.roles import Nets, Teacher
 from evaluators.readers import READERS, Sight
 from evaluators.readers.shown import Learned, degradations, learn, seen
@@ -26,9 +25,6 @@ LEAST_VARIED = 0.02
 LEAST_SCORE = {"kappa": 0.3, "r2": 0.2}
 """What the adapted reader must reach on clear faces, both readers with their intervals above half of it, for a judge to
 be admitted."""
-
-Measured = tuple[float, Tensor]
-"""A value, and its (R,) replicates over people."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,7 +53,7 @@ class Verdicts:
 
 @dataclass(frozen=True, eq=False)
 class Reference:
-    """Hold what readers reach on clear faces, judge -> reader -> value and (R,) replicates; and who is admitted.
+    """Hold what readers reach on clear faces, judge -> reader -> what he reaches; and who is admitted.
 
     `labelled` is what is right of people's labels there, by column.
     """
@@ -69,7 +65,7 @@ class Reference:
     @property
     def values(self) -> dict[str, float]:
         """Return what the adapted reader reaches."""
-        return {judge: found["adapted"][0] for judge, found in self.scores.items()}
+        return {judge: found["adapted"].value for judge, found in self.scores.items()}
 
 
 @torch.no_grad()
@@ -186,30 +182,14 @@ def measure(
     shares = {}
     for judge, found in scores.items():
         clear = reference.scores[judge]
-        if all(value > 0 for value, _ in clear.values()):
-            value, draws = share_kept([(found[reader], clear[reader]) for reader in found])
-            tally.put(f"expression_kept_{judge}", value, tally.interval(draws), draws)
-            shares[judge] = (value, draws)
+        if all(one.value > 0 for one in clear.values()):
+            pairs = [(found[reader], clear[reader]) for reader in found]
+            share = shares[judge] = share_kept(pairs, tally.interval, tally.wilson)
+            tally.put(f"expression_kept_{judge}", share.value, share.interval, share.draws)
     if reference.admitted:
-        value, draws = smallest_share([shares[judge] for judge in reference.admitted])
-        tally.put("expression_kept", value, tally.interval(draws), draws)
+        least = smallest_share([shares[judge] for judge in reference.admitted], tally.interval)
+        tally.put("expression_kept", least.value, least.interval, least.draws)
     return reference
-
-
-def share_kept(readers: Iterable[tuple[Measured, Measured]]) -> Measured:
-    """Return the smallest share that a reader keeps of what he reads of clear faces, paired on the same drawn people.
-
-    Args:
-        readers: what each reads of the anonymized and of the clear faces.
-    """
-    shares = [(now[0] / clear[0], now[1] / clear[1]) for now, clear in readers]
-    return min(value for value, _ in shares), torch.stack([draws for _, draws in shares]).amin(0)
-
-
-def smallest_share(shares: Sequence[Measured]) -> Measured:
-    """Return the smallest of the judges' shares, at most 1, the minimum taken in every replicate."""
-    draws = torch.stack([draws for _, draws in shares]).amin(0).clamp_max(1.0)
-    return min(1.0, *(value for value, _ in shares)), draws
 
 
 def _sight(evidence: Evidence, verdicts: Verdicts) -> Sight:
@@ -226,36 +206,36 @@ def _score(judge: str, reader: str, said: Tensor, verdicts: Verdicts, tally: Tal
     """Compare what a reader says of the probes with the judge: kappa of classes, explained variance of coefficients."""
     truth = verdicts.probe[judge]
     if not truth.is_floating_point():
-        name, classes = f"expression_kappa_{judge}_{reader}", verdicts.classes[judge]
-        confusion = tally.confusion(truth, said.argmax(1), classes)
-        value, draws = float(expression.kappa(confusion.sum(0))), expression.kappa_replicates(confusion, tally.draws)
+        name = f"expression_kappa_{judge}_{reader}"
+        found = tally.agreed(truth, said.argmax(1), verdicts.classes[judge])
     else:
         name = f"expression_r2_{judge}_{reader}"
-        error, spread = sums_of_squares(truth, said, tally.person, tally.draws.shape[1])
-        value, draws = float(1 - error.sum() / spread.sum()), 1 - (tally.draws @ error) / (tally.draws @ spread)
-    tally.put(name, value, tally.interval(draws), draws)
-    return value, draws
+        error, spread = squares(truth, said)
+
+        def replicates(index: Tensor, draws: Tensor) -> Tensor:
+            wrong, whole = (torch.zeros(draws.shape[1]).double().index_add_(0, index, x) for x in (error, spread))
+            return 1 - (draws @ wrong) / (draws @ whole)
+
+        draws = tally.replicates_of(replicates)
+        found = Measured(float(1 - error.sum() / spread.sum()), draws, tally.interval(draws))
+    tally.put(name, found.value, found.interval, found.draws)
+    return found
 
 
-def sums_of_squares(truth: Tensor, said: Tensor, person: Tensor, people: int) -> tuple[Tensor, Tensor]:
-    """Sum squared errors and squares by person.
+def squares(truth: Tensor, said: Tensor) -> tuple[Tensor, Tensor]:
+    """Compute each picture's squared error and square, summed over coefficients.
 
     Args:
-        truth: (N, D) standardized coefficients; NaN of faces that nobody described, which leave both sums.
+        truth: (N, D) standardized coefficients; NaN of faces that nobody described, which count 0 in both.
         said: (N, D), what a reader says.
-        person: (N,) int64 in [0, people).
-        people: P.
 
     Returns:
-        (P,) float64 each, on the CPU: sum of (truth - said)², and of truth², about the attacker people's mean, 0.
+        (N,) float64 each, on the CPU: (truth - said)², and truth², about the attacker people's mean, 0.
     """
     known = truth.isfinite().all(1)
-    index = person.cpu()[known.cpu()]
-
-    def by_person(squares: Tensor) -> Tensor:
-        return torch.zeros(people, dtype=torch.float64).index_add_(0, index, squares[known].sum(1).double().cpu())
-
-    return by_person((truth - said).square()), by_person(truth.square())
+    found = (torch.where(known, x.square().sum(1).double(), 0.0).cpu() for x in (truth - said, truth))
+    error, square = found
+    return error, square
 
 
 def _beyond_word(evidence: Evidence, read: Mapping[str, Tensor], verdicts: Verdicts, tally: Tally) -> None:
@@ -279,7 +259,6 @@ def _reference(scores: Mapping[str, Mapping[str, Measured]], verdicts: Verdicts,
     admitted = []
     for judge, found in scores.items():
         least = LEAST_SCORE["kappa" if judge in verdicts.classes else "r2"]
-        lows = [percentile_interval(draws, tally.draws.shape[1])[0] for _, draws in found.values()]
-        if found["adapted"][0] >= least and min(lows) > least / 2:
+        if found["adapted"].value >= least and min(one.interval[0] for one in found.values()) > least / 2:
             admitted.append(judge)
     return Reference(scores, tuple(admitted), labelled.clear_values(tally))

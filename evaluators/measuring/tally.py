@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -10,18 +10,35 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from evaluators.metrics import expression, statistics
+from evaluators.metrics.kept import NEAR, Measured
 
 
 class Tally:
     """Collect values, intervals and replicates of one configuration."""
 
-    def __init__(self, person: Tensor, draws: Tensor, objectives: Sequence[str]) -> None:
+    def __init__(
+        self, person: Tensor, draws: Tensor, objectives: Sequence[str], released: Tensor | None = None
+    ) -> None:
+        """Begin to collect.
+
+        Args:
+            person: (N,) int64, who is on each probe.
+            draws: (R, P) float64 of `person_draws`.
+            objectives: whose replicates are kept.
+            released: (N,) int64, equal where two probes got the same released picture; None where nobody shares any.
+        """
         self.person = person
         self.draws = draws
         self.objectives = objectives
+        self.share(released)
         self.values: dict[str, float | None] = {}
         self.intervals: dict[str, tuple[float, float]] = {}
         self.replicates: dict[str, NDArray[np.float32]] = {}
+
+    def share(self, released: Tensor | None) -> None:
+        """Take note of which probes got the same released picture, see `__init__`, before anything is put."""
+        self.released = released
+        self.second = None if released is None else statistics.second_units(self.person, released, len(self.draws))
 
     def put(
         self, name: str, value: float, interval: tuple[float, float] | None = None, replicates: Tensor | None = None
@@ -33,17 +50,38 @@ class Tally:
         if replicates is not None and name in self.objectives:
             self.replicates[name] = replicates.numpy().astype(np.float32)
 
+    def replicates_of(self, compute: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
+        """Return the (R,) replicates of a figure over the drawn people, and over released pictures where some share.
+
+        Args:
+            compute: the figure's replicates, of (N,) units of the probes and (R, U) draws of them.
+        """
+        people = statistics.Units(self.person, self.draws)
+        return statistics.widened(lambda units: compute(units.index, units.draws), people, self.second)
+
     def mean_replicates(self, value: Tensor, person: Tensor | None = None) -> Tensor:
         """Return the (R,) means of (N,) values over the drawn people; `person` where they are not the probes'."""
-        return statistics.mean_replicates(value.double(), self.person if person is None else person, self.draws)
+        wide = value.double()
+        if person is not None:
+            return statistics.mean_replicates(wide, person, self.draws)
+        return self.replicates_of(lambda index, draws: statistics.mean_replicates(wide, index, draws))
 
     def interval(self, replicates: Tensor) -> tuple[float, float]:
-        """Return the bootstrap interval of (R,) replicates over these people."""
-        return statistics.percentile_interval(replicates, self.draws.shape[1])
+        """Return the bootstrap interval of (R,) replicates over these people, or fewer released pictures."""
+        units = self.draws.shape[1]
+        return statistics.percentile_interval(
+            replicates, units if self.second is None else min(units, self.second[0].draws.shape[1])
+        )
+
+    def wilson(self, value: Tensor, person: Tensor | None = None) -> tuple[float, float]:
+        """Return the adjusted Wilson interval of (N,) values in [0, 1]; `person` where they are not the probes'."""
+        if person is not None:
+            return statistics.wilson_interval(value, person)
+        return statistics.wilson_interval(value, self.person, released=self.released)
 
     def rate(self, name: str, value: Tensor) -> None:
         """Put a mean of (N,) values in [0, 1] with its adjusted Wilson interval."""
-        interval = statistics.wilson_interval(value, self.person)
+        interval = self.wilson(value)
         self.put(name, float(value.mean()), interval, self.mean_replicates(value) if name in self.objectives else None)
 
     def largest(self, name: str, values: Mapping[str, Tensor], person: Tensor | None = None) -> Tensor:
@@ -56,9 +94,8 @@ class Tally:
         """
         top = max(values, key=lambda rate: float(values[rate].mean()))
         replicates = torch.stack([self.mean_replicates(value, person) for value in values.values()]).amax(0)
-        low, high = self.interval(replicates)
-        wilson = statistics.wilson_interval(values[top], self.person if person is None else person)
-        self.put(name, float(values[top].mean()), (min(low, wilson[0]), max(high, wilson[1])), replicates)
+        interval = statistics.united(self.interval(replicates), self.wilson(values[top], person))
+        self.put(name, float(values[top].mean()), interval, replicates)
         return replicates
 
     def mean(self, name: str, value: Tensor) -> None:
@@ -74,7 +111,28 @@ class Tally:
         return expression.confusion_by_person(reference.cpu(), answer.cpu(), person, people, classes)
 
     def kappa(self, name: str, reference: Tensor, answer: Tensor, classes: int) -> None:
-        """Put Cohen's kappa of two (N,) answers with its bootstrap interval."""
-        confusion = self.confusion(reference, answer, classes)
-        replicates = expression.kappa_replicates(confusion, self.draws)
-        self.put(name, float(expression.kappa(confusion.sum(0))), self.interval(replicates), replicates)
+        """Put Cohen's kappa of two (N,) answers with its interval."""
+        found = self.agreed(reference, answer, classes)
+        self.put(name, found.value, found.interval, found.draws)
+
+    def agreed(self, reference: Tensor, answer: Tensor, classes: int) -> Measured:
+        """Compute Cohen's kappa of two (N,) answers.
+
+        The interval is that of the replicates. Near 1, where hardly anybody disagrees, these vary too little: it is
+        united with the adjusted Wilson interval of the raw agreement p, mapped through (p - e) / (1 - e) with the
+        chance agreement e.
+        """
+        reference, answer = reference.cpu(), answer.cpu()
+
+        def replicates(index: Tensor, draws: Tensor) -> Tensor:
+            counts = expression.confusion_by_person(reference, answer, index, draws.shape[1], classes)
+            return expression.kappa_replicates(counts, draws)
+
+        counts = self.confusion(reference, answer, classes).sum(0)
+        right, chance = (reference == answer).double(), float(expression.chance_agreement(counts))
+        value, draws = float(expression.kappa(counts)), self.replicates_of(replicates)
+        interval = self.interval(draws)
+        if value > NEAR:
+            low, high = ((end - chance) / (1 - chance) for end in self.wilson(right))
+            interval = statistics.united(interval, (low, high))
+        return Measured(value, draws, interval, right, chance)

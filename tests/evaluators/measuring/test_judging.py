@@ -15,7 +15,7 @@ from anonymizers import Anonymizer, Blackout, Blur, Context, Donors, Faces, Iden
 from evaluators.demo import demo_protocol
 from evaluators.demo.faces import render
 from evaluators.demo.geometry import EXPRESSIONS, MOTIONS
-from evaluators.measuring.judging import sums_of_squares, verdicts_of
+from evaluators.measuring.judging import squares, verdicts_of
 from evaluators.metrics.scores import Scores
 from evaluators.networks.roles import Teacher
 from evaluators.panel import CannotLearnError, Panel
@@ -115,15 +115,15 @@ def test_kept_is_the_smallest_share_and_its_interval_is_paired(panel: Panel) -> 
     assert reference is not None
     for judge, kind in JUDGES.items():
         clear = reference.scores[judge]
-        read = [scores[f"expression_{kind}_{judge}_{reader}"] / clear[reader][0] for reader in ("adapted", "shown")]
+        read = [scores[f"expression_{kind}_{judge}_{reader}"] / clear[reader].value for reader in ("adapted", "shown")]
         assert scores[f"expression_kept_{judge}"] == pytest.approx(min(read))
 
 
-def test_a_face_that_nobody_described_leaves_both_sums() -> None:
+def test_a_face_that_nobody_described_counts_in_neither_sum() -> None:
     truth = torch.tensor([[1.0, 2.0], [torch.nan, 0.0], [3.0, 0.0]])
     said = torch.tensor([[1.0, 1.0], [5.0, 5.0], [0.0, 0.0]])
-    error, spread = sums_of_squares(truth, said, torch.tensor([0, 0, 1]), 3)
-    assert error.tolist() == [1, 9, 0] and spread.tolist() == [5, 9, 0]
+    error, spread = squares(truth, said)
+    assert error.tolist() == [1, 0, 9] and spread.tolist() == [5, 0, 9]
 
 
 def test_methods_are_told_by_signals_alone(panel: Panel) -> None:

@@ -9,6 +9,7 @@ from scipy.stats import binomtest  # type: ignore[import-untyped]
 from scipy.stats import t as student
 from torch import Tensor
 
+from anonymizers import KSame
 from benchmarks import coverage
 from evaluators.metrics import statistics
 
@@ -155,6 +156,58 @@ def test_the_interval_of_the_strongest_attacker_covers(three: tuple[float, float
 @pytest.mark.parametrize(("kappa", "people"), [(0.05, 60), (0.5, 60), (0.9, 158)])
 def test_the_interval_of_kappa_covers(kappa: float, people: int) -> None:
     assert 0.925 <= coverage.kappa_coverage(kappa, people, 5, 1000) <= 0.975
+
+
+def test_where_nobody_shares_a_picture_people_are_the_only_unit() -> None:
+    value, person = (torch.arange(40) % 3 == 0).double(), torch.arange(40) // 2
+    own = torch.arange(40)
+    assert statistics.second_units(person, own, 10) is None  # each picture is one person's
+    assert statistics.second_units(person, torch.zeros(40, dtype=torch.int64), 10) is None  # one picture cannot vary
+    for released in (own, person, torch.zeros_like(own)):
+        assert statistics.wilson_interval(value, person, released=released) == statistics.wilson_interval(value, person)
+
+
+def test_two_clusterings_are_added_and_the_joint_one_taken_off() -> None:
+    generator = torch.Generator().manual_seed(5)
+    person, released = torch.arange(200) // 5, torch.randint(0, 25, (200,), generator=generator)
+    value = ((torch.arange(25) % 2)[released] + torch.rand(200, generator=generator) > 0.8).double()
+    rate = float(value.mean())
+
+    def variance(units: list[object]) -> float:
+        sums = dict.fromkeys(units, 0.0)
+        for unit, x in zip(units, value.tolist(), strict=True):
+            sums[unit] += x - rate
+        return sum(x * x for x in sums.values()) / 200**2 * len(sums) / (len(sums) - 1)
+
+    pairs: list[object] = list(zip(person.tolist(), released.tolist(), strict=True))
+    both = variance(person.tolist()) + variance(released.tolist()) - variance(pairs)
+    assert both > 2 * variance(person.tolist())  # the picture decides, and several people get it
+    low, high = statistics.wilson_interval(value, person, released=released)
+    effect = both * 200 / (rate * (1 - rate))
+    known = min(
+        len({u for u, x in zip(released.tolist(), value.tolist(), strict=True) if x == side}) for side in (0, 1)
+    )
+    effect = (known * effect + 0.5 * effect) / (known + 0.5)
+    expected = statistics.wilson_bounds(rate, 200 / effect, float(student.ppf(0.975, 24)))
+    assert (low, high) == pytest.approx(expected, abs=1e-9)
+    draws = statistics.person_draws(40, 2000)
+    second = statistics.second_units(person, released, 2000)
+    replicates = statistics.widened(
+        lambda units: statistics.mean_replicates(value, units.index, units.draws),
+        statistics.Units(person, draws),
+        second,
+    )
+    assert float(replicates.var()) == pytest.approx(both, rel=0.15)
+    plain = statistics.mean_replicates(value, person, draws)
+    assert torch.corrcoef(torch.stack((plain, replicates)))[0, 1] > 0.999  # still paired by people
+
+
+def test_k_same_is_covered_by_people_and_pictures_and_not_by_people_alone() -> None:
+    method = KSame(k=10, variant="select")
+    kappa, rate = coverage.grouped_coverage(method, 0.3, 60, 3, 100)
+    assert min(kappa, rate) >= 0.87
+    kappa, rate = coverage.grouped_coverage(method, 0.3, 60, 3, 100, alone=True)
+    assert max(kappa, rate) < 0.7
 
 
 def test_replicates_are_quick() -> None:

@@ -42,6 +42,14 @@ def test_each_released_face_is_the_mean_of_k_people_and_shared_by_k(k: int, vari
         assert faces.identity[shared_by == picture].unique().numel() >= k
 
 
+@pytest.mark.parametrize("region", ["crop", "face"])
+def test_who_shares_a_picture_is_told_from_it(region: str) -> None:
+    faces, anonymizer = uneven(), KSame(k=5, region=region)
+    shared = anonymizer.shared(anonymizer(faces, Context(seed=1)))
+    group = anonymizer.groups(faces, Context(seed=1))
+    assert torch.equal(shared[:, None] == shared, group[:, None] == group)
+
+
 @pytest.mark.parametrize("k", [2, 3, 7])
 def test_groups_equal_a_nested_loop(k: int) -> None:
     faces = smooth_faces(20, 1, size=16)
