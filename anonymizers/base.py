@@ -57,6 +57,7 @@ class Anonymizer(ABC):
         weights: file of its network within a folder of models; empty where there is none.
         weights_from: how to get that file, a clause for the sentence that says it is missing.
         needs_embedder: whether it asks `Context.embed`.
+        of_sets: whether what becomes of a face depends on the others that are released with it.
 
     Raises:
         ValueError: on construction, if a hyperparameter is outside its range.
@@ -68,6 +69,7 @@ class Anonymizer(ABC):
     weights: ClassVar[str] = ""
     weights_from: ClassVar[str] = ""
     needs_embedder: ClassVar[bool] = False
+    of_sets: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         for name, over in self.ranges().items():

@@ -250,11 +250,12 @@ class Panel:
         floor = clear.intervals["rank1_fixed"][0]
         for name in (name for name in self.attackers if name in ADAPTIVE):
             if clear[f"rank1_{name}"] < floor:
+                other = ", or another network with --held-out" if name == "held_out" else ""
                 raise CannotLearnError(
                     f"attacker {name}: expected rank-1 of at least {floor:.3f} on clear faces (the fixed attacker's "
                     f"lower bound), got {clear[f'rank1_{name}']:.3f}; it cannot learn from "
                     f"{len(self.protocol.gallery)} gallery pictures of {self.clear.people} people, so its rates would "
-                    "be no privacy. Give more pictures per person"
+                    f"be no privacy. Give more pictures per person{other}"
                 )
         if clear.intervals["expression_kappa_adapted"][0] <= 0:
             raise CannotLearnError(

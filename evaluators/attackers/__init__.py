@@ -31,10 +31,13 @@ ATTACKERS: dict[str, Callable[[Evidence], Tensor | None]] = {
 SEARCHING = ("fixed", "flipped", "parrot", "retrained", "mapped", "lowpass", "undone", "of_family")
 """Attackers of every trial; the others verify the front, and by that stay out of what the search can adapt to."""
 
-ADAPTIVE = ("parrot", "retrained", "mapped", "undone", "restored", "finetuned")
+ADAPTIVE = ("parrot", "retrained", "mapped", "undone", "restored", "finetuned", "held_out")
 """Attackers that know the method: each must reach the fixed attacker's rate on clear faces, or it cannot learn."""
+
+CLASSIFYING = ("retrained", "lowpass", "undone", "of_family", "restored", "finetuned")
+"""Attackers who learn the enrolled people as classes: in an open-set search they learn those alone who are enrolled."""
 
 THROUGH_THE_EMBEDDER = {"of_family", "restored", "finetuned"}
 """Attackers that need the embedder's gradients."""
 
-__all__ = ["ADAPTIVE", "ATTACKERS", "SEARCHING", "THROUGH_THE_EMBEDDER", "Clear", "Evidence"]
+__all__ = ["ADAPTIVE", "ATTACKERS", "CLASSIFYING", "SEARCHING", "THROUGH_THE_EMBEDDER", "Clear", "Evidence"]

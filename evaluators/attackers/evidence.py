@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -12,6 +13,7 @@ from torch import Tensor
 from anonymizers import Anonymizer, Context, Faces
 from evaluators.attackers.learning.family import Family
 from evaluators.attackers.learning.inverse import Prior, prior_of
+from evaluators.attackers.learning.rehearsal import rehearse
 from evaluators.attackers.learning.undoing import Undo, undo_of
 from evaluators.datasets.protocol import Protocol
 from evaluators.networks.roles import Differentiable, Found, Nets, TeacherOutput
@@ -84,6 +86,7 @@ class Evidence:
         self.nets = nets
         self.seed = seed
         self.publish = publish
+        self._treated: dict[str, tuple[Tensor, ...]] = {}
         self.release = Context(
             seed=seed,
             batch_size=batch_size,
@@ -180,6 +183,42 @@ class Evidence:
         linear = self.anonymizer.linear(self.clear.attacker.size, self.clear.attacker.scale)
         return released if linear is None or self.undo is None else self.undo(released)
 
+    def treated(self, attacker: str, treat: Callable[[], tuple[Tensor, ...]]) -> tuple[Tensor, ...]:
+        """Return what an attacker makes of probes and of the gallery that he anonymized himself; made once.
+
+        Args:
+            attacker: his name.
+            treat: makes it: one row for each probe, one for each gallery picture, then whatever else he has learned.
+        """
+        if attacker not in self._treated:
+            self._treated[attacker] = treat()
+        return self._treated[attacker]
+
+    def without(self, absent: Tensor) -> Evidence:
+        """Return the evidence of an attacker in whose gallery some people are not, for an open-set search.
+
+        What was made of the others' pictures is not made again; the probes stay, and `clear.probe_person` with them.
+
+        Args:
+            absent: (P,) bool, who is left out; the others are numbered anew, in their order.
+        """
+        clear = self.clear
+        rows = torch.nonzero(~absent[clear.gallery_person])[:, 0]
+        number = (~absent).cumsum(0) - 1
+        view = copy.copy(self)
+        view.clear = replace(
+            clear,
+            gallery=clear.gallery.take(rows),
+            gallery_person=number[clear.gallery_person[rows]],
+            gallery_embedding=clear.gallery_embedding[rows],
+            people=int((~absent).sum()),
+        )
+        view.__dict__ |= {name: getattr(self, name)[rows] for name in ("gallery", "gallery_embedding")}
+        if "undone_gallery_embedding" in self.__dict__:
+            view.__dict__["undone_gallery_embedding"] = self.undone_gallery_embedding[rows]
+        view._treated = {who: (probe, own[rows], *rest) for who, (probe, own, *rest) in self._treated.items()}
+        return view
+
     @property
     def differentiable(self) -> Differentiable:
         """Return the embedder with gradients.
@@ -202,8 +241,14 @@ class Evidence:
 
     @functools.cached_property
     def attacker(self) -> Tensor:
-        """Return (A, 3, H, W) uint8: faces of the attacker people, as the attacker anonymizes them himself."""
-        return self._published(self.anonymizer(self.clear.attacker, self.rehearsal))
+        """Return (A, 3, H, W) uint8: faces of the attacker people, as the attacker anonymizes them himself.
+
+        Of a method that works on sets, in sets of the size and rounds of the released one.
+        """
+        faces = self.clear.attacker
+        if not self.anonymizer.of_sets:
+            return self._published(self.anonymizer(faces, self.rehearsal))
+        return self._published(rehearse(lambda some: self.anonymizer(some, self.rehearsal), faces, self.clear.probe))
 
     @functools.cached_property
     def attacker_embedding(self) -> Tensor:

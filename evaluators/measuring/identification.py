@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
-from evaluators.attackers import ATTACKERS
+from evaluators.attackers import ATTACKERS, CLASSIFYING
 from evaluators.attackers.evidence import Evidence
 from evaluators.measuring.tally import Tally
 from evaluators.metrics import pairs
@@ -56,7 +56,7 @@ def measure(
     person = clear.probe_person
     if curves is not None:
         curves[repr(evidence.anonymizer)] = {name: curves_of(m, person) for name, m in met.items()}
-    tally.values.update(pairs.strongest(met, person, absent))
+    tally.values.update(pairs.strongest(met, person, absent, _open_set(evidence, met, absent)))
     tally.values["linkability_auc"] = pairs.auc(*pairs.within_pairs(evidence.probe_embedding, person))
     replicates = _put_largest(evidence, met, tally)
     worst = tally.values["rank1_worst"]
@@ -84,3 +84,19 @@ def _put_largest(evidence: Evidence, met: Mapping[str, Tensor], tally: Tally) ->
     together = {name: rank_credit(fused(matrix, person)[who], who, 1).cpu() for name, matrix in met.items()}
     tally.largest("rank1_worst_fused", together, who.cpu())
     return replicates
+
+
+def _open_set(evidence: Evidence, scores: Mapping[str, Tensor], absent: Tensor) -> dict[str, Tensor]:
+    """Let the attackers who classify learn anew, without the people who are left out; their scores, (N, P).
+
+    Nothing where the strangers' pictures do not carry an open-set search: it would be of no use.
+    """
+    if not pairs.carries_open_set(evidence.clear.probe_person, absent):
+        return {}
+    enrolled = evidence.without(absent)
+    found = {}
+    for name in (name for name in scores if name in CLASSIFYING):
+        few = ATTACKERS[name](enrolled)
+        assert few is not None  # he had something to attack with before
+        found[name] = few.new_full(scores[name].shape, -torch.inf).masked_scatter(~absent.expand_as(scores[name]), few)
+    return found

@@ -194,10 +194,10 @@ def fnir_at_fpir(scores: Tensor, person: Tensor, absent: Tensor, fpir: float) ->
         the share of enrolled people's probes that are not named, first and above the threshold; None with fewer than
         1 / fpir strangers' pictures.
     """
+    if not carries_open_set(person, absent, fpir):
+        return None
     enrolled = scores[:, ~absent]
     stranger = absent[person]
-    if int(stranger.sum()) * fpir < 1:
-        return None
     best = enrolled.amax(1)
     allowed = int(int(stranger.sum()) * fpir + 1e-9)
     threshold = best[stranger].topk(allowed + 1).values[-1]
@@ -206,30 +206,38 @@ def fnir_at_fpir(scores: Tensor, person: Tensor, absent: Tensor, fpir: float) ->
     return 1 - float(named.sum()) / int((~stranger).sum())
 
 
+def carries_open_set(person: Tensor, absent: Tensor, fpir: float = FPIR) -> bool:
+    """Tell whether at least 1 / fpir of (N,) pictures are of people who are absent, (P,) bool."""
+    return int(absent[person].sum()) * fpir >= 1
+
+
 def absent_people(people: int, seed: int) -> Tensor:
     """Draw who is left out of the gallery in the open-set search: (P,) bool, a fifth of the people."""
     drawn = torch.randperm(people, generator=torch.Generator().manual_seed(seed))[: people // ABSENT]
     return torch.zeros(people, dtype=torch.bool).scatter_(0, drawn, True)
 
 
-def strongest(scores: Mapping[str, Tensor], person: Tensor, absent: Tensor) -> dict[str, float | None]:
+def strongest(
+    scores: Mapping[str, Tensor], person: Tensor, absent: Tensor, open_set: Mapping[str, Tensor]
+) -> dict[str, float | None]:
     """Compute every verification and open-set figure, each of the attacker whom it favors most.
 
     Args:
         scores: attacker -> (N, P) float, larger is likelier.
         person: (N,) int64 in [0, P), who it is.
         absent: (P,) bool of `absent_people`.
+        open_set: the scores of attackers who, in an open-set search, learn nothing of who is left out.
 
     Returns:
         a value per column, None where the pairs do not carry it.
     """
     found: dict[str, list[float | None]] = {}
-    for matrix in scores.values():
+    for attacker, matrix in scores.items():
         genuine, impostor = split_pairs(matrix, person)
         # The equal error rate and the misses are lower for the stronger attacker: turned around, and back below.
         one = {name: tar_at_far(genuine, impostor, far) for name, far in FARS.items()}
         one |= {"auc": auc(genuine, impostor), "d_prime": d_prime(genuine, impostor)}
-        missed = fnir_at_fpir(matrix, person, absent, FPIR)
+        missed = fnir_at_fpir(open_set.get(attacker, matrix), person, absent, FPIR)
         one |= {"eer": -eer(genuine, impostor), "fnir_at_fpir_1e2": None if missed is None else -missed}
         for name, value in one.items():
             found.setdefault(name, []).append(value)

@@ -96,8 +96,8 @@ def widened(compute: Callable[[Units], Tensor], people: Units, second: tuple[Uni
     if own <= 0:
         return replicates
     stretch = max(1.0, (own + pictures - joint) / own) ** 0.5
-    center = replicates.mean()
-    return center + stretch * (replicates - center)
+    spread: Tensor = replicates.mean() + stretch * (replicates - replicates.mean())
+    return spread
 
 
 def mean_replicates(value: Tensor, person: Tensor, draws: Tensor) -> Tensor:

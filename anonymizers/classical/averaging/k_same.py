@@ -45,6 +45,7 @@ class KSame(Anonymizer):
 
     method: ClassVar[str] = "k_same"
     needs: ClassVar[tuple[str, ...]] = ("expression",)
+    of_sets: ClassVar[bool] = True
     k: int = ranged(Integer(2, 50, unit="people"))
     variant: str = ranged(Choice(("pixel", "select")), default="pixel")
     region: str = ranged(REGION, default="crop")

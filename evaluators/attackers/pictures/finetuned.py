@@ -37,15 +37,18 @@ def identify(evidence: Evidence) -> Tensor:
     def shown(released: Tensor) -> Tensor:
         return released if family is None else family.restore(evidence.anonymizer, released, evidence.guess(released))
 
-    adapted = train(
-        shown(evidence.attacker),
-        clear.attacker_embedding,
-        clear.attacker.identity,
-        evidence.differentiable if family is None else family.embedder,
-        seed=evidence.seed,
-        steps=None if family is None else STEPS_ON,
-    )
-    probe, gallery = embed_all(adapted, shown(evidence.probe)), embed_all(adapted, shown(evidence.gallery))
+    def treat() -> tuple[Tensor, ...]:
+        adapted = train(
+            shown(evidence.attacker),
+            clear.attacker_embedding,
+            clear.attacker.identity,
+            evidence.differentiable if family is None else family.embedder,
+            seed=evidence.seed,
+            steps=None if family is None else STEPS_ON,
+        )
+        return embed_all(adapted, shown(evidence.probe)), embed_all(adapted, shown(evidence.gallery))
+
+    probe, gallery = evidence.treated("finetuned", treat)
     return search_both(probe, gallery, clear, seed=evidence.seed)
 
 

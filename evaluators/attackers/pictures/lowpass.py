@@ -31,13 +31,17 @@ def identify(evidence: Evidence) -> Tensor:
     person, people = clear.gallery_person, clear.people
     if len(evidence.attacker) < 2:
         return torch.zeros(len(evidence.probe), people, device=person.device)
-    target = blocks(clear.attacker.images).float() / 255
-    fitted, unseen = ridge.fit(blocks(evidence.attacker), target)
-    probe, gallery = fitted(blocks(evidence.probe)), fitted(blocks(evidence.gallery))
-    mean, missed = target.mean(0), target - unseen
-    spread = missed.T @ missed / len(missed)
-    spread += (SHRINKAGE * spread.trace() / len(spread)).clamp_min(1e-9) * torch.eye(len(spread)).to(spread)
-    whitening = torch.linalg.cholesky(torch.linalg.inv(spread))
+
+    def treat() -> tuple[Tensor, ...]:
+        target = blocks(clear.attacker.images).float() / 255
+        fitted, unseen = ridge.fit(blocks(evidence.attacker), target)
+        missed = target - unseen
+        spread = missed.T @ missed / len(missed)
+        spread += (SHRINKAGE * spread.trace() / len(spread)).clamp_min(1e-9) * torch.eye(len(spread)).to(spread)
+        whitening = torch.linalg.cholesky(torch.linalg.inv(spread))
+        return fitted(blocks(evidence.probe)), fitted(blocks(evidence.gallery)), target.mean(0), whitening
+
+    probe, gallery, mean, whitening = evidence.treated("lowpass", treat)
     shown = blocks(clear.gallery.images).float() / 255
     count = person.bincount(minlength=people)[:, None]
     means = shown.new_zeros(people, shown.shape[1]).index_add_(0, person, shown) / count

@@ -21,8 +21,13 @@ def identify(evidence: Evidence) -> Tensor | None:
     family = evidence.family
     if family is None:
         return None
-    probe, gallery = (
-        family.embed(evidence.anonymizer, pictures, evidence.guess(pictures))
-        for pictures in (evidence.probe, evidence.gallery)
-    )
+    learned = family
+
+    def treat() -> tuple[Tensor, ...]:
+        return tuple(
+            learned.embed(evidence.anonymizer, pictures, evidence.guess(pictures))
+            for pictures in (evidence.probe, evidence.gallery)
+        )
+
+    probe, gallery = evidence.treated("of_family", treat)
     return search_both(probe, gallery, evidence.clear, seed=evidence.seed)

@@ -73,18 +73,22 @@ def identify(evidence: Evidence) -> Tensor:
         ValueError: if the embedder has no gradient.
     """
     clear = evidence.clear
-    if evidence.family is not None:
-        restorer = go_on(evidence, evidence.family)
-    else:
-        restorer = train(
-            evidence.attacker,
-            clear.attacker.images,
-            clear.attacker_embedding,
-            clear.attacker.identity,
-            evidence.differentiable,
-            seed=evidence.seed,
-        )
-    probe, gallery = (evidence.nets.embedder(restorer(pictures)) for pictures in (evidence.probe, evidence.gallery))
+
+    def treat() -> tuple[Tensor, ...]:
+        if evidence.family is not None:
+            restorer = go_on(evidence, evidence.family)
+        else:
+            restorer = train(
+                evidence.attacker,
+                clear.attacker.images,
+                clear.attacker_embedding,
+                clear.attacker.identity,
+                evidence.differentiable,
+                seed=evidence.seed,
+            )
+        return tuple(evidence.nets.embedder(restorer(pictures)) for pictures in (evidence.probe, evidence.gallery))
+
+    probe, gallery = evidence.treated("restored", treat)
     return search_both(probe, gallery, clear, seed=evidence.seed)
 
 
