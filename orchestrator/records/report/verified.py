@@ -29,6 +29,7 @@ from orchestrator.records.report.page import (
     text_cell,
     write_page,
 )
+from orchestrator.records.report.searched import TRAINED_ON
 from orchestrator.records.trials import Row
 from orchestrator.records.wording import ANCHORS, measured_columns, name_of, number, strongest, with_interval
 
@@ -56,7 +57,7 @@ def write_verified(
     lead = (
         "<p class='lead'>The front of a search is the best of many noisy measurements. Open marks are what it "
         "measured; filled ones, with 95 % intervals over people, what other draws, other seeds and the attackers below "
-        f"say of the same configurations. {stayed} of {len(after)} stay on the front. "
+        f"say of the same configurations. {stayed} of {len(after)} stay on the front. {TRAINED_ON} "
         f"{text_cell(_curse(before, after, objectives))}</p><p class='lead'>{text_cell(differs)}</p>"
     )
     head = ["configuration", *(f"{name}: {when}" for name in objectives for when in ("search", "verified"))]
