@@ -72,7 +72,7 @@ def test_a_folder_that_is_replaced_keeps_nothing_of_the_old_sweep(tmp_path: Path
     (tmp_path / "mine.txt").write_text("not of a sweep")
     assert searched(tmp_path, trials=3, overwrite=True) == 0
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(
-        ["front.parquet", LEDGER, "log.jsonl", "mine.txt", "report.html", "trials.parquet"]
+        ["front.parquet", LEDGER, "log.jsonl", "mine.txt", "report.html", "served.parquet", "trials.parquet"]
     )
     assert not any(path.read_bytes() == b"old" for path in tmp_path.iterdir())
 
@@ -191,6 +191,7 @@ def test_a_front_is_verified_by_a_sweep_that_can_be_resumed(
     assert table["anonymizer"].to_pylist() == [row["anonymizer"] for row in front]
     assert table["trial"].to_pylist() == [row["trial"] for row in front]
     facts = json.loads(table.schema.metadata[b"sweep"])
+    assert sum(facts["verified"]["overlap"]["people"].values()) == 0  # each seed of the demo renders other people
     assert facts["verified"]["search"] == {"n_people": 6, "n_gallery": 6, "chance_rank1": 1 / 6}
     assert (tmp_path / "verified.html").exists() and (tmp_path / "curves.parquet").exists()
     with pytest.raises(ValueError, match="attackers of the search or more"):

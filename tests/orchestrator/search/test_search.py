@@ -158,6 +158,7 @@ def test_ray_and_in_process_measure_the_same(tmp_path: Path) -> None:
         "trials.parquet",
         "front.parquet",
         "report.html",
+        "served.parquet",
     }
 
 
