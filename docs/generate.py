@@ -55,7 +55,8 @@ Written from `METRICS` in `evaluators/metrics/__init__.py` by `python -m docs.ge
 `trials.parquet` and `front.parquet`; those with an interval have `<metric>_lo` and `<metric>_hi` beside it, 95 %, over
 people; where a method gives one picture to several people, over these pictures too. Whom attackers and readers were
 trained on is not in them: other people would move a single row by 0.02 to 0.03 more; differences between rows are on
-the same people. What cannot be measured is null, never 0. Better is what makes an anonymizer more private or more useful.
+the same people. What cannot be measured is null, never 0. Better is what makes an anonymizer more private or more
+useful.
 
 | metric | better | range | unit | interval | what it is | source |
 |---|---|---|---|---|---|---|

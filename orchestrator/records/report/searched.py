@@ -42,8 +42,8 @@ from orchestrator.records.trials import TOLD_BY, Row
 from orchestrator.records.wording import ANCHORS, measured_columns, number, strongest, with_interval
 
 TRAINED_ON = (
-    "Whom attackers and readers were trained on is not in them: with other people of as many faces a single row moves by "
-    "0.02 to 0.03 more; differences between rows are on the same people."
+    "Whom attackers and readers were trained on is not in them: other people would move a single row by 0.02 to 0.03 "
+    "more; differences between rows are on the same people."
 )
 """What the interval of a single row leaves out."""
 BESIDE = ("rank1_fixed", "st_lpips")
@@ -248,11 +248,11 @@ def _reading(objectives: Mapping[str, str]) -> str:
     return (
         f"Each point is one configuration of an anonymizer, measured by {' and '.join(sides)}. Large points with bars "
         "are on the front: no other trial is at least as good in every objective and better in one. Bars and brackets "
-        f"are 95 % intervals over people. {TRAINED_ON} <code>front_probability</code> is the share of bootstrap draws of people in "
-        "which nothing dominates the configuration; one near 0.5 may owe its place to luck. The front is the best of "
-        "many noisy measurements and therefore optimistic. The anchors, unchanged faces and a black picture, mark the "
-        "two ends, and a square in the color of a told word shows "
-        "what a method gains by being told that word; chance is what guessing among the enrolled people reaches."
+        f"are 95 % intervals over people. {TRAINED_ON} <code>front_probability</code> is the share of bootstrap draws "
+        "of people in which nothing dominates the configuration; one near 0.5 may owe its place to luck. The front is "
+        "the best of many noisy measurements and therefore optimistic. The anchors, unchanged faces and a black "
+        "picture, mark the two ends, and a square in the color of a told word shows what a method gains by being told "
+        "that word; chance is what guessing among the enrolled people reaches."
     )
 
 
