@@ -190,7 +190,7 @@ class Panel:
 
     def _halve(self) -> str | None:
         """Halve every batch; say what the anonymizer's is now, or None if none could be smaller."""
-        nets = (self.nets.embedder, self.nets.teacher, self.nets.detector, *self.nets.perceptual)
+        nets = (self.nets.embedder, self.nets.second, self.nets.teacher, self.nets.detector, *self.nets.perceptual)
         before, self.batch_size = self.batch_size, halved(self.batch_size)
         smaller = halve_batches(nets) or self.batch_size < before
         return f"{self.batch_size} pictures for the anonymizer" if smaller else None

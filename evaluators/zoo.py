@@ -103,6 +103,7 @@ def load_nets(
         _signals(networks, signals, threads, facts),
         _judges(networks, real["teacher"], threads, str(device), facts),
         networks.telling if "expression" in signals else "",
+        real["second_embedder"],
     )
 
 
@@ -115,8 +116,8 @@ def load_models(networks: Networks, *, threads: int | None = None, device: str =
         device: where they live.
 
     Returns:
-        embedder, held_out (None where none is chosen), teacher, detector; `facts` about each, and `backends`, ready for
-        JSON.
+        embedder, held_out and second_embedder (None where none is chosen), teacher, detector; `facts` about each, and
+        `backends`, ready for JSON.
 
     Raises:
         ValueError: if a file is missing or another one than declared, or if PyTorch is asked for and does not say the
@@ -149,6 +150,12 @@ def load_models(networks: Networks, *, threads: int | None = None, device: str =
             lambda: load_embedder(folder, held_out, threads=threads, device=device, option="--held-out"),
             lambda: load_torch_embedder(folder, "--held-out", held_out, "", device, precision),
         )
+    second = networks.second_embedder
+    if second is not None:
+        openers["second_embedder"] = (
+            lambda: load_embedder(folder, second, threads=threads, device=device, option="--second-embedder"),
+            lambda: load_torch_embedder(folder, "--second-embedder", second, "", device, precision),
+        )
     loaded: dict[str, Any] = {}
     backends: dict[str, Any] = {}
     for role, (by_onnx, of_torch) in openers.items():
@@ -172,7 +179,7 @@ def load_models(networks: Networks, *, threads: int | None = None, device: str =
         "sha256": loaded["detector"].digest,
         "terms": f"{ZOO[networks.detector].family}: {ZOO[networks.detector].terms}",
     }
-    return {"held_out": None, **loaded, "facts": facts, "backends": backends}
+    return {"held_out": None, "second_embedder": None, **loaded, "facts": facts, "backends": backends}
 
 
 def _judges(

@@ -194,6 +194,19 @@ class Evidence:
             self._treated[attacker] = treat()
         return self._treated[attacker]
 
+    def second_sight(self, *, undone: bool = False) -> tuple[Tensor, ...] | None:
+        """Return (N, D') probes and (M, D') own gallery by the second embedder, float32 of unit norm; None without one.
+
+        Args:
+            undone: look at the pictures as far as they can be undone.
+        """
+        net, undo = self.nets.second, self.undo if undone else None
+        if net is None:
+            return None
+        if undo is None:
+            return self.treated("second", lambda: (net(self.probe), net(self.gallery)))
+        return self.treated("second, undone", lambda: (net(undo(self.probe)), net(undo(self.gallery))))
+
     def without(self, absent: Tensor) -> Evidence:
         """Return the evidence of an attacker in whose gallery some people are not, for an open-set search.
 

@@ -103,7 +103,14 @@ def try_networks(networks: Networks) -> None:
             picture.
     """
     networks = networks.settled()
-    for name in (networks.detector, networks.embedder, networks.held_out, networks.teacher, *networks.judges):
+    for name in (
+        networks.detector,
+        networks.embedder,
+        networks.held_out,
+        networks.second_embedder,
+        networks.teacher,
+        *networks.judges,
+    ):
         if name in ZOO and ZOO[name].digests:
             checked(networks.folder / ZOO[name].path, *ZOO[name].digests)
     for option, name, described in (

@@ -154,7 +154,8 @@ class Nets:
     `differentiable` is the embedder with gradients, for the attackers that train through it, None where nobody asked;
     `models` is the folder of networks, where generative anonymizers find theirs, `signals` what measures the
     signals that they are conditioned on, by name, `told_by` whose answer the expression among them is;
-    `judges` say what a face expresses, and no method may ask them.
+    `judges` say what a face expresses, and no method may ask them; `second` is another embedder of the attackers who
+    classify, None where they have one alone.
     """
 
     embedder: Embedder
@@ -170,6 +171,7 @@ class Nets:
     signals: Mapping[str, Callable[[Tensor], Tensor]] = field(default_factory=dict)
     judges: tuple[Teacher | Describer, ...] = ()
     told_by: str = ""
+    second: Embedder | None = None
 
     @property
     def teachers(self) -> tuple[Teacher, ...]:

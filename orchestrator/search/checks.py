@@ -112,7 +112,7 @@ def checked(settings: Settings, faces: FaceChoice, networks: Networks, machines:
 
 def _check_same_networks(before: Mapping[str, Any], networks: Networks) -> None:
     """Refuse to go on with another network than the sweep had, by the files that lie here, before one is loaded."""
-    for role in ("embedder", "held_out", "teacher"):
+    for role in ("embedder", "held_out", "second_embedder", "teacher"):
         name, was = getattr(networks, role), before["models"].get(role)
         if name is None or was is None:
             continue  # what a panel says of itself is compared too, once it stands

@@ -100,7 +100,8 @@ def run(
     chosen = real_networks(faces, networks, chosen_attackers)
     if chosen is not None:  # the search's own, by the back end and in the precision that it had
         before = networks_of(sweep["models"], sweep["panel"]["backends"], chosen.folder)
-        chosen = replace(before, held_out=networks.held_out or before.held_out or chosen.held_out)
+        chosen = replace(before, held_out=networks.held_out or before.held_out)
+        chosen = chosen.settled(held_out="held_out" in chosen_attackers)  # of a family that the search never asked
         check_networks(chosen)
         chosen = chosen.anywhere()
     methods = [anonymizer_of(row) for row in rows]

@@ -12,7 +12,9 @@ LEAST = 1e-4
 """Deviation of scores below which they are rounding, and say nothing."""
 
 
-def search_both(probe: Tensor, gallery: Tensor, clear: Clear, *, seed: int) -> Tensor:
+def search_both(
+    probe: Tensor, gallery: Tensor, clear: Clear, *, seed: int, second: tuple[Tensor, ...] | None = None
+) -> Tensor:
     """Search the clear gallery and the treated one, and classify by the latter.
 
     Args:
@@ -20,17 +22,18 @@ def search_both(probe: Tensor, gallery: Tensor, clear: Clear, *, seed: int) -> T
         gallery: (M, D) float32, unit norm, of the gallery that he anonymized himself, after the same.
         clear: the clear gallery, and who is on it.
         seed: of the classifier.
+        second: probes and treated gallery as a second embedder sees them; None without one.
 
     Returns:
         (N, P) scores, higher for a likelier person: best cosine with the clear gallery, best with the treated one, and
-        the classifier of `retrained` on the treated one, each in units of its deviation.
+        the classifiers of `retrained` on the treated one, one for each embedder, each in units of its deviation.
     """
     person, people = clear.gallery_person, clear.people
-    classifier = retrained.enroll(gallery, person, people, seed=seed)
+    sights = [(probe, gallery), *([second] if second is not None else [])]
     return added(
         person_scores(probe, clear.gallery_embedding, person, people),
         person_scores(probe, gallery, person, people),
-        retrained.classify(classifier, probe),
+        *(retrained.classify(retrained.enroll(own, person, people, seed=seed), seen) for seen, own in sights),
     )
 
 

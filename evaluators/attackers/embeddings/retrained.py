@@ -45,11 +45,16 @@ def identify(evidence: Evidence) -> Tensor:
     """Learn the enrolled people from their anonymized gallery pictures, then classify the probes.
 
     Returns:
-        (N, P) scores, higher for a likelier person.
+        (N, P) scores, higher for a likelier person; the sum of both embedders' where there is a second one.
     """
     clear = evidence.clear
-    classifier = enroll(evidence.gallery_embedding, clear.gallery_person, clear.people, seed=evidence.seed)
-    return classify(classifier, evidence.probe_embedding)
+    sights = [(evidence.probe_embedding, evidence.gallery_embedding), evidence.second_sight()]
+    opinions = [
+        classify(enroll(sight[1], clear.gallery_person, clear.people, seed=evidence.seed), sight[0])
+        for sight in sights
+        if sight is not None
+    ]
+    return torch.stack(opinions).sum(0)
 
 
 def enroll(embedding: Tensor, person: Tensor, people: int, *, seed: int) -> Classifier:

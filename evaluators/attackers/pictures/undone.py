@@ -19,6 +19,5 @@ def identify(evidence: Evidence) -> Tensor:
     Returns:
         (N, P) scores, higher for a likelier person.
     """
-    return search_both(
-        evidence.undone_probe_embedding, evidence.undone_gallery_embedding, evidence.clear, seed=evidence.seed
-    )
+    probe, gallery = evidence.undone_probe_embedding, evidence.undone_gallery_embedding
+    return search_both(probe, gallery, evidence.clear, seed=evidence.seed, second=evidence.second_sight(undone=True))

@@ -99,6 +99,14 @@ class Networks:
         shown=f"the first of another family of {', '.join(PREFERRED['held_out'])}, where he is asked for",
         section="Networks",
     )
+    second_embedder: str | None = option(
+        None,
+        f"Second network of the attackers retrained and undone, of another family: {', '.join(EMBEDDERS)}. They add "
+        "what both networks say; it takes two more looks at probes and gallery, four with undone.",
+        known=tuple(EMBEDDERS),
+        shown="none",
+        section="Networks",
+    )
     teacher: str = option(
         "",
         f"Network that reads the expression: {', '.join(TEACHERS)}.",
@@ -174,8 +182,9 @@ class Networks:
         for role in ("embedder", "teacher", "detector", *(["held_out"] if held_out else [])):
             if not getattr(chosen, role):
                 names = PREFERRED[role]
-                if role == "held_out" and chosen.embedder in ZOO:
-                    names = tuple(name for name in names if ZOO[name].family != ZOO[chosen.embedder].family)
+                if role == "held_out":
+                    used = {ZOO[name].family for name in (chosen.embedder, chosen.second_embedder) if name in ZOO}
+                    names = tuple(name for name in names if ZOO[name].family not in used)
                 here = (name for name in names if self.models is not None and is_pulled(self.models, name))
                 served: dict[str, Any] = {role: next(here, names[0])}
                 chosen = replace(chosen, **served)
@@ -222,6 +231,8 @@ def check_networks(networks: Networks) -> None:
             f"--judge {networks.telling}: expected a judge who does not tell the methods what to show, got the teller "
             "alone; name another judge too, or another --teller"
         )
+    if networks.second_embedder is not None:
+        _check_second(networks, networks.second_embedder)
     if held_out is None:
         return
     if is_path(held_out):
@@ -235,6 +246,22 @@ def check_networks(networks: Networks) -> None:
         )
 
 
+def _check_second(networks: Networks, second: str) -> None:
+    """Check that a second embedder is of another family than the first, and that no verification is to be by it."""
+    first, held_out = networks.embedder, networks.held_out
+    if first in ZOO and ZOO[first].family == ZOO[second].family:
+        raise ValueError(
+            f"--second-embedder {second}: expected another family than that of --embedder {first}, got "
+            f"{ZOO[second].family} twice; two of one lineage say the same; choose one of "
+            + ", ".join(name for name in EMBEDDERS if ZOO[name].family != ZOO[first].family)
+        )
+    if held_out in ZOO and ZOO[held_out].family == ZOO[second].family:
+        raise ValueError(
+            f"--second-embedder {second}: expected another family than that of --held-out {held_out}, which verifies "
+            f"what is found without it, got {ZOO[second].family} twice; name another --held-out"
+        )
+
+
 def check_files(networks: Networks) -> None:
     """Check that the files of a choice of networks and the detector's are in its folder of models.
 
@@ -244,6 +271,7 @@ def check_files(networks: Networks) -> None:
     folder, networks = networks.folder, networks.settled()
     wanted = [("--detector", networks.detector), ("--embedder", networks.embedder), ("--teacher", networks.teacher)]
     wanted += [("--held-out", networks.held_out)] if networks.held_out else []
+    wanted += [("--second-embedder", networks.second_embedder)] if networks.second_embedder else []
     wanted += [("--judge", LANDMARKER if name == BLENDSHAPES else name) for name in networks.judges]
     for flag, name in wanted:
         if name in ZOO and not is_pulled(folder, name):
@@ -279,7 +307,7 @@ def networks_of(facts: Mapping[str, Any], backends: Mapping[str, Any], models: P
         models=models,
         **{
             role: facts[role].get("path", facts[role]["name"])
-            for role in ("embedder", "held_out", "teacher")
+            for role in ("embedder", "held_out", "second_embedder", "teacher")
             if role in facts
         },
         embedder_input=",".join(f"{key}={value}" for key, value in fed.items()),

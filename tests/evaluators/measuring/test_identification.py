@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import Tensor
@@ -14,6 +16,7 @@ from evaluators.attackers.learning.inverse import prior_of
 from evaluators.measuring import identification
 from evaluators.measuring.tally import Tally
 from evaluators.metrics import pairs, statistics
+from evaluators.metrics.identification import rank_credit
 from evaluators.networks.roles import Nets, TeacherOutput
 
 PEOPLE, GALLERY, PROBES, DIMENSION = 60, 3, 9, 48
@@ -105,6 +108,58 @@ def test_in_noise_hardly_anybody_is_named(absent: Tensor) -> None:
     noise = torch.randn(PEOPLE * PROBES, DIMENSION, generator=torch.Generator().manual_seed(9))
     evidence.__dict__["probe_embedding"] = functional.normalize(noise, dim=1)
     assert missed(evidence, absent) > 0.98  # one in a hundred is named at all, and one in 48 of these rightly
+
+
+class Other:
+    """Embeds by looking it up: what a second embedder says of probes and gallery."""
+
+    name = "other"
+
+    def __init__(self, probe: Tensor, gallery: Tensor) -> None:
+        self.said = {len(probe): probe, len(gallery): gallery}
+
+    def __call__(self, images: Tensor) -> Tensor:
+        return self.said[len(images)]
+
+
+def rate(evidence: Evidence, second: Evidence | Other | None) -> float:
+    """Return the retrained attacker's rate with a second embedder."""
+    if isinstance(second, Evidence):
+        second = Other(second.probe_embedding, second.gallery_embedding)
+    evidence.nets = replace(evidence.nets, second=second)
+    evidence._treated.clear()
+    return float(rank_credit(retrained.identify(evidence), evidence.clear.probe_person, 1).mean())
+
+
+def test_two_embedders_say_more_than_each_of_them(absent: Tensor) -> None:
+    # Of the same pictures each network sees what the other does not.
+    evidence, other = planted(1.6, seed=1), planted(1.6, seed=2)
+    alone = [rate(one, None) for one in (evidence, other)]
+    both = rate(evidence, other)
+    assert both > max(alone) + 0.08
+    # And with nothing to see there is nothing to add.
+    generator = torch.Generator().manual_seed(5)
+    noise = [functional.normalize(torch.randn(n, DIMENSION, generator=generator), dim=1) for n in (540, 180)]
+    assert alone[0] - 0.2 < rate(evidence, Other(*noise)) < alone[0]
+    constant = Other(torch.full((540, DIMENSION), 0.1), torch.full((180, DIMENSION), 0.1))
+    assert rate(evidence, constant) == pytest.approx(alone[0])
+    # Strangers are in neither network's classifier.
+    evidence.nets = replace(evidence.nets, second=Other(other.probe_embedding, other.gallery_embedding))
+    evidence._treated.clear()
+    first = missed(evidence, absent)
+    evidence._treated.clear()
+    other.gallery_embedding[absent[evidence.clear.gallery_person]] = noise[1][:36]
+    assert missed(evidence, absent) == first
+
+
+def test_two_embedders_at_chance_stay_there() -> None:
+    generator = torch.Generator().manual_seed(6)
+    evidence = planted(1.0)
+    for name, count in (("probe_embedding", 540), ("gallery_embedding", 180)):
+        drawn = torch.randn(count, DIMENSION, generator=generator)
+        evidence.__dict__[name] = functional.normalize(drawn, dim=1)
+    noise = [functional.normalize(torch.randn(n, DIMENSION, generator=generator), dim=1) for n in (540, 180)]
+    assert rate(evidence, Other(*noise)) <= 20 / 540  # more than 20 hits of 9 expected: a probability below 0.001
 
 
 def test_too_few_strangers_carry_no_open_set_search(absent: Tensor) -> None:

@@ -153,6 +153,14 @@ def test_a_choice_of_networks_is_checked_before_anything_is_loaded(tmp_path: Pat
         ({"embedder_input": "size=16"}, "--embedder-input: expected --embedder to be the path of an ONNX file"),
         (own | {"embedder_input": "size=x"}, "--embedder-input: expected numbers"),
         ({"held_out": "edgeface_xxs"}, "--held-out edgeface_xxs: expected another family .*, got EdgeFace twice"),
+        (
+            {"second_embedder": "edgeface_xxs"},
+            "--second-embedder edgeface_xxs: expected another .*, got EdgeFace twice",
+        ),
+        (
+            {"second_embedder": "mobilefacenet_192", "held_out": "mobilefacenet_192"},
+            "--second-embedder mobilefacenet_192: expected another family than that of --held-out mobilefacenet_192",
+        ),
         (own | {"held_out": own["embedder"]}, "expected another family"),
     ]
     for change, sentence in refused:
