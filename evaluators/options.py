@@ -18,6 +18,10 @@ from typing import Any
 
 REQUIRED: Any = MISSING
 """Default of an option that must be given."""
+MANY = 40
+"""Names that a sentence lists at most."""
+LARGEST = 2**31 - 1
+"""Largest whole number that an option may have: tables, seeds and indices hold no more, or not much."""
 
 
 @dataclass(frozen=True)
@@ -93,22 +97,30 @@ def check_values(group: Any) -> None:
             if isinstance(one, str | Path) and (text := str(one)).encode("utf-8", "replace") != os.fsencode(text):
                 # Tables, pages and JSON hold text; a name of other bytes can stand in none of them.
                 raise ValueError(f"{flag}: expected a text in UTF-8, got {text!a}; give it another name")
-        if facts.least is not None and facts.most is not None and not facts.least <= value <= facts.most:
-            raise ValueError(f"{flag}: expected {facts.least:g} to {facts.most:g}, got {value:g}")
-        if facts.least is not None and not (math.isfinite(value) and value >= facts.least):
-            raise ValueError(f"{flag}: expected at least {facts.least:g}, got {value:g}")
-        if facts.above is not None and not (math.isfinite(value) and value > facts.above):
-            raise ValueError(f"{flag}: expected more than {facts.above:g}, got {value:g}")
-        if facts.most is not None and not value <= facts.most:
-            raise ValueError(f"{flag}: expected at most {facts.most:g}, got {value:g}")
+        least, above = facts.least, facts.above
+        most = LARGEST if facts.most is None and isinstance(value, int) else facts.most
+        if least is not None and facts.most is not None and not least <= value <= facts.most:
+            raise ValueError(f"{flag}: expected {_plain(least)} to {_plain(facts.most)}, got {_plain(value)}")
+        if least is not None and not (math.isfinite(value) and value >= least):
+            raise ValueError(f"{flag}: expected at least {_plain(least)}, got {_plain(value)}")
+        if above is not None and not (math.isfinite(value) and value > above):
+            raise ValueError(f"{flag}: expected more than {_plain(above)}, got {_plain(value)}")
+        if most is not None and not value <= most:
+            raise ValueError(f"{flag}: expected at most {_plain(most)}, got {_plain(value)}")
+
+
+def _plain(value: float) -> str:
+    return str(value) if isinstance(value, int) else f"{value:g}"
 
 
 def expected_one_of(what: str, known: Collection[str], got: str, otherwise: str = "") -> str:
-    """Say that a name is unknown, which ones are known, and which of them is the nearest."""
-    near = difflib.get_close_matches(got, known, n=1)
+    """Say that a name is unknown, which ones are known unless they are many, and which of them is the nearest."""
+    plain = {name.lower(): name for name in known}
+    near = difflib.get_close_matches(got.lower(), plain, n=1)
     or_else = f", or {otherwise}" if otherwise else ""
-    return f"{what}: expected one of {', '.join(known)}{or_else}, got {got!r}" + (
-        f"; the nearest is {near[0]}" if near else ""
+    names = ", ".join(known) if len(known) <= MANY else f"{len(known)} names"
+    return f"{what}: expected one of {names}{or_else}, got {got!r}" + (
+        f"; the nearest is {plain[near[0]]}" if near else ""
     )
 
 

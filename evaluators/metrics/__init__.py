@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from evaluators.options import expected_one_of
+
 
 @dataclass(frozen=True)
 class Metric:
@@ -262,8 +264,7 @@ def objectives_of(names: Sequence[str]) -> dict[str, str]:
     Raises:
         ValueError: if a metric is unknown.
     """
-    if unknown := [name for name in names if name not in METRICS]:
-        raise ValueError(
-            f"--objective: expected metrics of {', '.join(METRICS)}, got {', '.join(unknown)}; choose of those"
-        )
+    for name in names:
+        if name not in METRICS:
+            raise ValueError(expected_one_of("--objective", METRICS, name, "what --list-metrics lists"))
     return {name: METRICS[name].direction for name in names}

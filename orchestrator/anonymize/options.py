@@ -33,7 +33,11 @@ class Anonymization:
         "per person.",
     )
     seed: int | None = option(
-        None, "Secret of yours, from which what is random derives.", least=0, shown="drawn anew, kept nowhere"
+        None,
+        "Secret of yours, from which what is random derives.",
+        least=0,
+        most=2**53,
+        shown="drawn anew, kept nowhere",
     )
     unlinkable: bool = option(
         False, "Draw anew in every frame of a video.", shown="one person of a video keeps one drawn face"

@@ -11,6 +11,7 @@ import typer
 
 from evaluators.networks.catalog.choice import Networks
 from orchestrator.cluster.code import PACKAGES, versions
+from orchestrator.cluster.environment import check_address
 from orchestrator.search.faces import FaceChoice
 from orchestrator.search.settings import Machines
 from orchestrator.terminal import make_console, options_of, run_app, sentences
@@ -28,6 +29,10 @@ def main(machines: Machines, faces: FaceChoice, networks: Networks) -> None:
     console = make_console()
     address = machines.address or "auto"
     with sentences():
+        for flag, path in (("--data", faces.data), ("--models", networks.models)):
+            if path is not None and not path.exists():
+                raise ValueError(f"{flag}: expected a path that is here too, {path} is not there")
+        check_address(address)
         import ray  # seconds, which --help does without
 
         from orchestrator.cluster.environment import join

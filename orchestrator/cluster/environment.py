@@ -157,12 +157,25 @@ def join(address: str | None, *, cpus: int = 1) -> str:
     return f"http://{url}" if url else ""
 
 
+def check_address(address: str) -> None:
+    """Check how an address is written; nobody is asked.
+
+    Raises:
+        ValueError: if it is none.
+    """
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if address not in ("auto", "local") and not (host and "/" not in host and port.isdigit() and int(port) < 1 << 16):
+        raise ValueError(f"--address: expected host:port, ray://host:port or auto, got {address!r}")
+
+
 def answering(address: str) -> str:
     """Return the address, "auto" resolved, if something answers there in the way that Ray's head does.
 
     Raises:
         ValueError: if nothing does within ANSWER seconds.
     """
+    if address != "auto":
+        check_address(address)
     import grpc
     from ray._private import services
 
@@ -177,9 +190,8 @@ def answering(address: str) -> str:
                 "--address auto: expected a Ray cluster on this machine, there is none; leave the address out (and "
                 "RAY_ADDRESS unset) for a local one, or start one with ray start --head"
             )
+    check_address(where)
     host, _, port = where.removeprefix("ray://").rpartition(":")
-    if not host or not port.isdigit():
-        raise ValueError(f"--address: expected host:port, ray://host:port or auto, got {address!r}")
     if os.environ.get("RAY_USE_TLS", "0") in ("", "0"):
         with grpc.insecure_channel(f"{host}:{port}") as channel:
             try:

@@ -7,8 +7,9 @@ from dataclasses import replace
 import typer
 
 from evaluators.networks.catalog.choice import Networks
+from evaluators.networks.catalog.pulling import cache_folder
 from evaluators.options import check_values
-from orchestrator.prepare.options import Preparation
+from orchestrator.prepare.options import Preparation, check
 from orchestrator.terminal import make_console, options_of, run_app, sentences
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
@@ -23,11 +24,11 @@ def main(settings: Preparation, networks: Networks) -> None:
     that could not be used and why. It may be killed at any time: --resume goes on.
     """
     with sentences(machine=(RuntimeError, OSError), interrupted="interrupted; --resume goes on"):
-        from evaluators.networks.catalog.pulling import cache_folder
-        from orchestrator.prepare.preparation import prepare  # torch and ONNX Runtime, which --help does without
-
         networks = replace(networks, models=networks.models or cache_folder())
         check_values(networks)
+        check(settings, networks.folder)
+        from orchestrator.prepare.preparation import prepare  # torch and ONNX Runtime, which --help does without
+
         prepare(settings, networks.folder, make_console(), detector=networks.settled().detector)
 
 

@@ -1,4 +1,4 @@
-"""Preparation: its options."""
+"""Preparation: its options, and what is checked of them before anything is read."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from evaluators.datasets.sources.archives import ARCHIVES
-from evaluators.options import REQUIRED, option
+from evaluators.options import REQUIRED, check_values, expected_one_of, option
 
 FACES = "faces.arrow"
 """Name of a prepared set's file in its folder."""
@@ -36,3 +36,21 @@ class Preparation:
     resume: bool = option(False, "Go on with the set in the folder.")
     overwrite: bool = option(False, "Replace the set in the folder.")
     downloads: Path | None = option(None, "Folder for downloads.", shown="the user's cache")
+
+
+def check(settings: Preparation, models: Path) -> None:
+    """Check what can be checked before anything is read.
+
+    Raises:
+        ValueError: if an option cannot be honored; the sentence names it.
+    """
+    check_values(settings)
+    if settings.resume and settings.overwrite:
+        raise ValueError("--resume and --overwrite: expected one of them, got both")
+    if not Path(settings.source).exists() and settings.source not in ARCHIVES:
+        raise ValueError(expected_one_of("SOURCE", ARCHIVES, settings.source, "a folder or a CSV file that is there"))
+    if not models.is_dir():
+        raise ValueError(
+            f"--models: expected a folder of networks, {models} is none; `python -m orchestrator.models list` "
+            "says where they come from"
+        )

@@ -21,12 +21,12 @@ from evaluators.datasets.sources.listing import Source
 from evaluators.datasets.sources.opening import open_source
 from evaluators.networks.catalog.pulling import user_cache
 from evaluators.networks.loaders import load_detector
-from evaluators.options import check_values, expected_one_of, first_difference
+from evaluators.options import first_difference
 from orchestrator.cluster.environment import allowed_cores
 from orchestrator.prepare.crop_workers import Cutter, Task, cut_all
 from orchestrator.prepare.faces_file import REJECTED, read_facts, read_shard
 from orchestrator.prepare.join_shards import join_shards
-from orchestrator.prepare.options import FACES, Preparation
+from orchestrator.prepare.options import FACES, Preparation, check
 from orchestrator.records.files import replace_file, unwritable
 from orchestrator.terminal import counted
 
@@ -76,24 +76,6 @@ def prepare(settings: Preparation, models: Path, console: Console, *, detector: 
     return folder
 
 
-def check(settings: Preparation, models: Path) -> None:
-    """Check what can be checked before anything is read.
-
-    Raises:
-        ValueError: if an option cannot be honored; the sentence names it.
-    """
-    check_values(settings)
-    if settings.resume and settings.overwrite:
-        raise ValueError("--resume and --overwrite: expected one of them, got both")
-    if not Path(settings.source).exists() and settings.source not in ARCHIVES:
-        raise ValueError(expected_one_of("SOURCE", ARCHIVES, settings.source, "a folder or a CSV file that is there"))
-    if not models.is_dir():
-        raise ValueError(
-            f"--models: expected a folder of networks, {models} is none; `python -m orchestrator.models list` "
-            "says where they come from"
-        )
-
-
 def _source(settings: Preparation, console: Console) -> Source:
     """List the source, downloaded if it is one of the names and no path."""
     path = Path(settings.source)
@@ -116,9 +98,16 @@ def _claimed(folder: Path, settings: Preparation) -> Iterator[None]:
     begun = (folder / FACES).exists() or (folder / WORK / PLAN).exists()
     if folder.exists() and not folder.is_dir():
         raise ValueError(f"--out: expected a folder, {folder} is a file")
-    if folder.exists() and any(folder.iterdir()) and not (settings.resume or settings.overwrite):
-        what = "a prepared set, or a part of one," if begun else "other files"
-        raise ValueError(f"--out: {folder} holds {what} already; give --resume, --overwrite or another folder")
+    there = {path.name for path in folder.iterdir()} if folder.exists() else set()
+    if there and not begun and not there <= {FACES, REJECTED, WORK}:  # --overwrite would delete in it
+        raise ValueError(
+            f"--out: expected an empty folder, or a prepared set, {folder} holds other files; name another"
+        )
+    if there and not (settings.resume or settings.overwrite):
+        raise ValueError(
+            f"--out: {folder} holds a prepared set, or a part of one, already; give --resume, --overwrite or another "
+            "folder"
+        )
     if settings.resume and not begun:
         raise ValueError(f"--resume: expected a set in {folder}, which is not there; leave --resume out to start anew")
     try:

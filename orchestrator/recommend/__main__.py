@@ -49,6 +49,8 @@ def main(
         results, bounds = asked(arguments)
         found = recommend(results, bounds, best=best)
         path = Path(out) if out else results / "recommended.json"
+        if not path.parent.is_dir() or path.is_dir():
+            raise ValueError(f"--out: expected a file in a folder that is there, got {path}")
         write(found.recommendation, path)
         for part in said(found, results, path, face_px=face_px):
             make_console().print(part, soft_wrap=isinstance(part, str), markup=False)

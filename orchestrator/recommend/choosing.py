@@ -8,15 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
-
 from anonymizers import TEMPLATE_SIZE
 from evaluators.metrics import METRICS
 from evaluators.options import expected_one_of
 from orchestrator.recommend.recommendation import Recommendation
 from orchestrator.records.arrow.messages import sweep_of
-from orchestrator.records.files import LEDGER
+from orchestrator.records.files import LEDGER, check_results
 from orchestrator.records.ledger import read
+from orchestrator.records.tables import read_table
 from orchestrator.records.trials import Row, anonymizer_of, hyperparameters, trial_rows
 from orchestrator.records.wording import name_of, with_interval
 
@@ -145,14 +144,14 @@ def measured(results: Path) -> tuple[list[Row], dict[str, Any], bool]:
     """
     verified = results / VERIFIED
     if verified.is_file():
-        table = pq.read_table(verified)
-        rows, sweep = table.to_pylist(), sweep_of(table)
+        table, sweep = read_table(verified)
+        rows = table.to_pylist()
         sweep |= {name: sweep["verified"][name] for name in ("protocol", "attackers")}
     elif (results / LEDGER).is_file():
         table = read(results / LEDGER)
         rows, sweep = trial_rows(table), sweep_of(table)
     else:
-        raise ValueError(f"RESULTS: expected a folder with {LEDGER}, {results} has none; run a search first")
+        check_results(results, LEDGER)
     rows = [row for row in rows if row["status"] == "complete"]
     if not any(row["method"] not in NO_METHODS for row in rows):
         raise ValueError(f"RESULTS: expected a complete trial in {results}, there is none; search --resume goes on")

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from anonymizers import ANONYMIZERS, TEMPLATE_SIZE, Anonymizer
+from anonymizers.ranges import Choice, Range
+from evaluators.options import expected_one_of
 from orchestrator.records.files import replace_file
 
 KIND, VERSION = "recommended configuration", 1
@@ -68,16 +70,20 @@ def made(method: str, hyperparameters: Mapping[str, Any], whose: str) -> Anonymi
         ValueError: if there is no such method, or a hyperparameter is missing, not the method's or out of its range.
     """
     if method not in ANONYMIZERS:
-        raise ValueError(f"{whose}: expected a method of {', '.join(ANONYMIZERS)}, got {method!r}")
+        raise ValueError(expected_one_of(whose, ANONYMIZERS, method))
     kind = ANONYMIZERS[method]
     fields = {field.name: field.default for field in dataclasses.fields(kind)}
     if unknown := [name for name in hyperparameters if name not in fields]:
-        raise ValueError(f"{whose}: expected hyperparameters of {method}, {', '.join(fields)}, got {unknown[0]!r}")
+        raise ValueError(expected_one_of(f"{whose}: of {method}", list(fields), unknown[0]))
     needed = [name for name, value in fields.items() if value is dataclasses.MISSING and name not in hyperparameters]
     if needed:
-        ranges = ", ".join(f"{name} ({kind.ranges()[name]})" for name in needed)
+        ranges = ", ".join(f"{name} of {_words(kind.ranges()[name])}" for name in needed)
         raise ValueError(f"{whose}: expected every hyperparameter of {method} that has no default, {ranges} is missing")
     return kind(**hyperparameters)
+
+
+def _words(over: Range) -> str:
+    return ", ".join(over.values) if isinstance(over, Choice) else f"{over.low:g} to {over.high:g}"
 
 
 def write(recommendation: Recommendation, path: Path) -> None:

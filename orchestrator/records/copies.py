@@ -7,6 +7,7 @@ import json
 import logging
 import os
 import platform
+import re
 import tempfile
 import threading
 import time
@@ -37,8 +38,10 @@ def place_of(uri: str) -> tuple[fs.FileSystem, str]:
     """Return the file system and the path in it that a URI names.
 
     Raises:
-        ValueError: if neither Arrow nor fsspec knows it, or what they need for it is not installed.
+        ValueError: if neither Arrow nor fsspec knows it, what they need for it is not installed, or nothing answers.
     """
+    if re.match(r"(?!file:)[A-Za-z][\w+.-]+:(?!//)", uri):
+        raise ValueError(f"--copy-to {uri}: expected a folder, or a URI with // such as s3://bucket/sweep")
     try:
         system, path = fs.FileSystem.from_uri(uri)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
@@ -46,6 +49,8 @@ def place_of(uri: str) -> tuple[fs.FileSystem, str]:
             system, path = fsspec.core.url_to_fs(uri)
         except (ValueError, ImportError) as error:
             raise ValueError(f"--copy-to {uri}: expected a URI that Arrow or fsspec can write to: {error}") from None
+        except OSError as error:  # some connect at once
+            raise ValueError(f"--copy-to {uri}: expected a place that answers: {error}") from None
         system = fs.PyFileSystem(fs.FSSpecHandler(system))
     return system, path.rstrip("/")
 

@@ -11,8 +11,11 @@ from pathlib import Path
 
 LEDGER = "ledger.arrow"
 """Name of a sweep's ledger in its results folder."""
+FRONT = "front.parquet"
+"""Name of the table of its front there."""
 NO_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS)
 """What file systems say that grant no locks, as NFS without its lock service."""
+FULL = (errno.ENOSPC, errno.EDQUOT)
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +39,8 @@ def replace_file(path: Path, write: Callable[[Path], object], *, temporary: Path
         new.replace(path)
     except OSError as error:
         why = os.strerror(error.errno) if error.errno else str(error)  # Arrow's texts name no file
-        raise OSError(f"{path}: expected to write it, got: {why}; mend that, then --resume goes on") from error
+        how = "; make room, then --resume goes on" if error.errno in FULL else ""
+        raise OSError(f"{path}: expected to write it, got: {why}{how}") from error
     finally:
         new.unlink(missing_ok=True)
     folder = os.open(path.parent, os.O_RDONLY)

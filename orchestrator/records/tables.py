@@ -14,11 +14,16 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from anonymizers import ANONYMIZERS
 from orchestrator.records.arrow.encoding import VERSION, measured_only
+from orchestrator.records.arrow.messages import sweep_of
 from orchestrator.records.files import replace_file
 from orchestrator.records.front import eligible, front_probability, front_rows, objective_values, seba_areas
 from orchestrator.records.ledger import read
 from orchestrator.records.trials import BASE, EVENTS, FACTS, REPLICATES, Row, without_replicates
+
+SWEEP_FACTS = ("objectives", "protocol", "models", "seed")
+"""Facts about a sweep that those who read its tables go by."""
 
 
 def objective_replicates(table: pa.Table, objectives: Mapping[str, str]) -> NDArray[np.float32]:
@@ -47,6 +52,34 @@ def objective_replicates(table: pa.Table, objectives: Mapping[str, str]) -> NDAr
     for m, column in drawn.items():
         replicates[:, m] = pc.list_flatten(column).to_numpy().reshape(len(table), -1)
     return replicates
+
+
+def read_table(path: Path) -> tuple[pa.Table, dict[str, Any]]:
+    """Read a table of a results folder, and the facts about its sweep.
+
+    Raises:
+        ValueError: if it is damaged, no such table, or of a version with other methods.
+    """
+    again = "search --resume writes it again from the ledger"
+    try:
+        table = pq.read_table(path)
+    except (pa.ArrowException, OSError) as error:
+        why = str(error).split(". ")[0].split("\n")[0]
+        raise ValueError(f"RESULTS: expected a table of a sweep, {path}: {why}; {again}") from None
+    try:
+        facts = sweep_of(table)
+        lacking = [name for name in SWEEP_FACTS if name not in facts]
+    except (KeyError, TypeError, ValueError):
+        lacking = ["sweep"]
+    lacking += [name for name in BASE if name not in table.column_names]
+    if lacking:
+        raise ValueError(f"RESULTS: expected a table of a sweep, {path} lacks {', '.join(lacking)}; {again}")
+    if unknown := sorted({*pc.unique(table.column("method")).to_pylist()} - ANONYMIZERS.keys()):
+        raise ValueError(
+            f"RESULTS: expected methods of this version of the program, {path} has {', '.join(map(str, unknown))}; use "
+            "the version that searched"
+        )
+    return table, facts
 
 
 def write_tables(ledger: pa.Table | Path | str, sweep: Mapping[str, Any], folder: Path | str) -> list[Row]:

@@ -24,6 +24,7 @@ from evaluators.networks.catalog.onnx_file import damage, whole_digest
 from evaluators.networks.catalog.published import ZOO
 from evaluators.networks.catalog.pulling import pulled_folder
 from evaluators.options import changed, check_values, lasting, refuse_idle
+from orchestrator.cluster.environment import answering, set_environment
 from orchestrator.prepare.options import FACES
 from orchestrator.search.faces import FaceChoice
 from orchestrator.search.folder import check_same, choose_folder, results_folder, resumed, space_before
@@ -84,6 +85,7 @@ def checked(settings: Settings, faces: FaceChoice, networks: Networks, machines:
     check_names(settings)
     chosen = real_networks(faces, networks, settings.attackers)
     check(settings, faces, chosen, machines)
+    check_answers(machines)
     if faces.data is not None and not (faces.data / FACES).is_file():
         from evaluators.datasets.sources.opening import read_people  # NumPy, which the demo world does without here
 
@@ -98,7 +100,7 @@ def checked(settings: Settings, faces: FaceChoice, networks: Networks, machines:
         before = resumed(settings, settings.out)
     if before is not None:
         if chosen is not None:
-            _check_same_networks(before, chosen)
+            check_same_networks(before, chosen)
         given = {} if settings.space is None else {"--space": settings.space}
         check_same(before, {"options": {**given, **lasting(settings, faces)}})
     from search_spaces import load_space  # torch
@@ -110,7 +112,7 @@ def checked(settings: Settings, faces: FaceChoice, networks: Networks, machines:
     return replace(settings, out=results_folder(settings, f"{faces.name}-{space.name}"))
 
 
-def _check_same_networks(before: Mapping[str, Any], networks: Networks) -> None:
+def check_same_networks(before: Mapping[str, Any], networks: Networks) -> None:
     """Refuse to go on with another network than the sweep had, by the files that lie here, before one is loaded."""
     for role in ("embedder", "held_out", "teacher"):
         name, was = getattr(networks, role), before["models"].get(role)
@@ -162,7 +164,7 @@ def check(settings: Settings, faces: FaceChoice, networks: Networks | None, mach
         if not networks.folder.is_dir():
             raise ValueError(f"--models: expected a folder of networks, {models} is none")
         check_networks(networks)
-    if machines.backend == "inprocess":
+    if machines.backend == "inprocess" or machines.address in (None, "local"):  # panels would be on this machine
         check_device(machines.device)
     return directions
 
@@ -183,6 +185,18 @@ def check_methods(space: SearchSpace, networks: Networks | None) -> None:
         path = example.network(models)
         if path is not None and (what := damage(path)):
             raise ValueError(f"{example.method}: expected its network in {path}, {what}")
+
+
+def check_answers(machines: Machines) -> None:
+    """Check that a cluster answers where one was named, before any face is loaded.
+
+    Raises:
+        ValueError: if none does.
+    """
+    if machines.backend == "ray" and machines.address not in (None, "local"):
+        assert machines.address is not None
+        set_environment()  # before Ray is imported
+        answering(machines.address)
 
 
 def check_device(device: str) -> None:

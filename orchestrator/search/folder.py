@@ -125,9 +125,13 @@ def choose_folder(settings: Settings, name: str) -> Path:
         there = folder.exists()
         if there and not folder.is_dir():
             raise ValueError(f"--out: expected a folder, {folder} is a file; name another one")
+        if not there and folder.is_symlink():
+            raise ValueError(f"--out: expected a folder, {folder} is a link that leads to none; name another one")
         filled = there and any(folder.iterdir())
     except OSError as error:
         raise ValueError(f"--out: expected a folder that can be read, {folder}: {error.strerror or error}") from None
+    if filled and not (settings.resume or settings.overwrite) and not _is_results(folder):
+        raise ValueError(f"--out: expected an empty folder, {folder} holds other files; name another one")
     if filled and not (settings.resume or settings.overwrite):
         raise ValueError(f"--out: {folder} holds results already; give --resume, --overwrite or another folder")
     if filled and settings.overwrite and not _is_results(folder):

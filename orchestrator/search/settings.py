@@ -56,6 +56,7 @@ class Settings:
         "Metric to optimize, two or three times, of --list-metrics.",
         flag="--objective",
         known=tuple(METRICS),
+        otherwise="what --list-metrics lists",
         lasting=True,
     )
     attackers: tuple[str, ...] = option(

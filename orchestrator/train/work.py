@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -26,9 +27,11 @@ from evaluators.networks.catalog.choice import Networks, check_files, check_netw
 from evaluators.networks.catalog.downloads import digest_of
 from evaluators.networks.loaders import try_networks
 from evaluators.networks.roles import Nets
+from evaluators.options import refuse_idle
 from evaluators.zoo import load_nets
+from orchestrator.prepare.options import FACES
 from orchestrator.records.files import check_writable, replace_file
-from orchestrator.search.checks import check_device, real_networks
+from orchestrator.search.checks import IDLE, check_answers, check_device, real_networks
 from orchestrator.search.faces import FaceChoice
 from orchestrator.search.settings import Machines
 from orchestrator.train.faces import DEMO_PEOPLE, training_faces
@@ -48,11 +51,19 @@ def start(training: Training, faces: FaceChoice, networks: Networks, machines: M
         RuntimeError: if a gradient is not finite, or a process fails.
     """
     check_device(machines.device)
+    if training.workers:
+        check_answers(Machines(address=os.environ.get("RAY_ADDRESS") or None))
     space = load_space(training.space)
     recipes = () if "band_blur" in space.used else recipes_of(space, training, faces)
     if training.begin is not None:
         recipes = tuple(replace(recipe, prelude=0) for recipe in recipes)
+    refuse_idle(IDLE.get(faces.world, {}), faces)
     chosen = real_networks(faces, networks)
+    if faces.data is not None and not (faces.data / FACES).is_file():
+        raise ValueError(
+            f"--data: expected a prepared set, {faces.data} has no {FACES}; python -m orchestrator.prepare "
+            f"{faces.data} --out FACES makes one"
+        )
     if chosen is not None:
         chosen = replace(chosen, backend_nets="torch")
         check_networks(chosen)
@@ -101,6 +112,7 @@ def work(
         ValueError: if faces or networks are missing.
         RuntimeError: if a gradient is not finite.
     """
+    console.print("loading networks and faces", markup=False)
     nets, embed, read = _asked(task)
     begin = _begun(task.training.begin) if task.training.begin is not None else None
     recipes = (*preludes_of(task.recipes), *task.recipes)

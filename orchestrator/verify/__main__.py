@@ -8,8 +8,9 @@ from typing import Annotated
 import typer
 
 from evaluators.networks.catalog.choice import Networks
+from orchestrator.records.files import FRONT, check_results
 from orchestrator.search.faces import FaceChoice
-from orchestrator.search.names import ATTACKER_NAMES
+from orchestrator.search.names import ATTACKER_NAMES, check_attackers
 from orchestrator.search.settings import Machines, Settings
 from orchestrator.sweep.interruption import listening
 from orchestrator.terminal import errors, make_console, options_of, run_app, sentences
@@ -49,7 +50,9 @@ def main(
         sentences(machine=(OSError, RuntimeError), interrupted="ended early; --resume goes on"),
         listening(lambda sentence: errors.print(sentence, markup=False)),
     ):
-        from orchestrator.verify.verification import run  # torch, which --help does without
+        check_results(results, FRONT)
+        check_attackers(attacker or ATTACKER_NAMES)
+        from orchestrator.verify.verification import run  # torch, which --help and most refusals do without
 
         console = make_console()
         code = run(

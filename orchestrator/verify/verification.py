@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -22,13 +21,15 @@ from evaluators.attackers import ATTACKERS
 from evaluators.datasets.protocol import Protocol
 from evaluators.demo.protocol import demo_protocol
 from evaluators.networks.catalog.choice import Networks, check_networks, networks_of
+from evaluators.options import LARGEST
 from orchestrator.records.arrow.messages import sweep_of
-from orchestrator.records.files import check_free, check_writable, replace_file
+from orchestrator.records.files import FRONT, check_free, check_results, check_writable, replace_file
 from orchestrator.records.ledger import Ledger, read
 from orchestrator.records.report.verified import write_verified
+from orchestrator.records.tables import read_table
 from orchestrator.records.trials import Row, anonymizer_of
 from orchestrator.search.backend import interruptible, make_backend
-from orchestrator.search.checks import check_device, real_networks
+from orchestrator.search.checks import check_answers, check_device, real_networks
 from orchestrator.search.faces import FaceChoice, load_protocol
 from orchestrator.search.families import families_facts, families_of
 from orchestrator.search.make_panel import MakePanel, needs_gradients
@@ -80,8 +81,8 @@ def run(
     check_device(machines.device)
     rows, sweep = read_front(results)
     used = sweep["seed"] + 1 if seed is None else seed
-    if used < 0:
-        raise ValueError(f"--seed: expected at least 0, got {used}")
+    if not 0 <= used <= LARGEST:
+        raise ValueError(f"--seed: expected 0 to {LARGEST}, got {used}")
     if used == sweep["seed"]:
         raise ValueError(f"--seed: expected another one than the search's {used}: the same draws prove nothing")
     chosen_attackers = tuple(attackers or ATTACKERS)
@@ -91,7 +92,10 @@ def run(
     path = results / VERIFIED_LEDGER
     if path.is_file():
         check_free(path)
+    elif resume:
+        raise ValueError(f"--resume: expected {path}, which is not there; leave --resume out")
     check_same_world(sweep, faces)
+    check_answers(machines)
     chosen = real_networks(faces, networks, chosen_attackers)
     if chosen is not None:  # the search's own, by the back end and in the precision that it had
         before = networks_of(sweep["models"], sweep["panel"]["backends"], chosen.folder)
@@ -153,6 +157,11 @@ def check_as_strong(attackers: Sequence[str], searched: Sequence[str]) -> None:
     Raises:
         ValueError: if one is missing: the strongest of fewer attackers would look like more privacy.
     """
+    if unknown := [name for name in searched if name not in ATTACKERS]:
+        raise ValueError(
+            f"RESULTS: expected a search against attackers of this version, {', '.join(unknown)} is none; use the "
+            "version that searched"
+        )
     if missing := [name for name in searched if name not in attackers]:
         raise ValueError(
             f"--attacker: expected the attackers of the search or more, {', '.join(missing)} is missing; against "
@@ -204,14 +213,16 @@ def read_front(results: Path) -> tuple[list[Row], dict[str, Any]]:
     Raises:
         ValueError: if there is none, or it is empty.
     """
-    path = results / "front.parquet"
-    if not path.is_file():
-        raise ValueError(f"RESULTS: expected a folder with front.parquet, {results} has none; run a search first")
-    table = pq.read_table(path)
+    check_results(results, FRONT)
+    table, sweep = read_table(results / FRONT)
     rows: list[Row] = table.to_pylist()
     if not rows:
         raise ValueError(f"RESULTS: expected a front with configurations, that in {results} is empty")
-    return rows, json.loads(table.schema.metadata[b"sweep"])
+    if lacking := [name for name in ("attackers", "panel") if name not in sweep]:
+        raise ValueError(
+            f"RESULTS: expected the front of a search, {results / FRONT} does not say its {' and '.join(lacking)}"
+        )
+    return rows, sweep
 
 
 def check_same_world(sweep: Mapping[str, Any], faces: FaceChoice) -> None:

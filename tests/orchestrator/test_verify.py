@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import io
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from rich.console import Console
 
@@ -135,6 +138,35 @@ def test_fewer_attackers_than_the_search_had_are_refused() -> None:
     check_as_strong(("fixed", "parrot", "held_out"), ("fixed", "parrot"))
     with pytest.raises(ValueError, match="attackers of the search or more, retrained, mapped is missing"):
         check_as_strong(("fixed", "parrot"), ("fixed", "parrot", "retrained", "mapped"))
+    with pytest.raises(ValueError, match="attackers of this version, oracle is none; use the version that searched"):
+        check_as_strong(("fixed",), ("fixed", "oracle"))
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (b"", "front.parquet: Could not open .* 0 bytes; search --resume writes it again"),
+        (b"PAR1 and no more", "Parquet magic bytes not found"),
+        ({}, "front.parquet lacks sweep"),
+        ({"sweep": "{"}, "front.parquet lacks sweep"),
+        ({"sweep": json.dumps({"objectives": OBJECTIVES, "seed": 0, "models": {}})}, "lacks protocol"),
+        (
+            {"sweep": json.dumps({"objectives": {}, "seed": 0, "models": {}, "protocol": {}}), "method": "mosaic"},
+            "expected methods of this version of the program, .* has mosaic; use the version that searched",
+        ),
+    ],
+)
+def test_a_front_that_is_damaged_or_anothers_is_refused(
+    content: bytes | dict[str, str], sentence: str, tmp_path: Path
+) -> None:
+    if isinstance(content, bytes):
+        (tmp_path / "front.parquet").write_bytes(content)
+    else:
+        method = content.pop("method", "blur")
+        columns = {"trial": [1], "status": ["complete"], "error": [None], "method": [method], "anonymizer": ["a"]}
+        pq.write_table(pa.table(columns).replace_schema_metadata(content), tmp_path / "front.parquet")
+    with pytest.raises(ValueError, match=sentence):
+        read_front(tmp_path)
 
 
 def test_a_folder_without_a_front_and_faces_of_another_search_are_refused(tmp_path: Path) -> None:

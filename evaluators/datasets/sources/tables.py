@@ -86,7 +86,10 @@ def _shown(line: bytes) -> str:
     if line.startswith((b"\xff\xfe", b"\xfe\xff")):
         return "UTF-16; save it as UTF-8"
     text = line[:80].decode("utf-8-sig", errors="replace")
-    return "no text" if "\0" in text else repr(text.strip()) if text.strip() else "an empty line"
+    odd = sum(not letter.isprintable() or letter == "\ufffd" for letter in text.strip())
+    if odd > len(text) / 10:
+        return "no text"
+    return repr(text.strip()) if text.strip() else "an empty line"
 
 
 def _short(row: Mapping[str | None, object]) -> str:

@@ -265,7 +265,8 @@ def test_bad_folders_get_a_sentence(tree: Path, tmp_path: Path) -> None:
     assert "which is not there" in refused(str(tree), "--out", str(tmp_path / "o"), "--resume", *models)
     (tmp_path / "file").write_text("x")
     assert "file is a file" in refused(str(tree), "--out", str(tmp_path / "file"), *models)
-    assert "holds other files already" in refused(str(tree), "--out", str(tree), *models)
+    assert "holds other files; name another" in refused(str(tree), "--out", str(tree), *models)
+    assert "holds other files" in refused(str(tree), "--out", str(tree), "--overwrite", *models)
     assert not (tmp_path / "o").exists()
 
 

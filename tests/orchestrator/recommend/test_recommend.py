@@ -165,7 +165,7 @@ def test_a_file_that_is_none_is_refused(tmp_path: Path) -> None:
         with pytest.raises(ValueError, match=sentence):
             read(path)
     for recommendation, sentence in (
-        (replace(good, method="bloor"), "expected a method of"),
+        (replace(good, method="bloor"), "expected one of identity, blackout"),
         (replace(good, hyperparameters={"kernel": 4}), r"blur\.kernel: expected one of"),
         (replace(good, hyperparameters={"size": 4}), "got 'size'"),
         (replace(good, hyperparameters={}), "kernel .* is missing"),

@@ -17,7 +17,7 @@ def test_a_file_that_could_not_be_written_is_named_and_what_was_there_stays(tmp_
         new.write_text("hal")
         raise OSError(28, "Error writing bytes to file")  # as Arrow says it
 
-    with pytest.raises(OSError, match=r"table.parquet: expected to write it, got: No space left on device; mend that"):
+    with pytest.raises(OSError, match=r"table.parquet: expected to write it, got: No space left on device; make room"):
         replace_file(path, full)
     assert [p.name for p in tmp_path.iterdir()] == ["table.parquet"] and path.read_text() == "before"
 

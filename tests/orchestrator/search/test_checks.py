@@ -89,6 +89,9 @@ def test_options_have_the_values_that_they_may_have() -> None:
         (Settings(space=""), "--space: expected a value, got an empty one"),
         (Machines(gpus_per_panel=float("nan")), "--gpus-per-panel: expected at least 0, got nan"),
         (Machines(device="tpu"), "--device: expected one of auto, cpu, cuda, got 'tpu'"),
+        (FaceChoice(seed=10**22), "--seed: expected at most 2147483647, got 10000000000000000000000"),
+        (Settings(sampler="TPE"), "got 'TPE'; the nearest is tpe"),
+        (Settings(objectives=("ssimm",)), "names, or what --list-metrics lists, got 'ssimm'; the nearest is"),
         (FaceChoice(attacker_faces=-5), "--attacker-faces: expected at least 1, got -5"),
     ):
         with pytest.raises(ValueError, match=re.escape(sentence)):

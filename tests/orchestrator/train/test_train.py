@@ -113,6 +113,9 @@ def test_two_processes_train_together(tmp_path: Path) -> None:
         (["--space", "atlantis"], "--space: expected one of"),
         (["--space", "cloaks"], "--space cloaks: expected a space with the method generator, it has none"),
         (["--space", "generator", "--variant", "aura"], "--variant: expected one of none-both"),
+        (["--space", "generator", "--min-pictures", "3"], "--min-pictures 3: does nothing on the demo world"),
+        (["--space", "generator", "--data", "."], "--data: real faces need real networks"),
+        (["--space", "generator", "--data", ".", "--models", "."], "--data: expected a prepared set, . has no"),
         (["--space", "generator", "--models", "nowhere"], "--models: a choice of real networks needs real faces"),
     ],
 )
