@@ -84,7 +84,8 @@ def page_of(results: Path) -> tuple[str, int]:
         page = path.read_text(encoding="utf-8")
     dashboard = dashboard_of(results / LOG)
     link = f", <a href='{text_cell(dashboard)}'>Ray's dashboard</a>" if dashboard else ""
-    bar = f"<p class='soft'><b id='live'>live</b>: {len(rows)} trials have ended, of {sweep['trials']} and the anchors{link}</p>"
+    ended = f"{len(rows)} trials have ended, of {sweep['trials']} and the anchors"
+    bar = f"<p class='soft'><b id='live'>live</b>: {ended}{link}</p>"
     page = page.replace(OFFLINE, LIVE, 1).replace("<main>", f"<main>{bar}", 1)
     return page.replace("</body>", FOLLOW.replace("TRIALS", str(len(rows))) + "</body>", 1), len(rows)
 
