@@ -207,6 +207,42 @@ def front_hypervolume(rows: Sequence[Mapping[str, Any]], objectives: Mapping[str
     return hypervolume(values, list(objectives.values()), *worst_and_best(objectives))
 
 
+class FrontSoFar:
+    """Keep the front of points that come one by one, and its hypervolume.
+
+    A point costs what the front is large, not how many points there were.
+
+    Attributes:
+        size: number of points on the front, equal ones counted each.
+        hypervolume: as `hypervolume` measures it up to the corners of METRICS.
+    """
+
+    def __init__(self, objectives: Mapping[str, str]) -> None:
+        """Begin without a point.
+
+        Args:
+            objectives: metric name -> "min" or "max".
+        """
+        self._objectives = dict(objectives)
+        self._values = np.zeros((0, len(objectives)))
+        self.hypervolume = 0.0
+
+    @property
+    def size(self) -> int:
+        """Return the number of points on the front."""
+        return len(self._values)
+
+    def add(self, row: Mapping[str, Any]) -> None:
+        """Take the objectives of a row, all of which are measured."""
+        directions = list(self._objectives.values())
+        values = np.vstack((self._values, objective_values([row], self._objectives)))
+        cost = _cost(values, directions)
+        if (cost[:-1] <= cost[-1]).all(1).any() and not (cost[:-1] == cost[-1]).all(1).any():
+            return
+        self._values = values[front_mask(values, directions)]
+        self.hypervolume = hypervolume(self._values, directions, *worst_and_best(self._objectives))
+
+
 def worst_and_best(objectives: Mapping[str, str]) -> tuple[list[float], list[float] | None]:
     """Return the corners that METRICS fixes for the hypervolume; no best one if a range is unbounded."""
     facts = [METRICS[name] for name in objectives]

@@ -30,7 +30,7 @@ from orchestrator.search.faces import FaceChoice
 from orchestrator.search.folder import check_same, choose_folder, results_folder, resumed, space_before
 from orchestrator.search.names import ATTACKER_NAMES, check_names, default_space, is_own_space
 from orchestrator.search.settings import TRIALS, Machines, Settings
-from orchestrator.sweep.study import FIRST, population
+from orchestrator.sweep.study import FIRST, GENETIC, population
 
 if TYPE_CHECKING:
     from search_spaces import SearchSpace
@@ -253,7 +253,7 @@ def check_learns(sampler: str, space: SearchSpace, trials: int) -> None:
             f"--sampler {sampler}: expected a space of ranges, {space.name} is a fixed list, which is tried whole "
             "in its order; leave --sampler out"
         )
-    first = {"nsga2": population(trials), "gp": FIRST}.get(sampler, 0)
+    first = {**dict.fromkeys(GENETIC, population(trials)), "gp": FIRST}.get(sampler, 0)
     if trials <= first:
         raise ValueError(
             f"--sampler {sampler}: its first {first} trials are random, and --trials {trials} are no more; give more, "

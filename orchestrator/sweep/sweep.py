@@ -6,17 +6,16 @@ import json
 import logging
 import math
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-
 from anonymizers import Anonymizer
 from evaluators.metrics.scores import Scores
-from orchestrator.records.front import front_mask, hypervolume, worst_and_best
+from orchestrator.records.front import FrontSoFar
 from orchestrator.records.ledger import Ledger
-from orchestrator.records.trials import ASKED, LOST
+from orchestrator.records.trials import ASKED, LOST, Row
 from orchestrator.sweep.outcome import Outcome
 from orchestrator.sweep.progress import Progress
 from orchestrator.sweep.proposals import Asked, Proposals
@@ -28,6 +27,10 @@ LEAST_DEATHS, MOST_DEATHS = 3, 10
 CHANCE = 1e-3
 """A configuration is broken itself once its panels died so often that machines which let panels die at the rate seen
 with all the others would explain it with less than this probability."""
+
+
+KEPT = ("trial", "status", "error", "method", "anonymizer", "n_probe")
+"""Columns of a row that are kept in memory, besides the objectives."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +78,7 @@ class Sweep:
             objectives: metric name -> "min" or "max".
             ledger: open; if it has rows, they are replayed so that sampler and sweep stand where they stood.
             progress: told of every finished trial.
-            sampler: of `make_study`.
+            sampler: of `make_sampler`.
             trials: number of configurations besides the anchors; a fixed list is tried whole.
             seed: of the sampler.
             time_budget: s from now after which nothing more is proposed; None for no end.
@@ -92,7 +95,7 @@ class Sweep:
         begun_with = ledger.sweep.get("trials", trials)  # a sweep that is extended goes on as it began
         self.proposals = Proposals(
             space,
-            list(objectives.values()),
+            objectives,
             sampler=sampler,
             trials=trials,
             seed=seed,
@@ -100,20 +103,20 @@ class Sweep:
             anchors=anchors,
         )
         self.total = self.proposals.total
-        self.rows: list[dict[str, Any]] = []
-        self.failures = 0
+        self.rows: list[Row] = []
+        self.statuses: Counter[str] = Counter()
         self.started = time.perf_counter()
         self.deadline = None if time_budget is None else self.started + time_budget
         self.max_faces = max_faces
         self.faces = 0
-        self.front_size, self.hypervolume = 0, 0.0
+        self.front = FrontSoFar(objectives)
         self.exhausted = False
         self._deaths = 0
         self._new_faces = 0
         self._running: dict[int, _Running] = {}
         self._unfinished: list[Proposal] = []
         self._next = 0
-        self._replay(ledger.rows())
+        self._replay(ledger.events(list(objectives)))
 
     @property
     def running(self) -> int:
@@ -157,10 +160,12 @@ class Sweep:
         row = _row(trial, running.asked.anonymizer, outcome, seconds)
         self.ledger.append(row)
         del self._running[trial]
-        self.proposals.tell(running.asked, outcome, list(self.objectives))
+        scored = row["scores"]
+        slim = self._slim(row if scored is None else row | {**scored.values, "n_probe": scored.n_probe})
+        self.proposals.tell(running.asked, _measured(slim))
         ended = {"trial": trial, "status": row["status"], "seconds": round(seconds, 3)}
         log.info("trial ended", extra=ended if row["error"] is None else ended | {"reason": row["error"]})
-        self._count(row)
+        self._count(slim)
         if isinstance(outcome, Scores):
             self._new_faces += outcome.n_probe
         self.progress.trial_done(
@@ -168,9 +173,9 @@ class Sweep:
             done=len(self.rows),
             total=self.total,
             running=len(self._running),
-            failures=self.failures,
-            front_size=self.front_size,
-            hypervolume=self.hypervolume,
+            failures=self.statuses["failed"],
+            front_size=self.front.size,
+            hypervolume=self.front.hypervolume,
             faces_per_second=self.faces_per_second,
         )
 
@@ -209,16 +214,20 @@ class Sweep:
         if left or self._running:
             raise RuntimeError(f"{len(left)} trials of the study were left running: {left[:10]}")
 
-    def _ask(self, *, replayed: bool = False) -> Proposal | None:
+    def _ask(self) -> Proposal | None:
         asked = self.proposals.ask()
         if asked is None:
             self.total, self.exhausted = self._next, True
             return None
+        proposal = self._begin(asked)
+        self.ledger.append(_row(proposal.trial, asked.anonymizer, None, 0.0) | {"drawn": asked.drawn})
+        return proposal
+
+    def _begin(self, asked: Asked) -> Proposal:
+        """Give a configuration its number."""
         trial = self._next
         self._next += 1
         self._running[trial] = _Running(asked)
-        if not replayed:
-            self.ledger.append(_row(trial, asked.anonymizer, None, 0.0))
         return Proposal(trial, asked.anonymizer)
 
     def _checked(self, outcome: Outcome) -> Outcome:
@@ -228,45 +237,64 @@ class Sweep:
         missing = [name for name in self.objectives if outcome.values[name] is None]
         return f"{', '.join(missing)} could not be measured for this configuration" if missing else outcome
 
-    def _count(self, row: dict[str, Any]) -> None:
-        """Add a finished row to what the front is computed from."""
+    def _count(self, row: Row) -> None:
+        """Add a finished row to what is known of the sweep."""
         self.rows.append(row)
-        self.failures += row["status"] == "failed"
-        self.faces += 0 if row["scores"] is None else row["scores"].n_probe
-        complete = [r["scores"] for r in self.rows if r["scores"] is not None]
-        points = np.array([[s[name] for name in self.objectives] for s in complete]).reshape(-1, len(self.objectives))
-        directions = list(self.objectives.values())
-        self.front_size = int(front_mask(points, directions).sum())
-        self.hypervolume = hypervolume(points, directions, *worst_and_best(self.objectives))
+        self.statuses[row["status"]] += 1
+        self.faces += row["n_probe"] or 0
+        if _measured(row) is not None:
+            self.front.add(row)
 
-    def _replay(self, events: Sequence[Mapping[str, Any]]) -> None:
-        """Ask and tell again what the ledger tells, in its order, so that the sampler knows what it knew.
+    def _replay(self, events: Sequence[Row]) -> None:
+        """Tell the study again what the ledger tells, in its order, so that the sampler knows what it knew.
 
-        The ledger holds questions and answers in the order in which they happened, so a seeded sampler proposes the
-        same points again. What was asked for and not answered is proposed again first.
+        The ledger holds questions, with what was drawn for them, and answers in the order in which they happened; no
+        sampler is asked. What was asked for and not answered is proposed again first.
         """
         for event in events:
             trial, status = event["trial"], event["status"]
             if status == ASKED:
-                proposal = self._ask(replayed=True)
-                found = None if proposal is None else (proposal.trial, repr(proposal.anonymizer))
-                if found != (trial, event["anonymizer"]):
-                    raise ValueError(
-                        "--resume: with this space, sampler and seed "
-                        + (f"trial {found[0]} is {found[1]}" if found else "nothing is left to try")
-                        + f", the ledger says {trial}: {event['anonymizer']}; give the options and versions of the "
-                        "first run"
-                    )
+                self._begin(self._recalled(event))
             elif status == LOST:
-                blamed = bool(event.get("blamed"))
+                blamed = bool(event["blamed"])
                 self._running[trial].deaths += blamed
                 self._deaths += blamed
             else:
-                outcome: Outcome = event["scores"] if event["scores"] is not None else event["error"]
-                self.proposals.tell(self._running.pop(trial).asked, outcome, list(self.objectives))
-                self._count(dict(event))
+                row = self._slim(event)
+                self.proposals.tell(self._running.pop(trial).asked, _measured(row))
+                self._count(row)
         self._unfinished = [Proposal(trial, it.asked.anonymizer) for trial, it in sorted(self._running.items())]
         self.total = max(self.total, self._next)  # fewer trials than were asked for already end what is under way
+
+    def _recalled(self, event: Row) -> Asked:
+        """Ask as the ledger says that it was asked.
+
+        Raises:
+            ValueError: if this space does not have the configuration, or another one comes in its place.
+        """
+        told = f"the ledger says {event['trial']}: {event['anonymizer']}"
+        told += "; give the options and versions of the first run"
+        try:
+            asked = self.proposals.recall(event["drawn"])
+        except ValueError as error:
+            raise ValueError(f"--resume: this space does not have what was tried ({error}); {told}") from error
+        found = None if asked is None else (self._next, repr(asked.anonymizer))
+        if asked is None or found != (event["trial"], event["anonymizer"]):
+            raise ValueError(
+                "--resume: with this space, sampler and seed "
+                + (f"trial {found[0]} is {found[1]}" if found else "nothing is left to try")
+                + f", {told}"
+            )
+        return asked
+
+    def _slim(self, row: Mapping[str, Any]) -> Row:
+        """Leave of a row, flat, what is needed while the sweep goes on; the ledger has all of it."""
+        return {name: row.get(name) for name in (*KEPT, *self.objectives)}
+
+
+def _measured(row: Row) -> Row | None:
+    """Return what a study is told of a row: nothing of one that failed."""
+    return row if row["status"] == "complete" else None
 
 
 def _row(trial: int, anonymizer: Anonymizer, outcome: Outcome | None, seconds: float) -> dict[str, Any]:

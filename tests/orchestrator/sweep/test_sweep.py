@@ -15,7 +15,7 @@ from orchestrator.records.ledger import Ledger
 from orchestrator.sweep.inprocess import InProcess
 from orchestrator.sweep.outcome import outcome_of
 from orchestrator.sweep.proposals import ANCHORS
-from orchestrator.sweep.study import SAMPLERS, make_study
+from orchestrator.sweep.study import SAMPLERS, make_sampler
 from search_spaces import SPACES, SearchSpace
 from tests.helpers.fake_panel import OBJECTIVES, FakePanel
 from tests.helpers.sweeps import SEVENS, ended, sweep_of, whole
@@ -198,8 +198,8 @@ def test_another_sweeps_ledger_is_refused(tmp_path: Path) -> None:
 
 
 def test_an_unknown_sampler_is_refused() -> None:
-    with pytest.raises(ValueError, match="tpe, nsga2, gp, random, grid"):
-        make_study("magic", ["min", "max"], seed=0, trials=3)
+    with pytest.raises(ValueError, match="tpe, nsga2, nsga3, gp, qmc, random, grid"):
+        make_sampler("magic", seed=0, trials=3)
 
 
 def test_a_lost_trial_is_proposed_again_and_told_in_the_ledger(tmp_path: Path) -> None:
