@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evaluators.metrics import METRICS
-from orchestrator.records.trials import Row
+from orchestrator.records.trials import FEASIBLE, Row
 
 BLOCK = 64
 """Replicates that are brought into order at a time."""
@@ -156,11 +156,12 @@ def seba_areas(rows: Sequence[Mapping[str, Any]], utility: str = "expression_kap
 
 
 def eligible(row: Mapping[str, Any], objectives: Mapping[str, str]) -> bool:
-    """Tell whether a row may be on the front: complete, with every objective measured.
+    """Tell whether a row may be on the front: complete, with every objective measured, and no constraint broken.
 
     A stopped trial was measured on less than the others, so that its values do not compare.
     """
-    return row["status"] == "complete" and all(row[name] is not None for name in objectives)
+    measured = row["status"] == "complete" and all(row[name] is not None for name in objectives)
+    return measured and row.get(FEASIBLE) is not False
 
 
 def objective_values(rows: Sequence[Mapping[str, Any]], objectives: Mapping[str, str]) -> NDArray[np.float64]:

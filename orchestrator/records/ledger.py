@@ -132,7 +132,8 @@ class Ledger:
             metrics: to be read, such as the objectives.
 
         Returns:
-            Rows with `trial`, `status`, `error`, `method`, `anonymizer`, `blamed`, `drawn`, `n_probe` and the metrics.
+            Rows with `trial`, `status`, `error`, `method`, `anonymizer`, `blamed`, `drawn`, `taken_from`,
+            `n_probe` and the metrics.
         """
         stream = read_stream(self.path)
         return events_of(pa.Table.from_batches(stream.batches, schema=stream.schema), metrics)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from evaluators.metrics import METRICS, objectives_of
+from evaluators.metrics.constraints import constraints_of
 from evaluators.networks.catalog.choice import (
     BACKBONES,
     BLENDSHAPES,
@@ -26,6 +27,7 @@ from evaluators.networks.catalog.pulling import pulled_folder
 from evaluators.options import changed, check_values, lasting, refuse_idle
 from orchestrator.cluster.environment import answering, set_environment
 from orchestrator.prepare.options import FACES
+from orchestrator.search.earlier import check_earlier
 from orchestrator.search.faces import FaceChoice
 from orchestrator.search.folder import check_same, choose_folder, results_folder, resumed, space_before
 from orchestrator.search.names import ATTACKER_NAMES, check_names, default_space, is_own_space
@@ -159,6 +161,13 @@ def check(settings: Settings, faces: FaceChoice, networks: Networks | None, mach
             raise ValueError(f"--objective {name}: cannot be measured here: {why}")
         if name == "psnr":
             raise ValueError("--objective psnr: has no value for identical pictures; choose mse, which orders alike")
+    if settings.warm_start is not None:
+        check_earlier(settings.warm_start)
+    for one in constraints_of(settings.constraints):
+        if why := unmeasured(settings, faces, networks).get(one.metric):
+            raise ValueError(f"--constraint {one.metric}: cannot be measured here: {why}")
+        if one.metric == "psnr":
+            raise ValueError("--constraint psnr: has no value for identical pictures; choose mse, which orders alike")
     models = None if networks is None else networks.folder
     if networks is not None:
         if not networks.folder.is_dir():

@@ -78,29 +78,33 @@ def space_before(settings: Settings) -> str | None:
     return before.get("--space")
 
 
-def check_same(before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+def check_same(before: Mapping[str, Any], now: Mapping[str, Any], option: str = "--resume") -> None:
     """Check that a sweep goes on as what it was, as far as the facts of now are known yet.
+
+    Args:
+        before: facts of the sweep that was.
+        now: those of the one that is to be.
+        option: that asks for the earlier one.
 
     Raises:
         ValueError: if an option, the faces, a network, the code that measures or a package that matters is another one.
     """
     for name, value in now.get("options", {}).items():
-        _same(name, before.get("options", {}).get(name), value)
+        _same(option, name, before.get("options", {}).get(name), value)
     for name in ("models", "code"):
         if name in now:
-            _same(name, before[name], now[name])
+            _same(option, name, before[name], now[name])
     for name in PACKAGES if "versions" in now else ():
-        _same(f"version of {name}", before["versions"].get(name), now["versions"].get(name))
+        _same(option, f"version of {name}", before["versions"].get(name), now["versions"].get(name))
     if "protocol" in now:
-        _same("protocol", before["protocol"]["digest"], now["protocol"]["digest"])
+        _same(option, "protocol", before["protocol"]["digest"], now["protocol"]["digest"])
 
 
-def _same(name: str, before: Any, now: Any) -> None:
+def _same(option: str, name: str, before: Any, now: Any) -> None:
     if found := first_difference(before, now, name):
         what, was, is_now = found
-        raise ValueError(
-            f"--resume: the sweep in this folder has another {what}: {was}, now {is_now}; start anew instead"
-        )
+        where, instead = ("this", "start anew instead") if option == "--resume" else ("that", "leave it out")
+        raise ValueError(f"{option}: the sweep in {where} folder has another {what}: {was}, now {is_now}; {instead}")
 
 
 def choose_folder(settings: Settings, name: str) -> Path:

@@ -15,6 +15,7 @@ import optuna
 from rich.console import Console
 
 from anonymizers import ANONYMIZERS, Anonymizer, Word
+from evaluators.metrics.constraints import constraints_of
 from evaluators.networks.catalog.choice import Networks
 from evaluators.options import lasting
 from orchestrator.cluster.code import measuring_digest, versions
@@ -27,6 +28,7 @@ from orchestrator.records.trials import anonymizer_of
 from orchestrator.records.wording import name_of
 from orchestrator.search.backend import Backend, interruptible, make_backend
 from orchestrator.search.checks import check, check_learns, check_methods, real_networks
+from orchestrator.search.earlier import rows_before
 from orchestrator.search.faces import FaceChoice, load_protocol
 from orchestrator.search.families import families_facts, families_of
 from orchestrator.search.folder import check_same, open_ledger, results_folder, resumed, space_before
@@ -37,6 +39,7 @@ from orchestrator.search.steps import Steps, remembered
 from orchestrator.sweep.ending import front_line, front_table, next_steps
 from orchestrator.sweep.interruption import ending_with
 from orchestrator.sweep.progress import make_progress
+from orchestrator.sweep.sampling.mirror import Mirror
 from orchestrator.sweep.sweep import Sweep
 from orchestrator.terminal import INTERRUPTED
 from search_spaces import load_space
@@ -68,6 +71,7 @@ def run(settings: Settings, faces: FaceChoice, networks: Networks, machines: Mac
     space = load_space(space_name)
     chosen = real_networks(faces, networks, settings.attackers)
     directions = check(settings, faces, chosen, machines)
+    constraints = constraints_of(settings.constraints)
     check_methods(space, chosen)
     sampler = settings.sampler or ("grid" if space.configurations else "tpe")
     folder = results_folder(settings, f"{faces.name}-{space.name}")
@@ -118,6 +122,7 @@ def run(settings: Settings, faces: FaceChoice, networks: Networks, machines: Mac
             "name": folder.name,
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
             "objectives": dict(directions),
+            "constraints": [str(one) for one in constraints],
             "space": space_name,
             "sampler": sampler,
             "seed": faces.seed,
@@ -130,6 +135,13 @@ def run(settings: Settings, faces: FaceChoice, networks: Networks, machines: Mac
             "families": families,
             "notes": [*([DEMO_NOTE] if faces.data is None else []), *left_out],
         }
+        taken = []
+        if settings.warm_start is not None:
+            taken = rows_before(settings.warm_start, facts, [one.metric for one in constraints])
+        mirror = None
+        if settings.storage is not None:
+            again = {"resume": settings.resume, "overwrite": settings.overwrite}
+            mirror = Mirror(settings.storage, folder.name, directions, constraints, **again)
         ledger = open_ledger(settings, folder, facts)
         if learn is not None:
             learn.keep(backend.make, kept_in)
@@ -150,6 +162,11 @@ def run(settings: Settings, faces: FaceChoice, networks: Networks, machines: Mac
                         seed=faces.seed,
                         time_budget=settings.time_budget,
                         max_faces=settings.max_faces,
+                        constraints=constraints,
+                        stale_after=settings.stop_after_stale,
+                        stale_growth=settings.stale_growth,
+                        earlier=taken,
+                        mirror=mirror,
                     )
                     if chosen is not None:
                         missed = replace(networks, models=chosen.models).missed()
@@ -185,7 +202,14 @@ def _end(sweep: Sweep, interrupted: bool) -> str | None:
     done = f"after {len(sweep.rows)} of {sweep.total} trials; the same command with --resume goes on"
     if interrupted:
         return f"Interrupted {done}."
-    return None if sweep.finished else f"{sweep.spent} is used up {done}."
+    if sweep.finished:
+        return None
+    if sweep.spent == "--stop-after-stale":
+        return (
+            f"The hypervolume has not grown by {sweep.stale_growth:g} in {sweep.stale_after} trials: stopped after "
+            f"{len(sweep.rows)} of {sweep.total}; --resume without --stop-after-stale goes on."
+        )
+    return f"{sweep.spent} is used up {done}."
 
 
 def networks_line(facts: Mapping[str, Any], missed: Mapping[str, str]) -> str:

@@ -5,17 +5,19 @@ from __future__ import annotations
 import json
 import math
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import optuna
 
 from anonymizers import ANONYMIZERS, Anonymizer
+from evaluators.metrics.constraints import Constraint
 from orchestrator.sweep.sampling.draws import Drawn, EvenPoints, Known
 from orchestrator.sweep.sampling.shown import Chooses, Few, Generations, Nothing, Shown
 from orchestrator.sweep.study import FLAT, GENETIC, make_sampler, make_study, seed_of
 from search_spaces import SearchSpace
+from search_spaces.space import METHOD
 
 ANCHORS = ("identity", "blackout", "word")
 """Methods that every sweep measures first: the two ends, and what a told word alone is worth."""
@@ -42,6 +44,14 @@ class Asked:
     drawn: str | None = None
 
 
+@dataclass(frozen=True, eq=False)
+class Told:
+    """Hold what the study is told of a configuration: its objectives, and by how much it breaks each constraint."""
+
+    values: list[float]
+    violations: dict[str, float]
+
+
 class Proposals:
     """Ask a study for configurations, and tell it what came of them.
 
@@ -61,6 +71,7 @@ class Proposals:
         seed: int,
         begun_with: int,
         anchors: bool = True,
+        constraints: Sequence[Constraint] = (),
     ) -> None:
         """Prepare the study.
 
@@ -72,12 +83,14 @@ class Proposals:
             seed: of the sampler.
             anchors: whether ANCHORS come first.
             begun_with: number of trials that the sweep was begun with, which sizes a population.
+            constraints: that a configuration must keep; how far it breaks them is told to the sampler.
 
         Raises:
             ValueError: if the sampler is unknown.
         """
         self.space = space
         self.objectives = dict(objectives)
+        self.constraints = tuple(constraints)
         self.sampler = sampler
         self.flat = sampler in FLAT
         self._seed = seed
@@ -89,7 +102,7 @@ class Proposals:
         self._drawn = 0
         self._points = EvenPoints(space.dimensions, seed) if sampler == "qmc" else None
         self._names: set[str] = set()
-        self._outcomes: dict[str, tuple[float, ...] | None] = {}
+        self._outcomes: dict[str, Told | None] = {}
         self._waiting: dict[str, list[optuna.Trial]] = {}
         fixed = {repr(a) for a in space.configurations}
         first = [ANONYMIZERS[name]() for name in ANCHORS] if anchors else []
@@ -129,10 +142,11 @@ class Proposals:
                 return Asked(asked.anonymizer, asked.trial, json.dumps(drawn))
         return None
 
-    def recall(self, drawn: str | None) -> Asked | None:
+    def recall(self, name: str, drawn: str | None) -> Asked | None:
         """Ask as it was asked before, with what was drawn then.
 
         Args:
+            name: of the configuration, its repr.
             drawn: of what `ask` returned.
 
         Returns:
@@ -142,29 +156,72 @@ class Proposals:
             ValueError: if the parameters are none of this space, or it was not asked in this order.
         """
         if drawn is None:
-            return self.ask() if self._anchors or self._listed else None
+            return self._expected(name)
         *repeats, last = (self._next(parameters) for parameters in json.loads(drawn))
         if any(map(self._is_new, repeats)) or not self._is_new(last):
             raise ValueError(f"expected {last.anonymizer} to be new, and what was drawn before it not to be")
         return Asked(last.anonymizer, last.trial, drawn)
+
+    def adopt(self, anonymizer: Anonymizer) -> Asked | None:
+        """Ask for a configuration whose outcome is known from elsewhere.
+
+        Returns:
+            It, or None if it was asked for before or the space does not have it.
+        """
+        if (asked := self._expected(repr(anonymizer))) is not None:
+            return asked
+        if self._listed is not None or repr(anonymizer) in self._names or anonymizer.method not in self.space.methods:
+            return None
+        others = self.space.suggest(Drawn.by_chance(f"{self._seed}, {anonymizer!r}"), flat=self.flat)
+        own = {f"{anonymizer.method}.{field}": value for field, value in anonymizer.hyperparameters().items()}
+        parameters = {**others, METHOD: anonymizer.method, **own}
+        try:
+            if repr(self.space.decode(self.space.suggest(Known(parameters), flat=self.flat))) != repr(anonymizer):
+                return None  # a field is held at another value here
+        except ValueError:
+            return None
+        asked = self._next(parameters)
+        assert asked.trial is not None
+        self._is_new(asked)
+        return Asked(asked.anonymizer, asked.trial, json.dumps([asked.trial.params]))
+
+    def _expected(self, name: str) -> Asked | None:
+        """Take an anchor or a listed configuration out of those that are to come."""
+        for anchor in self._anchors:
+            if repr(anchor) == name:
+                self._anchors.remove(anchor)
+                self._names.add(name)
+                return Asked(anchor, None)
+        for point in self._listed or ():
+            if repr(self.space.decode(point)) == name and name not in self._names:
+                assert self._listed is not None
+                self._listed.remove(point)
+                asked = self._next(point)
+                self._is_new(asked)
+                return asked
+        return None
 
     def tell(self, asked: Asked, measured: Mapping[str, float | None] | None) -> None:
         """Tell the study what came of a configuration, for itself and for the repeats that wait.
 
         Args:
             asked: the configuration.
-            measured: the objectives; None if it failed.
+            measured: the objectives and what is constrained; None if it failed.
         """
         name = repr(asked.anonymizer)
-        values = None
+        told = None
         if measured is not None:
-            found = [measured[objective] for objective in self.objectives]
-            values = tuple(float(value) for value in found if value is not None)
-            assert len(values) == len(found) and all(map(math.isfinite, values)), "measured, and finite by Scores"
-        self._outcomes[name] = values
+            found = {name: measured[name] for name in (*self.objectives, *(one.metric for one in self.constraints))}
+            numbers = {name: float(value) for name, value in found.items() if value is not None}
+            assert numbers.keys() == found.keys() and all(map(math.isfinite, numbers.values())), "finite by Scores"
+            told = Told(
+                [numbers[name] for name in self.objectives],
+                {str(one): one.violation(numbers[one.metric]) for one in self.constraints},
+            )
+        self._outcomes[name] = told
         for trial in (asked.trial, *self._waiting.pop(name, ())):
             if trial is not None:
-                self._close(trial, values)
+                self._close(trial, told)
 
     def left_running(self) -> list[int]:
         """Return the trials of the study that were told nothing; its sampler would wait for them for ever."""
@@ -200,14 +257,18 @@ class Proposals:
             self._waiting.setdefault(name, []).append(asked.trial)
         return False
 
-    def _close(self, trial: optuna.Trial, values: tuple[float, ...] | None) -> None:
-        if values is None:
+    def _close(self, trial: optuna.Trial, told: Told | None) -> None:
+        if told is None:
             self.study.tell(trial, state=optuna.trial.TrialState.FAIL)
             self._shown.ended(trial.number, None, 0.0)
-        else:
-            self.study.tell(trial, list(values))
-            signs = [1 if way == "min" else -1 for way in self.objectives.values()]
-            self._shown.ended(trial.number, [sign * value for sign, value in zip(signs, values, strict=True)], 0.0)
+            return
+        for name, violation in told.violations.items():
+            trial.set_constraint(name, violation)
+        self.study.tell(trial, told.values)
+        costs = [
+            value if way == "min" else -value for value, way in zip(told.values, self.objectives.values(), strict=True)
+        ]
+        self._shown.ended(trial.number, costs, sum(max(0.0, one) for one in told.violations.values()))
 
     def _untried(self) -> dict[str, Any] | None:
         """Draw parameters of a configuration that was not asked for; None if there seems to be none."""

@@ -19,6 +19,9 @@ FLAT = (*GENETIC, "gp")
 """Samplers that learn only from parameters which every trial has. They get the fields of all methods in each trial,
 also those that the chosen method leaves unused: of several methods they would learn nothing otherwise."""
 
+STALE_GROWTH = 0.001
+"""Of the hypervolume, a share in [0, 1] where all objectives have bounds; less is no growth."""
+
 FIRST = 10
 """Trials that tpe and gp draw at random before they learn."""
 

@@ -11,14 +11,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from anonymizers import Anonymizer
+from anonymizers import ANONYMIZERS, Anonymizer
+from evaluators.metrics.constraints import Constraint, is_feasible
 from evaluators.metrics.scores import Scores
 from orchestrator.records.front import FrontSoFar
 from orchestrator.records.ledger import Ledger
-from orchestrator.records.trials import ASKED, LOST, Row
+from orchestrator.records.trials import ASKED, LOST, TAKEN_FROM, Row
 from orchestrator.sweep.outcome import Outcome
 from orchestrator.sweep.progress import Progress
-from orchestrator.sweep.proposals import Asked, Proposals
+from orchestrator.sweep.proposals import ANCHORS, Asked, Proposals
+from orchestrator.sweep.sampling.mirror import Mirror
+from orchestrator.sweep.study import STALE_GROWTH
 from search_spaces import SearchSpace
 
 log = logging.getLogger(__name__)
@@ -29,7 +32,7 @@ CHANCE = 1e-3
 with all the others would explain it with less than this probability."""
 
 
-KEPT = ("trial", "status", "error", "method", "anonymizer", "n_probe")
+KEPT = ("trial", "status", "error", "method", "anonymizer", TAKEN_FROM, "n_probe")
 """Columns of a row that are kept in memory, besides the objectives."""
 
 
@@ -70,6 +73,11 @@ class Sweep:
         time_budget: float | None = None,
         max_faces: int | None = None,
         anchors: bool = True,
+        constraints: Sequence[Constraint] = (),
+        stale_after: int | None = None,
+        stale_growth: float = STALE_GROWTH,
+        earlier: Sequence[Mapping[str, Any]] = (),
+        mirror: Mirror | None = None,
     ) -> None:
         """Prepare the study, and replay what the ledger already holds.
 
@@ -84,6 +92,13 @@ class Sweep:
             time_budget: s from now after which nothing more is proposed; None for no end.
             anchors: whether they come first.
             max_faces: anonymized and measured faces after which nothing more is proposed, those of the ledger counted.
+            constraints: that a row must keep to be on the front.
+            stale_after: number of trials after which nothing more is proposed if the hypervolume has not grown by
+                `stale_growth` in them; None for no end.
+            stale_growth: of the hypervolume.
+            earlier: rows of an earlier sweep, as the ledger takes them, whose configurations are not measured again;
+                they become rows of this sweep when it begins.
+            mirror: is told what the study is told.
 
         Raises:
             ValueError: if the ledger's rows are not what this space, sampler and seed propose.
@@ -101,6 +116,7 @@ class Sweep:
             seed=seed,
             begun_with=begun_with,
             anchors=anchors,
+            constraints=constraints,
         )
         self.total = self.proposals.total
         self.rows: list[Row] = []
@@ -108,6 +124,9 @@ class Sweep:
         self.started = time.perf_counter()
         self.deadline = None if time_budget is None else self.started + time_budget
         self.max_faces = max_faces
+        self.constraints = tuple(constraints)
+        self.stale_after, self.stale_growth = stale_after, stale_growth
+        self._volumes: list[float] = []
         self.faces = 0
         self.front = FrontSoFar(objectives)
         self.exhausted = False
@@ -116,7 +135,11 @@ class Sweep:
         self._running: dict[int, _Running] = {}
         self._unfinished: list[Proposal] = []
         self._next = 0
-        self._replay(ledger.events(list(objectives)))
+        self._mirror = mirror
+        self._replay(ledger.events(self._needed))
+        if not self._next:
+            for row in earlier:
+                self._take_over(row)
 
     @property
     def running(self) -> int:
@@ -133,7 +156,21 @@ class Sweep:
         """Name the budget that is used up, as its option; None while there is some."""
         if self.deadline is not None and time.perf_counter() >= self.deadline:
             return "--time-budget"
-        return "--max-faces" if self.max_faces is not None and self.faces >= self.max_faces else None
+        if self.max_faces is not None and self.faces >= self.max_faces:
+            return "--max-faces"
+        return "--stop-after-stale" if self.is_stale else None
+
+    @property
+    def is_stale(self) -> bool:
+        """Tell whether the hypervolume has not grown by as much as is wanted for as many trials as are allowed."""
+        if self.stale_after is None or len(self._volumes) <= self.stale_after:
+            return False
+        return self._volumes[-1] - self._volumes[-1 - self.stale_after] < self.stale_growth
+
+    @property
+    def _needed(self) -> list[str]:
+        """Return the metrics that every complete row must have: the objectives, and what is constrained."""
+        return list(dict.fromkeys((*self.objectives, *(one.metric for one in self.constraints))))
 
     @property
     def faces_per_second(self) -> float:
@@ -228,22 +265,28 @@ class Sweep:
         trial = self._next
         self._next += 1
         self._running[trial] = _Running(asked)
+        if self._mirror is not None:
+            self._mirror.begun(trial, asked.anonymizer, asked.trial)
         return Proposal(trial, asked.anonymizer)
 
     def _checked(self, outcome: Outcome) -> Outcome:
         """Turn scores that lack an objective into a failure that says so."""
         if isinstance(outcome, str):
             return outcome
-        missing = [name for name in self.objectives if outcome.values[name] is None]
+        missing = [name for name in self._needed if outcome.values[name] is None]
         return f"{', '.join(missing)} could not be measured for this configuration" if missing else outcome
 
     def _count(self, row: Row) -> None:
         """Add a finished row to what is known of the sweep."""
         self.rows.append(row)
         self.statuses[row["status"]] += 1
-        self.faces += row["n_probe"] or 0
-        if _measured(row) is not None:
+        self.faces += 0 if row[TAKEN_FROM] else row["n_probe"] or 0
+        if _measured(row) is not None and is_feasible(row, self.constraints):
             self.front.add(row)
+        if self._mirror is not None:
+            self._mirror.ended(row, self._violations(row))
+        if row["method"] not in ANCHORS and not row[TAKEN_FROM]:
+            self._volumes.append(self.front.hypervolume)
 
     def _replay(self, events: Sequence[Row]) -> None:
         """Tell the study again what the ledger tells, in its order, so that the sampler knows what it knew.
@@ -254,7 +297,9 @@ class Sweep:
         for event in events:
             trial, status = event["trial"], event["status"]
             if status == ASKED:
-                self._begin(self._recalled(event))
+                asked = self._recalled(event)
+                self.total += self._is_extra(asked, event)
+                self._begin(asked)
             elif status == LOST:
                 blamed = bool(event["blamed"])
                 self._running[trial].deaths += blamed
@@ -266,6 +311,32 @@ class Sweep:
         self._unfinished = [Proposal(trial, it.asked.anonymizer) for trial, it in sorted(self._running.items())]
         self.total = max(self.total, self._next)  # fewer trials than were asked for already end what is under way
 
+    def _take_over(self, row: Mapping[str, Any]) -> None:
+        """Make a row of an earlier sweep one of this, if this space has its configuration."""
+        anonymizer = ANONYMIZERS[row["method"]](**row["hyperparameters"])
+        asked = self.proposals.adopt(anonymizer)
+        if asked is None:
+            return
+        mark = {TAKEN_FROM: row[TAKEN_FROM]}
+        self.total += self._is_extra(asked, mark)
+        trial = self._begin(asked).trial
+        self.ledger.append(_row(trial, anonymizer, None, 0.0) | {"drawn": asked.drawn} | mark)
+        taken = _row(trial, anonymizer, row["scores"], row["seconds"]) | mark
+        self.ledger.append(taken)
+        del self._running[trial]
+        slim = self._slim(taken | {**row["scores"].values, "n_probe": row["scores"].n_probe})
+        self.proposals.tell(asked, _measured(slim))
+        self._count(slim)
+
+    def _is_extra(self, asked: Asked, row: Mapping[str, Any]) -> bool:
+        """Tell a trial that is not among those that were wanted: taken over, and neither an anchor nor on a list."""
+        return row[TAKEN_FROM] is not None and asked.drawn is not None
+
+    def _violations(self, row: Row) -> dict[str, float]:
+        """Return by how much a row breaks each constraint."""
+        measured = _measured(row)
+        return {} if measured is None else {str(one): one.violation(row[one.metric]) for one in self.constraints}
+
     def _recalled(self, event: Row) -> Asked:
         """Ask as the ledger says that it was asked.
 
@@ -275,7 +346,7 @@ class Sweep:
         told = f"the ledger says {event['trial']}: {event['anonymizer']}"
         told += "; give the options and versions of the first run"
         try:
-            asked = self.proposals.recall(event["drawn"])
+            asked = self.proposals.recall(event["anonymizer"], event["drawn"])
         except ValueError as error:
             raise ValueError(f"--resume: this space does not have what was tried ({error}); {told}") from error
         found = None if asked is None else (self._next, repr(asked.anonymizer))
@@ -289,7 +360,7 @@ class Sweep:
 
     def _slim(self, row: Mapping[str, Any]) -> Row:
         """Leave of a row, flat, what is needed while the sweep goes on; the ledger has all of it."""
-        return {name: row.get(name) for name in (*KEPT, *self.objectives)}
+        return {name: row.get(name) for name in (*KEPT, *self._needed)}
 
 
 def _measured(row: Row) -> Row | None:
