@@ -144,7 +144,7 @@ class Sweep:
     @property
     def running(self) -> int:
         """Return the number of trials that panels work on."""
-        return len(self._running)
+        return len(self._running) - len(self._unfinished)
 
     @property
     def finished(self) -> bool:
@@ -184,6 +184,15 @@ class Sweep:
         if self._unfinished:
             return self._unfinished.pop(0)
         return self._ask() if self._next < self.total else None
+
+    def ask_ahead(self, most: int) -> None:
+        """Ask for a configuration while no panel waits for one, if fewer than so many are ready to be proposed.
+
+        It is asked for without knowing what comes of the trials that panels work on now, as for one panel more.
+        """
+        if len(self._unfinished) < most and not self.spent and self._next < self.total:
+            proposal = self._ask()
+            self._unfinished += [] if proposal is None else [proposal]
 
     def finish(self, trial: int, outcome: Outcome) -> None:
         """Take the outcome of a trial: write the row, tell Optuna, count.
