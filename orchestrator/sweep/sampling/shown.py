@@ -11,7 +11,7 @@ import numpy as np
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
-MOST, SLACK = 400, 100
+MOST, SLACK = 240, 60
 """Ended trials that a sampler learns from, and how many more are gathered before they are thinned again."""
 RUNNING = 200
 """Running trials that it is shown, the last ones, so that it proposes something else."""
