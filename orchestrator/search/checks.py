@@ -27,9 +27,8 @@ from evaluators.networks.catalog.pulling import pulled_folder
 from evaluators.options import changed, check_values, lasting, refuse_idle
 from orchestrator.cluster.environment import answering, set_environment
 from orchestrator.prepare.options import FACES
-from orchestrator.search.earlier import check_earlier
 from orchestrator.search.faces import FaceChoice
-from orchestrator.search.folder import check_same, choose_folder, results_folder, resumed, space_before
+from orchestrator.search.folder import check_earlier, check_same, choose_folder, results_folder, resumed, space_before
 from orchestrator.search.names import ATTACKER_NAMES, check_names, default_space, is_own_space
 from orchestrator.search.settings import TRIALS, Machines, Settings
 from orchestrator.sweep.study import FIRST, GENETIC, population

@@ -28,10 +28,9 @@ from orchestrator.records.trials import anonymizer_of
 from orchestrator.records.wording import name_of
 from orchestrator.search.backend import Backend, interruptible, make_backend
 from orchestrator.search.checks import check, check_learns, check_methods, real_networks
-from orchestrator.search.earlier import rows_before
 from orchestrator.search.faces import FaceChoice, load_protocol
 from orchestrator.search.families import families_facts, families_of
-from orchestrator.search.folder import check_same, open_ledger, results_folder, resumed, space_before
+from orchestrator.search.folder import check_same, open_ledger, results_folder, resumed, rows_before, space_before
 from orchestrator.search.make_panel import MakePanel, needs_gradients
 from orchestrator.search.names import default_space
 from orchestrator.search.settings import TRIALS, Machines, Settings

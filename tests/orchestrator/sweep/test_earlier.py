@@ -13,7 +13,7 @@ from rich.console import Console
 
 from orchestrator.records.ledger import Ledger
 from orchestrator.records.tables import write_tables
-from orchestrator.search.earlier import rows_before
+from orchestrator.search.folder import rows_before
 from orchestrator.sweep.inprocess import InProcess
 from orchestrator.sweep.outcome import outcome_of
 from orchestrator.sweep.progress import PlainProgress
