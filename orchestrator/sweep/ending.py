@@ -34,7 +34,7 @@ def front_line(front: Sequence[Row], rows: Sequence[Row], protocol: Mapping[str,
     """
     broken = sum(row.get(FEASIBLE) is False for row in rows)
     if not front and broken:
-        return f"No front: {broken} of {len(rows)} trials break a constraint, and no other is complete."
+        return f"No front: no trial of {len(rows)} is complete and keeps the constraints, which {broken} broke."
     if not front:
         return f"No front: none of {len(rows)} trials is complete."
     own = sum(row["method"] not in ANCHORS for row in front)
@@ -42,7 +42,7 @@ def front_line(front: Sequence[Row], rows: Sequence[Row], protocol: Mapping[str,
     measured = front[0]
     on = f"{measured['n_people']} people, {measured['n_probe']} probes, chance {number(measured['chance_rank1'])}"
     anchors = ", and the anchors that bound it" if len(front) > own else ""
-    kept = f"; {broken} trials break a constraint" if broken else ""
+    kept = f"; constraints broken by {broken} of {len(rows)} trials" if broken else ""
     return f"The front: {own} of {tried} configurations{anchors}; on {protocol['name']}, {on}{kept}"
 
 
