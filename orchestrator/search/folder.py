@@ -26,8 +26,8 @@ REST = (f"{LEDGER}.cut-*", "family-*.safetensors")
 """The same, by pattern."""
 PACKAGES = ("optuna", "torch", "torchvision", "onnxruntime-gpu", "numpy")
 """Packages whose version may move what is proposed or measured."""
-COMPARABLE = ("--attacker", "--publish")
-"""Options that decide what a row's numbers mean; space, sampler and objectives may be others."""
+FREE = ("--space", "--sampler", "--objective", "--constraint")
+"""Options that may be others in an earlier sweep: they do not decide what a row's numbers mean."""
 
 
 def open_ledger(settings: Settings, folder: Path, facts: Mapping[str, Any]) -> Ledger:
@@ -140,7 +140,7 @@ def rows_before(results: Path, now: Mapping[str, Any], needed: Sequence[str]) ->
     table = read(check_earlier(results))
     before = sweep_of(table)
     check_same(before, {"protocol": now["protocol"]}, option="--warm-start")  # other faces change all that follows
-    options = {name: now["options"][name] for name in COMPARABLE}
+    options = {name: value for name, value in now["options"].items() if name not in FREE}
     check_same(before, {**now, "options": options}, option="--warm-start")
     if missing := [name for name in now["objectives"] if name not in before["objectives"]]:
         raise ValueError(
