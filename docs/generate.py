@@ -42,6 +42,7 @@ OTHERS = {
     "docs/METRICS.md": "Every column of the tables",
     "docs/STRUCTURE.md": "This tree",
     "docs/ADDING.md": "To add an anonymizer, a metric, an attacker, a signal, a network, an option",
+    "docs/SEARCHING.md": "Long searches: samplers, constraints, warm starts, storages, resuming",
     "docs/CLUSTER.md": "The same search on many machines",
     "docs/LOG.md": "What was tried, and did not help",
     "docs/conf.py": "How the site is built",

@@ -80,6 +80,11 @@ class SearchSpace:
         return None if math.inf in sizes else int(sum(sizes))
 
     @property
+    def dimensions(self) -> int:
+        """Return how many parameters a configuration has at most, the method's name among them."""
+        return 1 + max((len(self.ranges(method)) for method in self.methods), default=0)
+
+    @property
     def used(self) -> tuple[str, ...]:
         """Return the methods that may be tried here."""
         return self.methods or tuple(dict.fromkeys(c.method for c in self.configurations))

@@ -110,6 +110,8 @@ class SweepSearcher(Searcher):  # type: ignore[misc]
         if self.pool.keep_up():
             self.telemetry.look(self.sweep, self.pool)
         if not self.pool.free:
+            # With one panel the next configuration waits for this one's outcome, as it does in process.
+            self.sweep.ask_ahead(len(self.pool.standing) // 2 if len(self.pool.standing) <= 16 else 8)
             return None
         proposal = self.sweep.propose()
         if proposal is None:

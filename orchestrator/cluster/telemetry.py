@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import TYPE_CHECKING
 
 from ray.util import metrics
@@ -46,9 +45,8 @@ class Telemetry:
 
     def look(self, sweep: Sweep, pool: PanelPool) -> None:
         """Set every gauge to what is so now."""
-        ended = Counter(row["status"] for row in sweep.rows)
         left = sweep.total - len(sweep.rows) - sweep.running
-        for state, count in (("complete", ended["complete"]), ("failed", ended["failed"])):
+        for state, count in (("complete", sweep.statuses["complete"]), ("failed", sweep.statuses["failed"])):
             self.gauges["trials"].set(count, {"state": state})
         self.gauges["trials"].set(sweep.running, {"state": "running"})
         self.gauges["trials"].set(left, {"state": "waiting"})
@@ -62,5 +60,5 @@ class Telemetry:
         for kind, count in self.failures.items():
             self.gauges["failures"].set(count, {"kind": kind})
         self.gauges["faces_per_second"].set(sweep.faces_per_second)
-        self.gauges["front_size"].set(sweep.front_size)
-        self.gauges["hypervolume"].set(sweep.hypervolume)
+        self.gauges["front_size"].set(sweep.front.size)
+        self.gauges["hypervolume"].set(sweep.front.hypervolume)

@@ -20,7 +20,7 @@ def main(
     others: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[TRIAL]... | [RESULTS]...",
+            metavar="TRIAL|RESULTS",
             help="Trials, none for neighbors on the front; or results folders of other sweeps on the same faces.",
         ),
     ] = None,

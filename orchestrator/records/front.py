@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evaluators.metrics import METRICS
-from orchestrator.records.trials import Row
+from orchestrator.records.trials import FEASIBLE, Row
 
 BLOCK = 64
 """Replicates that are brought into order at a time."""
@@ -156,11 +156,12 @@ def seba_areas(rows: Sequence[Mapping[str, Any]], utility: str = "expression_kap
 
 
 def eligible(row: Mapping[str, Any], objectives: Mapping[str, str]) -> bool:
-    """Tell whether a row may be on the front: complete, with every objective measured.
+    """Tell whether a row may be on the front: complete, with every objective measured, and no constraint broken.
 
     A stopped trial was measured on less than the others, so that its values do not compare.
     """
-    return row["status"] == "complete" and all(row[name] is not None for name in objectives)
+    measured = row["status"] == "complete" and all(row[name] is not None for name in objectives)
+    return measured and row.get(FEASIBLE) is not False
 
 
 def objective_values(rows: Sequence[Mapping[str, Any]], objectives: Mapping[str, str]) -> NDArray[np.float64]:
@@ -205,6 +206,42 @@ def front_hypervolume(rows: Sequence[Mapping[str, Any]], objectives: Mapping[str
     """
     values = objective_values([row for row in rows if eligible(row, objectives)], objectives)
     return hypervolume(values, list(objectives.values()), *worst_and_best(objectives))
+
+
+class FrontSoFar:
+    """Keep the front of points that come one by one, and its hypervolume.
+
+    A point costs what the front is large, not how many points there were.
+
+    Attributes:
+        size: number of points on the front, equal ones counted each.
+        hypervolume: as `hypervolume` measures it up to the corners of METRICS.
+    """
+
+    def __init__(self, objectives: Mapping[str, str]) -> None:
+        """Begin without a point.
+
+        Args:
+            objectives: metric name -> "min" or "max".
+        """
+        self._objectives = dict(objectives)
+        self._values = np.zeros((0, len(objectives)))
+        self.hypervolume = 0.0
+
+    @property
+    def size(self) -> int:
+        """Return the number of points on the front."""
+        return len(self._values)
+
+    def add(self, row: Mapping[str, Any]) -> None:
+        """Take the objectives of a row, all of which are measured."""
+        directions = list(self._objectives.values())
+        values = np.vstack((self._values, objective_values([row], self._objectives)))
+        cost = _cost(values, directions)
+        if (cost[:-1] <= cost[-1]).all(1).any() and not (cost[:-1] == cost[-1]).all(1).any():
+            return
+        self._values = values[front_mask(values, directions)]
+        self.hypervolume = hypervolume(self._values, directions, *worst_and_best(self._objectives))
 
 
 def worst_and_best(objectives: Mapping[str, str]) -> tuple[list[float], list[float] | None]:

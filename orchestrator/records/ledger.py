@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
-from orchestrator.records.arrow.encoding import batch_of, flat_table, ledger_schema
+from orchestrator.records.arrow.encoding import batch_of, events_of, flat_table, ledger_schema
 from orchestrator.records.arrow.messages import batch_message, read_stream, schema_message, sweep_of
 from orchestrator.records.files import locked, replace_file
-from orchestrator.records.trials import ASKED, EVENTS, Row, flat, rows_of, trial_rows
+from orchestrator.records.trials import ASKED, EVENTS, REPLICATES, Row, flat, rows_of, trial_rows
 
 log = logging.getLogger(__name__)
 
@@ -37,11 +39,11 @@ class Ledger:
         expected = ledger_schema(self.sweep)
         if not self._schema.equals(expected) or self._schema.metadata != expected.metadata:
             raise ValueError(f"{path}: was started with other methods or metrics than there are now; start a new sweep")
-        self._events = {
-            event
-            for batch in stream.batches
-            for event in zip(*(batch.column(name).to_pylist() for name in ("trial", "status")), strict=True)
-        }
+        self._statuses: dict[int, set[str]] = {}
+        for batch in stream.batches:
+            pairs = zip(*(batch.column(name).to_pylist() for name in ("trial", "status")), strict=True)
+            for trial, status in pairs:
+                self._statuses.setdefault(trial, set()).add(status)
         if stream.rest:
             aside = path.with_name(f"{path.name}.cut-{stream.end}")
             replace_file(aside, lambda new: new.write_bytes(stream.rest))
@@ -116,14 +118,41 @@ class Ledger:
         if self._descriptor < 0:
             raise ValueError(f"{self.path}: this ledger is closed; open it again to append")
         trial, asked = row["trial"], row["status"] == ASKED
-        if any(n == trial and (asked or status not in EVENTS) for n, status in self._events):
+        if any(asked or status not in EVENTS for status in self._statuses.get(trial, ())):
             raise ValueError(f"{self.path}: trial {trial} is already in the ledger; number the trials anew")
         self._write(batch_message(batch_of(flat(row), self._schema)))
-        self._events.add((trial, row["status"]))
+        self._statuses.setdefault(trial, set()).add(row["status"])
 
     def rows(self) -> list[dict[str, Any]]:
         """Read every row as it was appended, in that order, scores included."""
         return rows_of(self.table())
+
+    def events(self, metrics: Sequence[str]) -> list[Row]:
+        """Read what a sweep must know of each row to go on, in the order in which they were appended.
+
+        Args:
+            metrics: to be read, such as the objectives.
+
+        Returns:
+            Rows with `trial`, `status`, `error`, `method`, `anonymizer`, `blamed`, `drawn`, `taken_from`,
+            `n_probe` and the metrics.
+        """
+        stream = read_stream(self.path)
+        return events_of(pa.Table.from_batches(stream.batches, schema=stream.schema), metrics)
+
+    def draws(self, metrics: Sequence[str]) -> dict[int, dict[str, NDArray[np.float16]]]:
+        """Read the replicates of metrics, (R,) of each that has some, by complete trial."""
+        stream = read_stream(self.path)
+        names = {name: f"{REPLICATES}{name}" for name in metrics if f"{REPLICATES}{name}" in stream.schema.names}
+        found: dict[int, dict[str, NDArray[np.float16]]] = {}
+        for batch in stream.batches:
+            for place, status in enumerate(batch.column("status").to_pylist()):
+                if status == "complete":
+                    lists = {name: batch.column(column)[place] for name, column in names.items()}
+                    found[batch.column("trial")[place].as_py()] = {
+                        name: one.values.to_numpy(zero_copy_only=False) for name, one in lists.items() if one.is_valid
+                    }
+        return found
 
     def trials(self) -> list[Row]:
         """Read the trials that have ended as flat rows, as `trials.parquet` has them."""

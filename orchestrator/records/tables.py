@@ -20,7 +20,7 @@ from orchestrator.records.arrow.messages import sweep_of
 from orchestrator.records.files import replace_file
 from orchestrator.records.front import eligible, front_probability, front_rows, objective_values, seba_areas
 from orchestrator.records.ledger import read
-from orchestrator.records.trials import BASE, EVENTS, FACTS, REPLICATES, Row, without_replicates
+from orchestrator.records.trials import BASE, EVENTS, FACTS, FEASIBLE, REPLICATES, Row, without_replicates
 
 SWEEP_FACTS = ("objectives", "protocol", "models", "seed")
 """Facts about a sweep that those who read its tables go by."""
@@ -106,7 +106,7 @@ def write_tables(ledger: pa.Table | Path | str, sweep: Mapping[str, Any], folder
     trials = measured_only(without_replicates(table).take(ended), (*BASE, *objectives, *FACTS, "seconds"))
     trials = trials.replace_schema_metadata(metadata)
     # As Python's objects, the hundreds of columns of thousands of rows take a gigabyte; few are looked at here.
-    looked_at = dict.fromkeys((*BASE, *objectives, "rank1_worst", "expression_kappa_adapted"))
+    looked_at = dict.fromkeys((*BASE, *objectives, "rank1_worst", "expression_kappa_adapted", FEASIBLE))
     rows: list[Row] = trials.select([name for name in looked_at if name in trials.column_names]).to_pylist()
     place = {row["trial"]: n for n, row in enumerate(rows)}
     front = [place[row["trial"]] for row in front_rows(rows, objectives)]

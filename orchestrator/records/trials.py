@@ -26,6 +26,13 @@ REPLICATES = "replicates."
 """Prefix of the ledger's columns of bootstrap replicates, which do not go into the tables."""
 COUNTS = ("n_probe", "n_people", "n_gallery", "n_attacker")
 FACTS = (*COUNTS, "chance_rank1")
+TAKEN_FROM = "taken_from"
+"""Column that names sweep and trial of a row that was not measured, but taken over from an earlier sweep."""
+LEDGERS_OWN = {"blamed": pa.bool_(), "curves": pa.string(), "drawn": pa.string()}
+"""Columns that the ledger alone has: whether a lost trial was held against its configuration, curves as JSON, and what
+the study drew for a configuration that was asked for, as JSON."""
+FEASIBLE = "feasible"
+"""Column that says whether a row keeps the constraints of its sweep; only where there are some."""
 TOLD_BY = "told_by"
 """Column that names whose answer about the expression a method was told."""
 STOPPED = "stopped"
@@ -61,8 +68,7 @@ def schema(sweep: Mapping[str, Any]) -> pa.Schema:
 
 def without_replicates(table: pa.Table) -> pa.Table:
     """Leave the columns of the trials table."""
-    own = ("blamed", "curves")
-    return table.select([n for n in table.column_names if not n.startswith(REPLICATES) and n not in own])
+    return table.select([n for n in table.column_names if not n.startswith(REPLICATES) and n not in LEDGERS_OWN])
 
 
 def flat(row: Mapping[str, Any]) -> Row:
@@ -92,7 +98,7 @@ def flat(row: Mapping[str, Any]) -> Row:
     if status == ASKED and (error or scores is not None):
         raise ValueError(f"{whose}: expected neither scores nor an error of a question, got {scores} and {error!r}")
     columns = {name: row[name] for name in ("trial", "status", "error", "method", "anonymizer", "seconds")}
-    columns |= {name: row[name] for name in ("blamed", "curves", STOPPED) if row.get(name) is not None}
+    columns |= {name: row[name] for name in (*LEDGERS_OWN, TAKEN_FROM, STOPPED) if row.get(name) is not None}
     columns |= {f"{row['method']}.{name}": value for name, value in row["hyperparameters"].items()}
     if scores is not None:
         columns |= dict(scores.values)

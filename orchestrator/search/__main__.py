@@ -11,8 +11,8 @@ from rich.text import Text
 
 from evaluators.metrics import METRICS
 from evaluators.networks.catalog.choice import Networks
-from orchestrator.search.checks import checked
 from orchestrator.search.faces import FaceChoice
+from orchestrator.search.names import check_names
 from orchestrator.search.settings import Machines, Settings
 from orchestrator.sweep.interruption import listening
 from orchestrator.terminal import delivered, errors, make_console, options_of, run_app, sentences
@@ -69,6 +69,9 @@ def main(
         sentences(machine=(RuntimeError, OSError), interrupted="ended early; what the results folder holds is whole"),
         listening(lambda sentence: errors.print(sentence, markup=False)),
     ):
+        check_names(settings)
+        from orchestrator.search.checks import checked  # Arrow, which --help does without
+
         settings = checked(settings, faces, networks, machines)
         from orchestrator.search.run import run  # torch and optuna, which --help and most refusals do without
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from evaluators.metrics import METRICS, objectives_of
+from evaluators.metrics.constraints import constraints_of
 from evaluators.networks.catalog.choice import (
     BACKBONES,
     BLENDSHAPES,
@@ -27,10 +28,10 @@ from evaluators.options import changed, check_values, lasting, refuse_idle
 from orchestrator.cluster.environment import answering, set_environment
 from orchestrator.prepare.options import FACES
 from orchestrator.search.faces import FaceChoice
-from orchestrator.search.folder import check_same, choose_folder, results_folder, resumed, space_before
+from orchestrator.search.folder import check_earlier, check_same, choose_folder, results_folder, resumed, space_before
 from orchestrator.search.names import ATTACKER_NAMES, check_names, default_space, is_own_space
 from orchestrator.search.settings import TRIALS, Machines, Settings
-from orchestrator.sweep.study import FIRST, population
+from orchestrator.sweep.study import FIRST, GENETIC, population
 
 if TYPE_CHECKING:
     from search_spaces import SearchSpace
@@ -153,6 +154,13 @@ def check(settings: Settings, faces: FaceChoice, networks: Networks | None, mach
             raise ValueError(f"--objective {name}: cannot be measured here: {why}")
         if name == "psnr":
             raise ValueError("--objective psnr: has no value for identical pictures; choose mse, which orders alike")
+    if settings.warm_start is not None:
+        check_earlier(settings.warm_start)
+    for one in constraints_of(settings.constraints):
+        if why := unmeasured(settings, faces, networks).get(one.metric):
+            raise ValueError(f"--constraint {one.metric}: cannot be measured here: {why}")
+        if one.metric == "psnr":
+            raise ValueError("--constraint psnr: has no value for identical pictures; choose mse, which orders alike")
     models = None if networks is None else networks.folder
     if networks is not None:
         if not networks.folder.is_dir():
@@ -258,7 +266,7 @@ def check_learns(sampler: str, space: SearchSpace, trials: int) -> None:
             f"--sampler {sampler}: expected a space of ranges, {space.name} is a fixed list, which is tried whole "
             "in its order; leave --sampler out"
         )
-    first = {"nsga2": population(trials), "gp": FIRST}.get(sampler, 0)
+    first = {**dict.fromkeys(GENETIC, population(trials)), "gp": FIRST}.get(sampler, 0)
     if trials <= first:
         raise ValueError(
             f"--sampler {sampler}: its first {first} trials are random, and --trials {trials} are no more; give more, "

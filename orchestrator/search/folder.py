@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +28,8 @@ REST = (f"{LEDGER}.cut-*", "family-*.safetensors")
 """The same, by pattern."""
 PACKAGES = ("optuna", "torch", "torchvision", "onnxruntime-gpu", "numpy")
 """Packages whose version may move what is proposed or measured."""
+FREE = ("--space", "--sampler", "--objective", "--constraint")
+"""Options that may be others in an earlier sweep: they do not decide what a row's numbers mean."""
 
 
 def open_ledger(settings: Settings, folder: Path, facts: Mapping[str, Any]) -> Ledger:
@@ -80,29 +82,79 @@ def space_before(settings: Settings) -> str | None:
     return before.get("--space")
 
 
-def check_same(before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+def check_same(before: Mapping[str, Any], now: Mapping[str, Any], option: str = "--resume") -> None:
     """Check that a sweep goes on as what it was, as far as the facts of now are known yet.
+
+    Args:
+        before: facts of the sweep that was.
+        now: those of the one that is to be.
+        option: that asks for the earlier one.
 
     Raises:
         ValueError: if an option, the faces, a network, the code that measures or a package that matters is another one.
     """
     for name, value in now.get("options", {}).items():
-        _same(name, before.get("options", {}).get(name), value)
+        _same(option, name, before.get("options", {}).get(name), value)
     for name in ("models", "code"):
         if name in now:
-            _same(name, before[name], now[name])
+            _same(option, name, before[name], now[name])
     for name in PACKAGES if "versions" in now else ():
-        _same(f"version of {name}", before["versions"].get(name), now["versions"].get(name))
+        _same(option, f"version of {name}", before["versions"].get(name), now["versions"].get(name))
     if "protocol" in now:
-        _same("protocol", before["protocol"]["digest"], now["protocol"]["digest"])
+        _same(option, "protocol", before["protocol"]["digest"], now["protocol"]["digest"])
 
 
-def _same(name: str, before: Any, now: Any) -> None:
+def _same(option: str, name: str, before: Any, now: Any) -> None:
     if found := first_difference(before, now, name):
         what, was, is_now = found
+        where, instead = ("this", "start anew instead") if option == "--resume" else ("that", "leave it out")
+        raise ValueError(f"{option}: the sweep in {where} folder has another {what}: {was}, now {is_now}; {instead}")
+
+
+def check_earlier(results: Path) -> Path:
+    """Return the ledger of an earlier sweep.
+
+    Raises:
+        ValueError: if there is none.
+    """
+    if not (results / LEDGER).is_file():
+        raise ValueError(f"--warm-start: expected a results folder with {LEDGER}, {results} has none")
+    return results / LEDGER
+
+
+def rows_before(results: Path, now: Mapping[str, Any], needed: Sequence[str]) -> list[dict[str, Any]]:
+    """Read the complete rows of an earlier sweep, in the order of their trials.
+
+    Args:
+        results: its folder.
+        now: facts of the sweep that starts: options, code, versions, models, protocol and objectives.
+        needed: metrics that a row must have, such as what is constrained.
+
+    Returns:
+        Rows as the ledger takes them, each with `taken_from`: the name of that sweep and the trial's number.
+
+    Raises:
+        ValueError: if there is no sweep, or its numbers do not compare with those of this one; the sentence says why.
+    """
+    from orchestrator.records.ledger import read  # torch, which a refusal does without
+    from orchestrator.records.trials import EVENTS, TAKEN_FROM, rows_of
+
+    table = read(check_earlier(results))
+    before = sweep_of(table)
+    check_same(before, {"protocol": now["protocol"]}, option="--warm-start")  # other faces change all that follows
+    options = {name: value for name, value in now["options"].items() if name not in FREE}
+    check_same(before, {**now, "options": options}, option="--warm-start")
+    if missing := [name for name in now["objectives"] if name not in before["objectives"]]:
         raise ValueError(
-            f"--resume: the sweep in this folder has another {what}: {was}, now {is_now}; start anew instead"
+            f"--warm-start: expected a sweep that was for {', '.join(missing)} too, {results} was for "
+            f"{', '.join(before['objectives'])}, and has no draws of people for others"
         )
+    ended = [row for row in rows_of(table) if row["status"] not in EVENTS]
+    return [
+        {**row, TAKEN_FROM: f"{before['name']}: trial {row['trial']}"}
+        for row in sorted(ended, key=lambda row: int(row["trial"]))
+        if row["status"] == "complete" and all(row["scores"].values[name] is not None for name in needed)
+    ]
 
 
 def choose_folder(settings: Settings, name: str) -> Path:

@@ -10,7 +10,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from evaluators.metrics import objectives_of
+from evaluators.metrics.constraints import constraints_of
 from evaluators.options import expected_one_of
+from orchestrator.sweep.study import STALE_GROWTH
 
 if TYPE_CHECKING:
     from orchestrator.search.settings import Settings
@@ -74,6 +76,9 @@ def check_names(settings: Settings) -> None:
     directions = objectives_of(settings.objectives)
     if not 2 <= len(directions) <= 3 or len(directions) != len(settings.objectives):
         raise ValueError(f"--objective: expected two or three different metrics, got {', '.join(settings.objectives)}")
+    constraints_of(settings.constraints)
+    if settings.stale_growth != STALE_GROWTH and settings.stop_after_stale is None:
+        raise ValueError(f"--stale-growth {settings.stale_growth:g}: does nothing without --stop-after-stale")
     if settings.resume and settings.overwrite:
         raise ValueError("--resume and --overwrite: expected one of them, got both")
 

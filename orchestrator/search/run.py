@@ -15,6 +15,7 @@ import optuna
 from rich.console import Console
 
 from anonymizers import ANONYMIZERS, Anonymizer, Word
+from evaluators.metrics.constraints import constraints_of
 from evaluators.networks.catalog.choice import Networks
 from evaluators.options import lasting
 from orchestrator.cluster.code import measuring_digest, versions
@@ -29,7 +30,7 @@ from orchestrator.search.backend import Backend, interruptible, make_backend
 from orchestrator.search.checks import check, check_learns, check_methods, real_networks
 from orchestrator.search.faces import FaceChoice, load_protocol, trained_on
 from orchestrator.search.families import families_facts, families_of
-from orchestrator.search.folder import check_same, open_ledger, results_folder, resumed, space_before
+from orchestrator.search.folder import check_same, open_ledger, results_folder, resumed, rows_before, space_before
 from orchestrator.search.make_panel import MakePanel, needs_gradients
 from orchestrator.search.names import default_space
 from orchestrator.search.settings import TRIALS, Machines, Settings
@@ -37,6 +38,7 @@ from orchestrator.search.steps import Steps, remembered
 from orchestrator.sweep.ending import front_line, front_table, next_steps
 from orchestrator.sweep.interruption import ending_with
 from orchestrator.sweep.progress import make_progress
+from orchestrator.sweep.sampling.mirror import Mirror
 from orchestrator.sweep.sweep import Sweep
 from orchestrator.terminal import INTERRUPTED
 from orchestrator.verify.served import write_served
@@ -69,6 +71,7 @@ def run(settings: Settings, faces: FaceChoice, networks: Networks, machines: Mac
     space = load_space(space_name)
     chosen = real_networks(faces, networks, settings.attackers)
     directions = check(settings, faces, chosen, machines)
+    constraints = constraints_of(settings.constraints)
     check_methods(space, chosen)
     sampler = settings.sampler or ("grid" if space.configurations else "tpe")
     folder = results_folder(settings, f"{faces.name}-{space.name}")
@@ -123,6 +126,7 @@ def run(settings: Settings, faces: FaceChoice, networks: Networks, machines: Mac
             "name": folder.name,
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
             "objectives": dict(directions),
+            "constraints": [str(one) for one in constraints],
             "space": space_name,
             "sampler": sampler,
             "seed": faces.seed,
@@ -135,6 +139,13 @@ def run(settings: Settings, faces: FaceChoice, networks: Networks, machines: Mac
             "families": families,
             "notes": [*([DEMO_NOTE] if faces.data is None else []), *left_out],
         }
+        taken = []
+        if settings.warm_start is not None:
+            taken = rows_before(settings.warm_start, facts, [one.metric for one in constraints])
+        mirror = None
+        if settings.storage is not None:
+            again = {"resume": settings.resume, "overwrite": settings.overwrite}
+            mirror = Mirror(settings.storage, folder.name, directions, constraints, **again)
         ledger = open_ledger(settings, folder, facts)
         if learn is not None:
             learn.keep(backend.make, kept_in)
@@ -157,6 +168,11 @@ def run(settings: Settings, faces: FaceChoice, networks: Networks, machines: Mac
                         time_budget=settings.time_budget,
                         max_faces=settings.max_faces,
                         racing=racing,
+                        constraints=constraints,
+                        stale_after=settings.stop_after_stale,
+                        stale_growth=settings.stale_growth,
+                        earlier=taken,
+                        mirror=mirror,
                     )
                     if chosen is not None:
                         missed = replace(networks, models=chosen.models).missed()
@@ -192,7 +208,14 @@ def _end(sweep: Sweep, interrupted: bool) -> str | None:
     done = f"after {len(sweep.rows)} of {sweep.total} trials; the same command with --resume goes on"
     if interrupted:
         return f"Interrupted {done}."
-    return None if sweep.finished else f"{sweep.spent} is used up {done}."
+    if sweep.finished:
+        return None
+    if sweep.spent == "--stop-after-stale":
+        return (
+            f"The hypervolume has not grown by {sweep.stale_growth:g} in {sweep.stale_after} trials: stopped after "
+            f"{len(sweep.rows)} of {sweep.total}; --resume without --stop-after-stale goes on."
+        )
+    return f"{sweep.spent} is used up {done}."
 
 
 def networks_line(facts: Mapping[str, Any], missed: Mapping[str, str]) -> str:

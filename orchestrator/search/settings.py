@@ -9,7 +9,7 @@ from evaluators.datasets.publishing import FORMS, is_publishing
 from evaluators.metrics import METRICS
 from evaluators.options import option
 from orchestrator.search.names import ATTACKER_NAMES, SEARCHING_NAMES, SPACE_NAMES, is_own_space
-from orchestrator.sweep.study import SAMPLERS
+from orchestrator.sweep.study import SAMPLERS, STALE_GROWTH
 
 TRIALS = 40
 FAMILY_BUDGET = 300.0
@@ -51,12 +51,26 @@ class Settings:
     )
     time_budget: float | None = option(None, "Seconds after which nothing more is tried; --resume goes on.", above=0)
     max_faces: int | None = option(None, "Faces anonymized and measured after which nothing more is tried.", least=1)
+    stop_after_stale: int | None = option(
+        None,
+        "Trials after which nothing more is tried if the hypervolume has not grown by --stale-growth in them.",
+        least=1,
+    )
+    stale_growth: float = option(
+        STALE_GROWTH, "Growth of the hypervolume below which --stop-after-stale calls it none.", above=0
+    )
     objectives: tuple[str, ...] = option(
         DEFAULT_OBJECTIVES,
         "Metric to optimize, two or three times, of --list-metrics.",
         flag="--objective",
         known=tuple(METRICS),
         otherwise="what --list-metrics lists",
+        lasting=True,
+    )
+    constraints: tuple[str, ...] = option(
+        (),
+        'Bound of a metric that a row must keep to be on the front, e.g. "detection_rate >= 0.9"; as often as wanted.',
+        flag="--constraint",
         lasting=True,
     )
     attackers: tuple[str, ...] = option(
@@ -105,6 +119,15 @@ class Settings:
     copy_to: str | None = option(
         None,
         "Keep a copy of the results at a URI, e.g. s3://bucket/sweep; --resume takes it where --out has none.",
+    )
+    warm_start: Path | None = option(
+        None,
+        "Results folder of an earlier sweep on the same faces: its rows become rows of this one, measured once.",
+    )
+    storage: str | None = option(
+        None,
+        "Show the sweep in an Optuna storage too, for optuna-dashboard: sqlite:///FILE, postgresql://…, or the path of "
+        "a journal file.",
     )
     resume: bool = option(False, "Go on with the sweep in the results folder.")
     overwrite: bool = option(False, "Replace the sweep in the results folder.")

@@ -18,7 +18,7 @@ class Asked:
     configurations: int = option(
         8, "Configurations, both anchors among them, the others from the front, evenly.", least=2, most=40
     )
-    trial: tuple[int, ...] = option((), "Trials to ask about instead, as many times as there are.")
+    trial: tuple[int, ...] = option((), "Trial to ask about instead; several times for several.")
     faces: int = option(
         32, "Faces of different people, each asked about twice; a multiple of twice the configurations.", least=4
     )

@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from evaluators.attackers import ATTACKERS
-from orchestrator.records.trials import Row
+from orchestrator.records.trials import FEASIBLE, Row
 from orchestrator.records.wording import ANCHORS, name_of, number, strongest, with_interval
 
 HEAD = 14
@@ -32,13 +32,18 @@ def front_line(front: Sequence[Row], rows: Sequence[Row], protocol: Mapping[str,
         rows: those of every trial.
         protocol: what the faces say of themselves.
     """
+    broken = sum(row.get(FEASIBLE) is False for row in rows)
+    if not front and broken:
+        return f"No front: no trial of {len(rows)} is complete and keeps the constraints, which {broken} broke."
     if not front:
         return f"No front: none of {len(rows)} trials is complete."
     own = sum(row["method"] not in ANCHORS for row in front)
     tried = sum(row["method"] not in ANCHORS for row in rows)
     measured = front[0]
     on = f"{measured['n_people']} people, {measured['n_probe']} probes, chance {number(measured['chance_rank1'])}"
-    return f"The front: {own} of {tried} configurations, and the anchors that bound it; on {protocol['name']}, {on}"
+    anchors = ", and the anchors that bound it" if len(front) > own else ""
+    kept = f"; constraints broken by {broken} of {len(rows)} trials" if broken else ""
+    return f"The front: {own} of {tried} configurations{anchors}; on {protocol['name']}, {on}{kept}"
 
 
 def front_table(rows: Sequence[Row], objectives: Mapping[str, str], width: int) -> Table:

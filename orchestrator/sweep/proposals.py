@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import math
-import random
+from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import optuna
 
 from anonymizers import ANONYMIZERS, Anonymizer
-from orchestrator.sweep.study import FLAT, make_study
+from evaluators.metrics.constraints import Constraint
+from orchestrator.sweep.sampling.draws import Drawn, EvenPoints, Known
+from orchestrator.sweep.sampling.shown import Chooses, Few, Generations, Nothing, Shown
+from orchestrator.sweep.study import FLAT, GENETIC, make_sampler, make_study, seed_of
 from search_spaces import SearchSpace
-
-if TYPE_CHECKING:
-    import optuna
+from search_spaces.space import METHOD
 
 ANCHORS = ("identity", "blackout", "word")
 """Methods that every sweep measures first: the two ends, and what a told word alone is worth."""
@@ -26,10 +30,26 @@ LEAST_DRAWS, MOST_DRAWS = 200, 20_000
 
 @dataclass(frozen=True, eq=False)
 class Asked:
-    """Hold a configuration to be measured, and the trial of the study that it is; None for an anchor."""
+    """Hold a configuration to be measured.
+
+    Attributes:
+        anonymizer: the configuration.
+        trial: of the study; None for an anchor.
+        drawn: what the study drew for it, as JSON: its parameters, and before them those of repeats. None where nothing
+            is drawn, for anchors and lists. With it the study is told in another process what was drawn in this one.
+    """
 
     anonymizer: Anonymizer
     trial: optuna.Trial | None
+    drawn: str | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Told:
+    """Hold what the study is told of a configuration: its objectives, and by how much it breaks each constraint."""
+
+    values: list[float]
+    violations: dict[str, float]
 
 
 class Proposals:
@@ -38,7 +58,7 @@ class Proposals:
     A sampler may propose what it proposed before. Such a repeat is told the outcome that is known, or waits by its
     configuration until there is one; the next that is asked for is another. So a sweep measures as many configurations
     as it was given trials, and no trial waits for another one. All of it follows from the seed and the order of
-    `ask` and `tell`.
+    `ask` and `tell`, or of `recall` and `tell`, which asks no sampler.
     """
 
     def __init__(
@@ -51,82 +71,178 @@ class Proposals:
         seed: int,
         begun_with: int,
         anchors: bool = True,
+        constraints: Sequence[Constraint] = (),
     ) -> None:
         """Prepare the study.
 
         Args:
             space: what may be tried; a fixed list is tried whole, in its order.
             objectives: metric name -> "min" or "max".
-            sampler: of `make_study`.
+            sampler: of `make_sampler`.
             trials: number of configurations besides the anchors.
             seed: of the sampler.
             anchors: whether ANCHORS come first.
             begun_with: number of trials that the sweep was begun with, which sizes a population.
+            constraints: that a configuration must keep; how far it breaks them is told to the sampler.
+
+        Raises:
+            ValueError: if the sampler is unknown.
         """
         self.space = space
         self.objectives = dict(objectives)
-        self.study = make_study(sampler, list(objectives.values()), seed=seed, trials=begun_with)
+        self.constraints = tuple(constraints)
+        self.sampler = sampler
         self.flat = sampler in FLAT
         self._seed = seed
+        self._begun_with = begun_with
+        self._storage = Shown()
+        self.study = make_study(list(objectives.values()), self._storage)
+        self.study.sampler = make_sampler(sampler, seed=seed, trials=begun_with)
+        self._shown: Chooses = _chooses(sampler, self.study)
+        self._drawn = 0
+        self._points = EvenPoints(space.dimensions, seed) if sampler == "qmc" else None
         self._names: set[str] = set()
-        self._outcomes: dict[str, tuple[float, ...] | None] = {}
+        self._outcomes: dict[str, Told | None] = {}
         self._waiting: dict[str, list[optuna.Trial]] = {}
         fixed = {repr(a) for a in space.configurations}
         first = [ANONYMIZERS[name]() for name in ANCHORS] if anchors else []
-        self._anchors: list[Anonymizer] = [a for a in first if repr(a) not in fixed]
+        self._anchors: deque[Anonymizer] = deque(a for a in first if repr(a) not in fixed)
+        self._listed: deque[dict[str, Any]] | None = None
         if space.configurations or sampler == "grid":
             listed = {repr(self.space.decode(point)): point for point in space.points(trials)}
-            points = [point for name, point in listed.items() if name not in {repr(a) for a in self._anchors}]
-            for point in points:
-                self.study.enqueue_trial(point)
-            trials = len(points)
+            taken = {repr(a) for a in self._anchors}
+            self._listed = deque(point for name, point in listed.items() if name not in taken)
+            trials = len(self._listed)
         self.total = len(self._anchors) + trials
 
     def ask(self) -> Asked | None:
         """Return a configuration that was not asked for before, or None if the space is used up."""
         if self._anchors:
-            anchor = self._anchors.pop(0)
+            anchor = self._anchors.popleft()
             self._names.add(repr(anchor))
             return Asked(anchor, None)
-        for _ in range(MOST_REPEATS):
-            asked = self._next()
-            if self._is_new(asked):
-                return asked
-        drawn = self._untried()
-        if drawn is None:
+        if self._listed is not None:
+            while self._listed:
+                if self._is_new(asked := self._next(self._listed.popleft())):
+                    return asked
             return None
-        self.study.enqueue_trial(drawn)
-        asked = self._next()
-        return asked if self._is_new(asked) else None
+        drawn = []
+        for attempt in range(MOST_REPEATS + 1):
+            parameters = None
+            if attempt == MOST_REPEATS:
+                parameters = self._untried()
+                if parameters is None:
+                    return None
+            elif self._points is not None:
+                parameters = self.space.suggest(Drawn(iter(self._points.at(self._drawn)).__next__))
+            asked = self._next(parameters)
+            assert asked.trial is not None
+            drawn.append(asked.trial.params)
+            if self._is_new(asked):
+                return Asked(asked.anonymizer, asked.trial, json.dumps(drawn))
+        return None
+
+    def recall(self, name: str, drawn: str | None) -> Asked | None:
+        """Ask as it was asked before, with what was drawn then.
+
+        Args:
+            name: of the configuration, its repr.
+            drawn: of what `ask` returned.
+
+        Returns:
+            What `ask` returned; None if there is nothing left that is not drawn.
+
+        Raises:
+            ValueError: if the parameters are none of this space, or it was not asked in this order.
+        """
+        if drawn is None:
+            return self._expected(name)
+        *repeats, last = (self._next(parameters) for parameters in json.loads(drawn))
+        if any(map(self._is_new, repeats)) or not self._is_new(last):
+            raise ValueError(f"expected {last.anonymizer} to be new, and what was drawn before it not to be")
+        return Asked(last.anonymizer, last.trial, drawn)
+
+    def adopt(self, anonymizer: Anonymizer) -> Asked | None:
+        """Ask for a configuration whose outcome is known from elsewhere.
+
+        Returns:
+            It, or None if it was asked for before or the space does not have it.
+        """
+        if (asked := self._expected(repr(anonymizer))) is not None:
+            return asked
+        if self._listed is not None or repr(anonymizer) in self._names or anonymizer.method not in self.space.methods:
+            return None
+        others = self.space.suggest(Drawn.by_chance(f"{self._seed}, {anonymizer!r}"), flat=self.flat)
+        own = {f"{anonymizer.method}.{field}": value for field, value in anonymizer.hyperparameters().items()}
+        parameters = {**others, METHOD: anonymizer.method, **own}
+        try:
+            if repr(self.space.decode(self.space.suggest(Known(parameters), flat=self.flat))) != repr(anonymizer):
+                return None  # a field is held at another value here
+        except ValueError:
+            return None
+        asked = self._next(parameters)
+        assert asked.trial is not None
+        self._is_new(asked)
+        return Asked(asked.anonymizer, asked.trial, json.dumps([asked.trial.params]))
+
+    def _expected(self, name: str) -> Asked | None:
+        """Take an anchor or a listed configuration out of those that are to come."""
+        for anchor in self._anchors:
+            if repr(anchor) == name:
+                self._anchors.remove(anchor)
+                self._names.add(name)
+                return Asked(anchor, None)
+        for point in self._listed or ():
+            if repr(self.space.decode(point)) == name and name not in self._names:
+                assert self._listed is not None
+                self._listed.remove(point)
+                asked = self._next(point)
+                self._is_new(asked)
+                return asked
+        return None
 
     def tell(self, asked: Asked, measured: Mapping[str, float | None] | None) -> None:
         """Tell the study what came of a configuration, for itself and for the repeats that wait.
 
         Args:
             asked: the configuration.
-            measured: the objectives; None if it failed.
+            measured: the objectives and what is constrained; None if it failed.
         """
         name = repr(asked.anonymizer)
-        values = None
+        told = None
         if measured is not None:
-            found = [measured[objective] for objective in self.objectives]
-            values = tuple(float(value) for value in found if value is not None)
-            assert len(values) == len(found) and all(map(math.isfinite, values)), "measured, and finite by Scores"
-        self._outcomes[name] = values
+            found = {name: measured[name] for name in (*self.objectives, *(one.metric for one in self.constraints))}
+            numbers = {name: float(value) for name, value in found.items() if value is not None}
+            assert numbers.keys() == found.keys() and all(map(math.isfinite, numbers.values())), "finite by Scores"
+            told = Told(
+                [numbers[name] for name in self.objectives],
+                {str(one): one.violation(numbers[one.metric]) for one in self.constraints},
+            )
+        self._outcomes[name] = told
         for trial in (asked.trial, *self._waiting.pop(name, ())):
             if trial is not None:
-                self._close(trial, values)
+                self._close(trial, told)
 
     def left_running(self) -> list[int]:
         """Return the trials of the study that were told nothing; its sampler would wait for them for ever."""
-        import optuna
-
         running = self.study.get_trials(deepcopy=False, states=[optuna.trial.TrialState.RUNNING])
         return [trial.number for trial in running]
 
-    def _next(self) -> Asked:
-        trial = self.study.ask()
-        return Asked(self.space.decode(self.space.suggest(trial, flat=self.flat)), trial)
+    def _next(self, parameters: Mapping[str, Any] | None = None) -> Asked:
+        """Let the sampler draw a trial, or enter the given parameters as one."""
+        if parameters is not None:
+            known = self.space.suggest(Known(parameters), flat=self.flat)
+            self.study.enqueue_trial({name: parameters[name] for name in known if name in parameters})
+        if self._listed is None:
+            self.study.sampler = make_sampler(
+                self.sampler, seed=seed_of(self._seed, self._drawn), trials=self._begun_with
+            )
+        self._drawn += 1
+        with self._storage.only(self._shown.chosen()):
+            trial = self.study.ask()
+            suggested = self.space.suggest(trial, flat=self.flat)
+            self._shown.begun(self._storage.get_trial(trial.number))
+        return Asked(self.space.decode(suggested), trial)
 
     def _is_new(self, asked: Asked) -> bool:
         """Tell whether a configuration is none that was asked for; a repeat is told what is known, or waits."""
@@ -141,38 +257,31 @@ class Proposals:
             self._waiting.setdefault(name, []).append(asked.trial)
         return False
 
-    def _close(self, trial: optuna.Trial, values: tuple[float, ...] | None) -> None:
-        import optuna
-
-        if values is None:
+    def _close(self, trial: optuna.Trial, told: Told | None) -> None:
+        if told is None:
             self.study.tell(trial, state=optuna.trial.TrialState.FAIL)
-        else:
-            self.study.tell(trial, list(values))
+            self._shown.ended(trial.number, None, 0.0)
+            return
+        for name, violation in told.violations.items():
+            trial.set_constraint(name, violation)
+        self.study.tell(trial, told.values)
+        costs = [
+            value if way == "min" else -value for value, way in zip(told.values, self.objectives.values(), strict=True)
+        ]
+        self._shown.ended(trial.number, costs, sum(max(0.0, one) for one in told.violations.values()))
 
     def _untried(self) -> dict[str, Any] | None:
         """Draw parameters of a configuration that was not asked for; None if there seems to be none."""
-        chance = _Drawn(random.Random(f"{self._seed}, after {len(self._names)}"))
+        chance = Drawn.by_chance(f"{self._seed}, after {len(self._names)}")
         draws = min(MOST_DRAWS, max(LEAST_DRAWS, 30 * (self.space.size or 0)))
         for _ in range(draws):
-            parameters = self.space.suggest(chance)
+            parameters = self.space.suggest(chance, flat=self.flat)
             if repr(self.space.decode(parameters)) not in self._names:
                 return parameters
         return None
 
 
-class _Drawn:
-    """Suggest evenly drawn values, as a trial of Optuna's would."""
-
-    def __init__(self, chance: random.Random) -> None:
-        self._chance = chance
-
-    def suggest_categorical(self, name: str, choices: Sequence[str]) -> str:
-        return self._chance.choice(list(choices))
-
-    def suggest_float(self, name: str, low: float, high: float, *, log: bool = False) -> float:
-        if log:
-            return min(high, max(low, math.exp(self._chance.uniform(math.log(low), math.log(high)))))
-        return self._chance.uniform(low, high)
-
-    def suggest_int(self, name: str, low: int, high: int, *, step: int = 1, log: bool = False) -> int:
-        return self._chance.randrange(low, high + 1, step)
+def _chooses(sampler: str, study: optuna.Study) -> Chooses:
+    if sampler in GENETIC:
+        return Generations(study)
+    return Few() if sampler in ("tpe", "gp") else Nothing()

@@ -110,6 +110,7 @@ class Racing:
     def __init__(
         self,
         objectives: Mapping[str, str],
+        constrained: Sequence[str] = (),
         *,
         seed: int,
         confidence: float = CONFIDENCE,
@@ -119,11 +120,13 @@ class Racing:
 
         Args:
             objectives: metric name -> "min" or "max".
+            constrained: metrics besides, of which the sampler is told too.
             seed: of the draw of trials that are audited.
             confidence: see `decide`.
             audited: share of the trials that would be stopped, which are measured to their end all the same.
         """
         self.objectives = dict(objectives)
+        self.told = tuple(dict.fromkeys((*objectives, *constrained)))
         self.seed = seed
         self.confidence = confidence
         self.audited = audited
@@ -136,7 +139,7 @@ class Racing:
         """Take a trial that was measured to its end, by metric its values and (R,) replicates, as `Scores` has them."""
         self._count = max((len(replicates[name]) for name in self.objectives if name in replicates), default=1)
         new = self.standing(trial, values, replicates)
-        self._finished.append({name: float(value) for name in self.objectives if (value := values[name]) is not None})
+        self._finished.append({name: float(value) for name in self.told if (value := values[name]) is not None})
         if not any((one.costs <= new.costs).all() for one in self.front):
             self.front = [one for one in self.front if not (new.costs <= one.costs).all()] + [new]
 
@@ -168,7 +171,7 @@ class Racing:
 
         The guess is the value of the finished trial that is nearest in what was measured, in units of its spread.
         """
-        known = {name: value for name in self.objectives if (value := values[name]) is not None}
+        known = {name: value for name in self.told if (value := values[name]) is not None}
         finished = np.array([[one[name] for name in known] for one in self._finished])
         spread = finished.std(0)
         distance = np.abs(finished - list(known.values())) / np.where(spread > 0, spread, 1.0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -9,28 +10,43 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import optuna
 
-SAMPLERS = ("tpe", "nsga2", "gp", "random", "grid")
+SAMPLERS = ("tpe", "nsga2", "nsga3", "gp", "qmc", "random", "grid")
 
-FLAT = ("nsga2", "gp")
+GENETIC = ("nsga2", "nsga3")
+"""Samplers that breed generations."""
+
+FLAT = (*GENETIC, "gp")
 """Samplers that learn only from parameters which every trial has. They get the fields of all methods in each trial,
 also those that the chosen method leaves unused: of several methods they would learn nothing otherwise."""
+
+STALE_GROWTH = 0.001
+"""Of the hypervolume, a share in [0, 1] where all objectives have bounds; less is no growth."""
 
 FIRST = 10
 """Trials that tpe and gp draw at random before they learn."""
 
 
 def population(trials: int) -> int:
-    """Return the size of NSGA-II's population: Optuna's 50 would leave a sweep of 50 trials purely random."""
-    return max(8, min(50, trials // 5))
+    """Return the size of a genetic sampler's population, for ten generations: Optuna's 50 leaves short ones random."""
+    return max(8, min(50, trials // 10))
 
 
-def make_study(sampler: str, directions: Sequence[str], *, seed: int, trials: int) -> optuna.Study:
-    """Create an in-memory study with a seeded sampler.
+def seed_of(seed: int, trial: int) -> int:
+    """Return the seed of one trial's draws, in [0, 2^32).
+
+    With a seed for each trial a proposal follows from the seed, its number and the trials before it, and from nothing
+    that a sampler remembers: a sweep that is resumed tells a sampler what was proposed, and need not ask it again.
+    """
+    return int.from_bytes(hashlib.sha256(f"{seed}, {trial}".encode()).digest()[:4], "big")
+
+
+def make_sampler(sampler: str, *, seed: int, trials: int) -> optuna.samplers.BaseSampler:
+    """Make a seeded sampler.
 
     Args:
-        sampler: one of SAMPLERS; "grid" proposes nothing by itself, its points are enqueued.
-        directions: "min" or "max" per objective.
-        seed: of the sampler.
+        sampler: one of SAMPLERS; "grid" and "qmc" draw at random where they are asked: their points are given to the
+            study.
+        seed: of what it draws.
         trials: planned number, which sets the size of a population.
 
     Raises:
@@ -40,18 +56,32 @@ def make_study(sampler: str, directions: Sequence[str], *, seed: int, trials: in
 
     if sampler not in SAMPLERS:
         raise ValueError(f"--sampler: expected one of {', '.join(SAMPLERS)}, got {sampler!r}")
-    made: optuna.samplers.BaseSampler
     if sampler == "tpe":
         with warnings.catch_warnings():
             # Grouping is how TPE learns in conditional spaces; that its interface may change is no concern of the user.
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-            made = optuna.samplers.TPESampler(
+            return optuna.samplers.TPESampler(
                 seed=seed, multivariate=True, group=True, constant_liar=True, n_startup_trials=FIRST
             )
-    elif sampler == "nsga2":
-        made = optuna.samplers.NSGAIISampler(seed=seed, population_size=population(trials))
-    elif sampler == "gp":
-        made = optuna.samplers.GPSampler(seed=seed, n_startup_trials=FIRST)
-    else:
-        made = optuna.samplers.RandomSampler(seed=seed)
-    return optuna.create_study(directions=[{"min": "minimize", "max": "maximize"}[d] for d in directions], sampler=made)
+    if sampler == "nsga2":
+        return optuna.samplers.NSGAIISampler(seed=seed, population_size=population(trials))
+    if sampler == "nsga3":
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            return optuna.samplers.NSGAIIISampler(seed=seed, population_size=population(trials))
+    if sampler == "gp":
+        return optuna.samplers.GPSampler(seed=seed, n_startup_trials=FIRST)
+    return optuna.samplers.RandomSampler(seed=seed)
+
+
+def make_study(directions: Sequence[str], storage: optuna.storages.BaseStorage) -> optuna.Study:
+    """Create a study whose sampler is yet to be set.
+
+    Args:
+        directions: "min" or "max" per objective.
+        storage: empty.
+    """
+    import optuna
+
+    named = [{"min": "minimize", "max": "maximize"}[way] for way in directions]
+    return optuna.create_study(storage=storage, directions=named, sampler=optuna.samplers.RandomSampler())

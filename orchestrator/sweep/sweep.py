@@ -6,21 +6,23 @@ import json
 import logging
 import math
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-
-from anonymizers import Anonymizer
+from anonymizers import ANONYMIZERS, Anonymizer
+from evaluators.metrics.constraints import Constraint, is_feasible
 from evaluators.metrics.scores import Scores
-from orchestrator.records.front import front_mask, hypervolume, worst_and_best
+from orchestrator.records.front import FrontSoFar
 from orchestrator.records.ledger import Ledger
-from orchestrator.records.trials import ASKED, LOST, STOPPED
+from orchestrator.records.trials import ASKED, LOST, STOPPED, TAKEN_FROM, Row
 from orchestrator.sweep.outcome import Outcome, is_whole
 from orchestrator.sweep.progress import Progress
 from orchestrator.sweep.proposals import ANCHORS, Asked, Proposals
 from orchestrator.sweep.racing import Racing, Stop
+from orchestrator.sweep.sampling.mirror import Mirror
+from orchestrator.sweep.study import STALE_GROWTH
 from search_spaces import SearchSpace
 
 log = logging.getLogger(__name__)
@@ -29,6 +31,10 @@ LEAST_DEATHS, MOST_DEATHS = 3, 10
 CHANCE = 1e-3
 """A configuration is broken itself once its panels died so often that machines which let panels die at the rate seen
 with all the others would explain it with less than this probability."""
+
+
+KEPT = ("trial", "status", "error", "method", "anonymizer", TAKEN_FROM, "n_probe")
+"""Columns of a row that are kept in memory, besides the objectives."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +77,11 @@ class Sweep:
         max_faces: int | None = None,
         anchors: bool = True,
         racing: bool = False,
+        constraints: Sequence[Constraint] = (),
+        stale_after: int | None = None,
+        stale_growth: float = STALE_GROWTH,
+        earlier: Sequence[Mapping[str, Any]] = (),
+        mirror: Mirror | None = None,
     ) -> None:
         """Prepare the study, and replay what the ledger already holds.
 
@@ -79,13 +90,20 @@ class Sweep:
             objectives: metric name -> "min" or "max".
             ledger: open; if it has rows, they are replayed so that sampler and sweep stand where they stood.
             progress: told of every finished trial.
-            sampler: of `make_study`.
+            sampler: of `make_sampler`.
             trials: number of configurations besides the anchors; a fixed list is tried whole.
             seed: of the sampler.
             time_budget: s from now after which nothing more is proposed; None for no end.
             anchors: whether they come first.
             racing: whether trials are stopped as soon as finished ones surely dominate them, see `Racing`.
             max_faces: anonymized and measured faces after which nothing more is proposed, those of the ledger counted.
+            constraints: that a row must keep to be on the front.
+            stale_after: number of trials after which nothing more is proposed if the hypervolume has not grown by
+                `stale_growth` in them; None for no end.
+            stale_growth: of the hypervolume.
+            earlier: rows of an earlier sweep, as the ledger takes them, whose configurations are not measured again;
+                they become rows of this sweep when it begins.
+            mirror: is told what the study is told.
 
         Raises:
             ValueError: if the ledger's rows are not what this space, sampler and seed propose.
@@ -103,28 +121,36 @@ class Sweep:
             seed=seed,
             begun_with=begun_with,
             anchors=anchors,
+            constraints=constraints,
         )
-        self.racing = Racing(objectives, seed=seed) if racing else None
+        self.racing = Racing(objectives, [one.metric for one in constraints], seed=seed) if racing else None
         self.total = self.proposals.total
-        self.rows: list[dict[str, Any]] = []
-        self.failures = 0
+        self.rows: list[Row] = []
+        self.statuses: Counter[str] = Counter()
         self.started = time.perf_counter()
         self.deadline = None if time_budget is None else self.started + time_budget
         self.max_faces = max_faces
+        self.constraints = tuple(constraints)
+        self.stale_after, self.stale_growth = stale_after, stale_growth
+        self._volumes: list[float] = []
         self.faces = 0
-        self.front_size, self.hypervolume = 0, 0.0
+        self.front = FrontSoFar(objectives)
         self.exhausted = False
         self._deaths = 0
         self._new_faces = 0
         self._running: dict[int, _Running] = {}
         self._unfinished: list[Proposal] = []
         self._next = 0
-        self._replay(ledger.rows())
+        self._mirror = mirror
+        self._replay(ledger.events(self._needed))
+        if not self._next:
+            for row in earlier:
+                self._take_over(row)
 
     @property
     def running(self) -> int:
         """Return the number of trials that panels work on."""
-        return len(self._running)
+        return len(self._running) - len(self._unfinished)
 
     @property
     def finished(self) -> bool:
@@ -136,7 +162,21 @@ class Sweep:
         """Name the budget that is used up, as its option; None while there is some."""
         if self.deadline is not None and time.perf_counter() >= self.deadline:
             return "--time-budget"
-        return "--max-faces" if self.max_faces is not None and self.faces >= self.max_faces else None
+        if self.max_faces is not None and self.faces >= self.max_faces:
+            return "--max-faces"
+        return "--stop-after-stale" if self.is_stale else None
+
+    @property
+    def is_stale(self) -> bool:
+        """Tell whether the hypervolume has not grown by as much as is wanted for as many trials as are allowed."""
+        if self.stale_after is None or len(self._volumes) <= self.stale_after:
+            return False
+        return self._volumes[-1] - self._volumes[-1 - self.stale_after] < self.stale_growth
+
+    @property
+    def _needed(self) -> list[str]:
+        """Return the metrics that every complete row must have: the objectives, and what is constrained."""
+        return list(dict.fromkeys((*self.objectives, *(one.metric for one in self.constraints))))
 
     @property
     def faces_per_second(self) -> float:
@@ -165,6 +205,15 @@ class Sweep:
         running.stop = running.stop or self.racing.decision(trial, outcome)
         return running.stop is not None and not self.racing.audits(trial)
 
+    def ask_ahead(self, most: int) -> None:
+        """Ask for a configuration while no panel waits for one, if fewer than so many are ready to be proposed.
+
+        It is asked for without knowing what comes of the trials that panels work on now, as for one panel more.
+        """
+        if len(self._unfinished) < most and not self.spent and self._next < self.total:
+            proposal = self._ask()
+            self._unfinished += [] if proposal is None else [proposal]
+
     def finish(self, trial: int, outcome: Outcome) -> None:
         """Take the outcome of a trial with which it `ends`: write the row, tell Optuna, count.
 
@@ -179,10 +228,12 @@ class Sweep:
             row |= {STOPPED: running.stop.text()}
         self.ledger.append(row)
         del self._running[trial]
-        self._tell(running.asked, outcome)
+        scored = row["scores"]
+        slim = self._slim(row if scored is None else row | {**scored.values, "n_probe": scored.n_probe})
+        self.proposals.tell(running.asked, self._told(slim))
         ended = {"trial": trial, "status": row["status"], "seconds": round(seconds, 3)}
         log.info("trial ended", extra=ended if row["error"] is None else ended | {"reason": row["error"]})
-        self._count(row)
+        self._count(slim, {} if scored is None else scored.replicates)
         if isinstance(outcome, Scores):
             self._new_faces += outcome.n_probe
         self.progress.trial_done(
@@ -190,9 +241,9 @@ class Sweep:
             done=len(self.rows),
             total=self.total,
             running=len(self._running),
-            failures=self.failures,
-            front_size=self.front_size,
-            hypervolume=self.hypervolume,
+            failures=self.statuses["failed"],
+            front_size=self.front.size,
+            hypervolume=self.front.hypervolume,
             faces_per_second=self.faces_per_second,
         )
 
@@ -232,76 +283,130 @@ class Sweep:
         if left or self._running:
             raise RuntimeError(f"{len(left)} trials of the study were left running: {left[:10]}")
 
-    def _ask(self, *, replayed: bool = False) -> Proposal | None:
+    def _ask(self) -> Proposal | None:
         asked = self.proposals.ask()
         if asked is None:
             self.total, self.exhausted = self._next, True
             return None
+        proposal = self._begin(asked)
+        self.ledger.append(_row(proposal.trial, asked.anonymizer, None, 0.0) | {"drawn": asked.drawn})
+        return proposal
+
+    def _begin(self, asked: Asked) -> Proposal:
+        """Give a configuration its number."""
         trial = self._next
         self._next += 1
         self._running[trial] = _Running(asked)
-        if not replayed:
-            self.ledger.append(_row(trial, asked.anonymizer, None, 0.0))
+        if self._mirror is not None:
+            self._mirror.begun(trial, asked.anonymizer, asked.trial)
         return Proposal(trial, asked.anonymizer)
 
     def _checked(self, outcome: Outcome) -> Outcome:
         """Turn scores that lack an objective into a failure that says so."""
         if isinstance(outcome, str):
             return outcome
-        missing = [name for name in self.objectives if outcome.values[name] is None]
+        missing = [name for name in self._needed if outcome.values[name] is None]
         return f"{', '.join(missing)} could not be measured for this configuration" if missing else outcome
 
-    def _tell(self, asked: Asked, outcome: Outcome) -> None:
-        """Tell the study the objectives, of a stopped trial its bounds and a guess of what was not measured."""
-        if isinstance(outcome, str):
-            self.proposals.tell(asked, None)
-        elif is_whole(outcome):
-            self.proposals.tell(asked, outcome.values)
-        else:
-            assert self.racing is not None
-            self.proposals.tell(asked, self.racing.guess(outcome.values))
+    def _told(self, row: Row) -> Mapping[str, float | None] | None:
+        """Return what the study is told of a row: of a stopped one its bounds, and a guess of what was not measured."""
+        if row["status"] == "stopped" and self.racing is not None:
+            return self.racing.guess(row)
+        return _measured(row)
 
-    def _count(self, row: dict[str, Any]) -> None:
-        """Add a finished row to what the front is computed from."""
+    def _count(self, row: Row, replicates: Mapping[str, Any]) -> None:
+        """Add a finished row to what is known of the sweep; `replicates` are those of its objectives, by name."""
         self.rows.append(row)
-        self.failures += row["status"] == "failed"
-        if self.racing is not None and row["status"] == "complete":
-            self.racing.add(row["trial"], row["scores"].values, row["scores"].replicates)
-        self.faces += 0 if row["scores"] is None else row["scores"].n_probe
-        complete = [r["scores"] for r in self.rows if r["status"] == "complete"]
-        points = np.array([[s[name] for name in self.objectives] for s in complete]).reshape(-1, len(self.objectives))
-        directions = list(self.objectives.values())
-        self.front_size = int(front_mask(points, directions).sum())
-        self.hypervolume = hypervolume(points, directions, *worst_and_best(self.objectives))
+        self.statuses[row["status"]] += 1
+        self.faces += 0 if row[TAKEN_FROM] else row["n_probe"] or 0
+        if _measured(row) is not None and is_feasible(row, self.constraints):
+            self.front.add(row)
+            if self.racing is not None:
+                self.racing.add(row["trial"], row, replicates)
+        if self._mirror is not None:
+            self._mirror.ended(row, self._violations(row))
+        if row["method"] not in ANCHORS and not row[TAKEN_FROM]:
+            self._volumes.append(self.front.hypervolume)
 
-    def _replay(self, events: Sequence[Mapping[str, Any]]) -> None:
-        """Ask and tell again what the ledger tells, in its order, so that the sampler knows what it knew.
+    def _replay(self, events: Sequence[Row]) -> None:
+        """Tell the study again what the ledger tells, in its order, so that the sampler knows what it knew.
 
-        The ledger holds questions and answers in the order in which they happened, so a seeded sampler proposes the
-        same points again. What was asked for and not answered is proposed again first.
+        The ledger holds questions, with what was drawn for them, and answers in the order in which they happened; no
+        sampler is asked. What was asked for and not answered is proposed again first.
         """
+        draws = {} if self.racing is None or not events else self.ledger.draws(tuple(self.objectives))
         for event in events:
             trial, status = event["trial"], event["status"]
             if status == ASKED:
-                proposal = self._ask(replayed=True)
-                found = None if proposal is None else (proposal.trial, repr(proposal.anonymizer))
-                if found != (trial, event["anonymizer"]):
-                    raise ValueError(
-                        "--resume: with this space, sampler and seed "
-                        + (f"trial {found[0]} is {found[1]}" if found else "nothing is left to try")
-                        + f", the ledger says {trial}: {event['anonymizer']}; give the options and versions of the "
-                        "first run"
-                    )
+                asked = self._recalled(event)
+                self.total += self._is_extra(asked, event)
+                self._begin(asked)
             elif status == LOST:
-                blamed = bool(event.get("blamed"))
+                blamed = bool(event["blamed"])
                 self._running[trial].deaths += blamed
                 self._deaths += blamed
             else:
-                outcome: Outcome = event["scores"] if event["scores"] is not None else event["error"]
-                self._tell(self._running.pop(trial).asked, outcome)
-                self._count(dict(event))
+                row = self._slim(event)
+                self.proposals.tell(self._running.pop(trial).asked, self._told(row))
+                self._count(row, draws.get(trial, {}))
         self._unfinished = [Proposal(trial, it.asked.anonymizer) for trial, it in sorted(self._running.items())]
         self.total = max(self.total, self._next)  # fewer trials than were asked for already end what is under way
+
+    def _take_over(self, row: Mapping[str, Any]) -> None:
+        """Make a row of an earlier sweep one of this, if this space has its configuration."""
+        anonymizer = ANONYMIZERS[row["method"]](**row["hyperparameters"])
+        asked = self.proposals.adopt(anonymizer)
+        if asked is None:
+            return
+        mark = {TAKEN_FROM: row[TAKEN_FROM]}
+        self.total += self._is_extra(asked, mark)
+        trial = self._begin(asked).trial
+        self.ledger.append(_row(trial, anonymizer, None, 0.0) | {"drawn": asked.drawn} | mark)
+        taken = _row(trial, anonymizer, row["scores"], row["seconds"]) | mark
+        self.ledger.append(taken)
+        del self._running[trial]
+        slim = self._slim(taken | {**row["scores"].values, "n_probe": row["scores"].n_probe})
+        self.proposals.tell(asked, _measured(slim))
+        self._count(slim, row["scores"].replicates)
+
+    def _is_extra(self, asked: Asked, row: Mapping[str, Any]) -> bool:
+        """Tell a trial that is not among those that were wanted: taken over, and neither an anchor nor on a list."""
+        return row[TAKEN_FROM] is not None and asked.drawn is not None
+
+    def _violations(self, row: Row) -> dict[str, float]:
+        """Return by how much a row breaks each constraint."""
+        measured = _measured(row)
+        return {} if measured is None else {str(one): one.violation(row[one.metric]) for one in self.constraints}
+
+    def _recalled(self, event: Row) -> Asked:
+        """Ask as the ledger says that it was asked.
+
+        Raises:
+            ValueError: if this space does not have the configuration, or another one comes in its place.
+        """
+        told = f"the ledger says {event['trial']}: {event['anonymizer']}"
+        told += "; give the options and versions of the first run"
+        try:
+            asked = self.proposals.recall(event["anonymizer"], event["drawn"])
+        except ValueError as error:
+            raise ValueError(f"--resume: this space does not have what was tried ({error}); {told}") from error
+        found = None if asked is None else (self._next, repr(asked.anonymizer))
+        if asked is None or found != (event["trial"], event["anonymizer"]):
+            raise ValueError(
+                "--resume: with this space, sampler and seed "
+                + (f"trial {found[0]} is {found[1]}" if found else "nothing is left to try")
+                + f", {told}"
+            )
+        return asked
+
+    def _slim(self, row: Mapping[str, Any]) -> Row:
+        """Leave of a row, flat, what is needed while the sweep goes on; the ledger has all of it."""
+        return {name: row.get(name) for name in (*KEPT, *self._needed)}
+
+
+def _measured(row: Row) -> Row | None:
+    """Return what a study is told of a row: nothing of one that failed."""
+    return row if row["status"] == "complete" else None
 
 
 def _status(outcome: Outcome | None) -> str:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from anonymizers import Anonymizer, Pixelate
@@ -34,6 +35,9 @@ class MakeSlowPanel:
 
     seconds: float = 0.2
     ballast: bytes = b""
+    attackers: tuple[str, ...] = ()
+    families: Mapping[str, bytes] = field(default_factory=dict)
+    families_left_out: Mapping[str, str] = field(default_factory=dict)
 
     def __call__(self) -> SlowPanel:
         return SlowPanel(self.seconds)

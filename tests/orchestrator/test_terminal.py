@@ -74,6 +74,49 @@ def test_a_refusal_imports_nothing_heavy(arguments: list[str]) -> None:
     assert "error: --" in done.stderr
 
 
+SLOW = ("torch", "ray", "optuna", "pandas", "onnxruntime", "cv2", "scipy", "plotly")
+"""What takes a second and more."""
+
+
+@pytest.mark.parametrize(
+    ("command", "arguments"),
+    [
+        ("search", ["--data", "/nowhere"]),
+        ("search", ["--data", ".", "--models", "/nowhere"]),
+        ("search", ["--data", "orchestrator", "--models", "."]),
+        ("search", ["--out", "/etc/passwd/below"]),
+        ("search", ["--resume", "--out", "/nowhere"]),
+        ("search", ["--objective", "fid", "--objective", "mse"]),
+        ("search", ["--address", "nonsense"]),
+        ("search", ["--backend", "inprocess", "--panels", "2"]),
+        ("search", ["--copy-to", "s3:/x"]),
+        ("verify", ["/nowhere"]),
+        ("verify", [".", "--attacker", "nobody"]),
+        ("compare", ["/nowhere"]),
+        ("prepare", ["lfww", "--models", "."]),
+        ("prepare", [".", "--models", "/nowhere"]),
+        ("train", ["--space", "atlantis"]),
+        ("models", ["pull", "edgefce"]),
+        ("models", ["list", "--models", "/nowhere"]),
+        ("cluster", ["--address", "nonsense"]),
+    ],
+    ids=lambda value: value if isinstance(value, str) else " ".join(value),
+)
+def test_a_refusal_comes_before_what_measures_is_imported(command: str, arguments: list[str]) -> None:
+    code = (
+        "import runpy, sys\n"
+        f"sys.argv = ['{command}', *{arguments}]\n"
+        "try:\n"
+        f"    runpy.run_module('orchestrator.{command}', run_name='__main__')\n"
+        "except SystemExit as end:\n"
+        "    assert end.code == 2, end.code\n"
+        f"print('slow:', [name for name in {SLOW} if name in sys.modules])\n"
+    )
+    done = python(code)
+    assert (done.returncode, done.stdout) == (0, "slow: []\n"), done.stdout + done.stderr
+    assert done.stderr.startswith("error: "), done.stderr
+
+
 MANY = "from orchestrator.terminal import make_console\nc = make_console()\n"
 
 

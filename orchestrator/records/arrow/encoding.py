@@ -15,14 +15,24 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from orchestrator.records.trials import COUNTS, REPLICATES, STOPPED, TOLD_BY, Row, column_types, schema
+from evaluators.metrics.constraints import Constraint, constraints_of, is_feasible
+from orchestrator.records.trials import (
+    COUNTS,
+    FEASIBLE,
+    LEDGERS_OWN,
+    REPLICATES,
+    STOPPED,
+    TAKEN_FROM,
+    TOLD_BY,
+    Row,
+    column_types,
+    schema,
+)
 
-VERSION = 2
-"""Of ledger and tables, in their metadata; 1, which had none, kept every column in every row."""
+VERSION = 3
+"""Of ledger and tables, in their metadata; 1, which had none, kept every column in every row, 2 not what was drawn."""
 NUMBERS = b"numbers"
 BASE = ("trial", "status", "error", "method", "anonymizer", "seconds")
-EVENT_COLUMNS = {"blamed": pa.bool_(), "curves": pa.string()}
-"""Columns that the ledger alone has: whether a lost trial was held against its configuration, and curves as JSON."""
 
 
 def ledger_schema(sweep: Mapping[str, Any]) -> pa.Schema:
@@ -31,7 +41,7 @@ def ledger_schema(sweep: Mapping[str, Any]) -> pa.Schema:
     numbers = [name for name in trials.names if name not in (*BASE, TOLD_BY, STOPPED) and "." not in name]
     fields = [trials.field(name) for name in BASE]
     fields += [pa.field("hyperparameters", pa.string()), pa.field("numbers", pa.list_(pa.float64()))]
-    fields += [pa.field(name, kind) for name, kind in EVENT_COLUMNS.items()]
+    fields += [pa.field(name, kind) for name, kind in {**LEDGERS_OWN, TAKEN_FROM: pa.string()}.items()]
     fields += [pa.field(f"{REPLICATES}{name}", pa.list_(pa.float16())) for name in sweep.get("objectives", ())]
     return pa.schema(fields, metadata={**trials.metadata, NUMBERS: json.dumps(numbers), b"version": str(VERSION)})
 
@@ -66,6 +76,23 @@ def batch_of(columns: Row, ledger: pa.Schema) -> pa.RecordBatch:
     return pa.record_batch([pa.array([kept[field.name]], field.type) for field in ledger], schema=ledger)
 
 
+def events_of(ledger: pa.Table, metrics: Sequence[str]) -> list[Row]:
+    """Return what a sweep must know of each row to go on, in their order: few columns of hundreds.
+
+    Args:
+        ledger: as it lies on the disk.
+        metrics: columns of numbers, such as the objectives.
+    """
+    names: list[str] = json.loads(ledger.schema.metadata[NUMBERS])
+    ledger = ledger.select([*(name for name in BASE if name != "seconds"), "blamed", "drawn", TAKEN_FROM, "numbers"])
+    numbers = ledger.column("numbers")
+    for name in (*metrics, "n_probe"):
+        picked = pc.list_element(numbers, names.index(name))
+        ledger = ledger.append_column(name, picked.cast(pa.int64()) if name in COUNTS else picked)
+    events: list[Row] = ledger.drop_columns(["numbers"]).to_pylist()
+    return events
+
+
 def flat_table(ledger: pa.Table) -> pa.Table:
     """Spread the rows of a ledger over the columns of the trials table; a ledger of version 1 has them already."""
     if NUMBERS not in (ledger.schema.metadata or {}):
@@ -82,15 +109,30 @@ def flat_table(ledger: pa.Table) -> pa.Table:
         arrays[name] = picked.cast(types.get(name, pa.int64() if name in COUNTS else pa.float64()))
     order = [name for name in types if name in arrays]
     order += [name for name in arrays if name not in types]
+    sweep = json.loads(ledger.schema.metadata[b"sweep"])
+    if TAKEN_FROM in ledger.column_names and ledger.column(TAKEN_FROM).null_count < len(ledger):
+        arrays[TAKEN_FROM] = ledger.column(TAKEN_FROM)
+        order.append(TAKEN_FROM)
+    if constraints := constraints_of(sweep.get("constraints", ())):
+        arrays[FEASIBLE] = _feasible(arrays, constraints)
+        order.append(FEASIBLE)
     arrays |= {name: ledger.column(name) for name in ledger.column_names if is_ledgers_own(name)}
     order += [name for name in ledger.column_names if is_ledgers_own(name)]
     kept = {b"sweep": ledger.schema.metadata[b"sweep"]}
     return pa.table({name: arrays[name] for name in order}, metadata=kept)
 
 
+def _feasible(arrays: Mapping[str, Any], constraints: Sequence[Constraint]) -> pa.Array:
+    """Tell of each row whether it keeps all constraints; null where they were not measured."""
+    columns = {one.metric: arrays[one.metric].to_pylist() for one in constraints}
+    rows = (dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True))
+    kept = [None if None in row.values() else is_feasible(row, constraints) for row in rows]
+    return pa.array(kept, pa.bool_())
+
+
 def is_ledgers_own(name: str) -> bool:
     """Tell a column that stays out of the tables."""
-    return name.startswith(REPLICATES) or name in EVENT_COLUMNS
+    return name.startswith(REPLICATES) or name in LEDGERS_OWN
 
 
 def _is_json(name: str) -> bool:

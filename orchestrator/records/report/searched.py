@@ -16,7 +16,7 @@ from evaluators.metrics import METRICS
 from orchestrator.records.front import front_hypervolume, seba_areas
 from orchestrator.records.report.conditions import conditions_table
 from orchestrator.records.report.decide import clickable, decision, method_boxes
-from orchestrator.records.report.drawing import MOST_DRAWN
+from orchestrator.records.report.drawing import MOST_DRAWN, spread_out
 from orchestrator.records.report.exports import links
 from orchestrator.records.report.figures import (
     OVERRATED,
@@ -38,7 +38,7 @@ from orchestrator.records.report.page import (
 )
 from orchestrator.records.report.parallel import parallel_figure
 from orchestrator.records.report.raced import raced_block
-from orchestrator.records.trials import TOLD_BY, Row
+from orchestrator.records.trials import FEASIBLE, TOLD_BY, Row
 from orchestrator.records.wording import ANCHORS, measured_columns, number, strongest, with_interval
 
 TRAINED_ON = (
@@ -107,6 +107,9 @@ def write_report(
             "<p class='lead'>Every configuration of the list, on and off the front. Where two intervals overlap, "
             "<code>python -m orchestrator.compare</code> tells the interval of the difference on the same people.</p>"
         )
+        if len(listed) > MOST_DRAWN:
+            lead += f"<p>{MOST_DRAWN} of {len(listed)} are shown, spread evenly; trials.parquet has all.</p>"
+            listed = spread_out(listed, next(iter(objectives)))
         drawing = figure_block("side", side_by_side_figure(listed, objectives))
         parts.append(section("Side by side", lead + drawing + _front_table(listed, objectives)))
     if contact is not None:
@@ -200,6 +203,8 @@ def _head(sweep: Mapping[str, Any], rows: Sequence[Row], front: Sequence[Row], f
         (str(sweep["protocol"].get("n_people", "–")), "people to be identified"),
         (str(len(failed)), "failures"),
     ]
+    if kept := sweep.get("constraints"):
+        facts.append((str(sum(row.get(FEASIBLE) is False for row in rows)), f"break {' or '.join(kept)}"))
     tiles = "".join(f"<div><b>{text_cell(value)}</b><span>{text_cell(name)}</span></div>" for value, name in facts)
     notes = "".join(f"<p class='warn'>{text_cell(note)}</p>" for note in sweep.get("notes", ()))
     judged = "".join(f"<p class='lead'>{text_cell(line)}</p>" for line in judges_lines(sweep.get("panel", {}), rows))
@@ -269,15 +274,18 @@ def _front_table(front: Sequence[Row], objectives: Mapping[str, str]) -> str:
     further = measured_columns(front, (name for name in BESIDE if name not in objectives))
     every = measured_columns(front, METRICS)
     tables = []
+    most = len(front) <= MOST_DRAWN
     for columns, who in (([*objectives, "front_probability", *further], True), (["front_probability", *every], False)):
         body = []
-        for row in front:
+        shown = front if who or most else spread_out(front, next(iter(objectives)))
+        for row in shown:
             measured = [with_interval(row, name) for name in columns]
             named = [strongest(row, ATTACKERS) or "–"] if who else []
             body.append([str(row["trial"]), name_cell(row), *measured, *named])
         head = ["trial", "configuration", *columns, *(["strongest attacker"] if who else [])]
-        tables.append(table_block(head, body, 2, front))
-    return f"{tables[0]}<details><summary>Every metric</summary>{tables[1]}</details>"
+        tables.append(table_block(head, body, 2, shown))
+    title = "Every metric" if most else f"Every metric, of {MOST_DRAWN} rows spread evenly; front.parquet has all"
+    return f"{tables[0]}<details><summary>{title}</summary>{tables[1]}</details>"
 
 
 def _contact(contact: ContactSheet) -> str:

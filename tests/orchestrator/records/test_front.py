@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from evaluators.metrics import METRICS
 from orchestrator.records.front import (
+    FrontSoFar,
     eligible,
     front_hypervolume,
     front_mask,
@@ -189,3 +190,18 @@ def test_areas_are_of_methods_and_leave_out_what_was_not_measured() -> None:
 
     rows = [one("blur", 0.5, 0.8), one("blur", 0.25, -0.1), one("blur", None, 1.0), one("blackout", 0.0, 0.0)]
     assert seba_areas([*rows, one("pixelate", 0.1, 0.9, "failed")]) == {"blur": pytest.approx(0.4), "blackout": 0.0}
+
+
+@pytest.mark.parametrize("names", [("rank1_worst", "expression_kept"), ("rank1_worst", "expression_kept", "st_lpips")])
+def test_a_front_that_grows_point_by_point_is_that_of_all_points(names: tuple[str, ...]) -> None:
+    objectives = {name: METRICS[name].direction for name in names}
+    directions = list(objectives.values())
+    values = np.random.default_rng(2).random((300, len(names))).round(2)  # some are equal
+    front = FrontSoFar(objectives)
+    for count, point in enumerate(values, 1):
+        front.add(dict(zip(names, point, strict=True)))
+        if count % 30 == 0:
+            assert front.size == front_mask(values[:count], directions).sum()
+            assert front.hypervolume == pytest.approx(
+                hypervolume(values[:count], directions, *worst_and_best(objectives))
+            )

@@ -146,6 +146,7 @@ def test_a_network_of_the_attacker_held_out_is_wanted_where_he_is_asked(tmp_path
 
 def test_what_a_sweep_is_resumed_with_is_derived_from_the_options() -> None:
     assert lasting(Settings(trials=3), FaceChoice(seed=1)) == {
+        "--constraint": [],
         "--objective": ["rank1_worst", "expression_kept"],
         "--attacker": list(SEARCHING),
         "--publish": "png",

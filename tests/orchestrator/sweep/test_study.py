@@ -42,15 +42,17 @@ def volume(sampler: str, seed: int, trials: int) -> float:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("sampler", "trials", "seeds"), [("tpe", 60, 4), ("nsga2", 120, 4), ("gp", 30, 2)])
+@pytest.mark.parametrize(
+    ("sampler", "trials", "seeds"), [("tpe", 60, 4), ("nsga2", 120, 4), ("nsga3", 120, 4), ("gp", 30, 2)]
+)
 def test_a_sampler_beats_random_where_there_are_several_methods(sampler: str, trials: int, seeds: int) -> None:
     own, random = (np.mean([volume(who, seed, trials) for seed in range(seeds)]) for who in (sampler, "random"))
     assert own > random + 0.02
 
 
 def test_every_trial_of_the_flat_samplers_has_every_field() -> None:
-    """Optuna's nsga2 and gp learn from the parameters that all trials have; with one method's fields there is none."""
-    for sampler in ("nsga2", "gp"):
+    """Optuna's genetic samplers and gp learn from what all trials have; with one method's fields that is nothing."""
+    for sampler in ("nsga2", "nsga3", "gp"):
         proposals = Proposals(FOUR, OBJECTIVES, sampler=sampler, trials=6, seed=0, begun_with=60)
         for _ in range(8):
             assert proposals.ask() is not None

@@ -15,7 +15,7 @@ from orchestrator.records.ledger import Ledger
 from orchestrator.sweep.inprocess import InProcess
 from orchestrator.sweep.outcome import outcome_of
 from orchestrator.sweep.proposals import ANCHORS
-from orchestrator.sweep.study import SAMPLERS, make_study
+from orchestrator.sweep.study import SAMPLERS, make_sampler
 from search_spaces import SPACES, SearchSpace
 from tests.helpers.fake_panel import OBJECTIVES, FakePanel
 from tests.helpers.sweeps import SEVENS, ended, sweep_of, whole
@@ -198,8 +198,8 @@ def test_another_sweeps_ledger_is_refused(tmp_path: Path) -> None:
 
 
 def test_an_unknown_sampler_is_refused() -> None:
-    with pytest.raises(ValueError, match="tpe, nsga2, gp, random, grid"):
-        make_study("magic", ["min", "max"], seed=0, trials=3)
+    with pytest.raises(ValueError, match="tpe, nsga2, nsga3, gp, qmc, random, grid"):
+        make_sampler("magic", seed=0, trials=3)
 
 
 def test_a_lost_trial_is_proposed_again_and_told_in_the_ledger(tmp_path: Path) -> None:
@@ -269,6 +269,28 @@ def test_a_sweep_stops_at_its_number_of_faces_and_goes_on(tmp_path: Path) -> Non
         sweep.max_faces = None
         InProcess(FakePanel).run(sweep)
         assert sweep.finished and sweep.spent is None
+
+
+def test_what_is_asked_ahead_is_proposed_next_and_after_a_kill_too(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.arrow"
+    with Ledger.create(path, {"objectives": OBJECTIVES}) as ledger:
+        sweep = sweep_of(ledger, trials=3)
+        first = sweep.propose()
+        for _ in range(5):
+            sweep.ask_ahead(2)
+        assert first is not None and sweep.running == 1
+        second = sweep.propose()
+        assert second is not None and second.trial == 1 and sweep.running == 2
+        sweep.ask_ahead(0)
+        assert [row["trial"] for row in ledger.events([])] == [0, 1, 2]
+    with Ledger.open(path) as ledger:
+        sweep = sweep_of(ledger, trials=3)
+        assert sweep.running == 0 and [sweep.propose(), sweep.propose()] == [first, second]
+        sweep.finish(0, outcome_of(FakePanel(), first.anonymizer))
+        sweep.finish(1, outcome_of(FakePanel(), second.anonymizer))
+        InProcess(FakePanel).run(sweep)
+        sweep.check_closed()
+        assert sweep.finished and len(ended(ledger)) == 3 + A
 
 
 def test_a_sweep_stops_when_its_time_is_over(tmp_path: Path) -> None:
