@@ -115,10 +115,11 @@ def check_earlier(results: Path) -> Path:
     """Return the ledger of an earlier sweep.
 
     Raises:
-        ValueError: if there is none.
+        ValueError: if there is none, or it is damaged.
     """
     if not (results / LEDGER).is_file():
         raise ValueError(f"--warm-start: expected a results folder with {LEDGER}, {results} has none")
+    read_stream(results / LEDGER)
     return results / LEDGER
 
 

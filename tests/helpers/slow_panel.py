@@ -35,6 +35,7 @@ class MakeSlowPanel:
 
     seconds: float = 0.2
     ballast: bytes = b""
+    networks: None = None
     attackers: tuple[str, ...] = ()
     families: Mapping[str, bytes] = field(default_factory=dict)
     families_left_out: Mapping[str, str] = field(default_factory=dict)

@@ -10,7 +10,7 @@ from evaluators.networks.catalog.choice import Networks
 from evaluators.networks.catalog.downloads import digest_of
 from evaluators.options import first_difference
 from orchestrator.search.checks import check_same_networks
-from orchestrator.search.folder import check_same, choose_folder, results_folder
+from orchestrator.search.folder import check_earlier, check_same, choose_folder, results_folder
 from orchestrator.search.settings import Settings
 
 
@@ -43,6 +43,14 @@ def test_a_folder_that_cannot_serve_is_refused(name: str, how: dict[str, bool], 
     with pytest.raises(ValueError, match=sentence):
         choose_folder(Settings(out=tmp_path / name, **how), "demo")  # type: ignore[arg-type]
     assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_an_earlier_sweep_that_is_damaged_is_refused_before_anything_is_loaded(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"--warm-start: expected a results folder with ledger\.arrow"):
+        check_earlier(tmp_path)
+    (tmp_path / "ledger.arrow").write_text("no ledger")
+    with pytest.raises(ValueError, match="expected a ledger, found no whole schema of one in its 9 bytes"):
+        check_earlier(tmp_path)
 
 
 def test_the_first_thing_that_differs_is_said_in_words() -> None:
