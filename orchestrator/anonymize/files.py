@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+import platform
 import stat
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -23,7 +25,8 @@ VIDEOS = frozenset(
 """What the names of videos end with."""
 PICTURE, VIDEO, OTHER = "picture", "video", "other"
 WRITING = ".anonymize-"
-"""What the names of files begin with that are being written; the number of the process follows."""
+"""What the names of files begin with that are being written; number of the process and machine follow."""
+HOST = hashlib.sha256(platform.node().encode()).hexdigest()[:8]
 STATE = ".anonymize"
 """Folder in OUT while it grows: what has been done, and what is being written."""
 
@@ -48,7 +51,7 @@ class Work:
 
     def temporary(self) -> Path:
         """Return the path of what is being written; its name is short, and ends as the target's."""
-        return self.scratch / f"{WRITING}{os.getpid()}{self.target.suffix}"
+        return self.scratch / f"{WRITING}{os.getpid()}.{HOST}{self.target.suffix}"
 
 
 def list_work(source: Path, out: Path) -> list[Work]:
@@ -122,6 +125,6 @@ def left_over(works: Sequence[Work]) -> Iterator[Path]:
     """Yield what processes were writing that are no more."""
     for scratch in {work.scratch for work in works}:
         for path in scratch.glob(f"{WRITING}*"):
-            number = path.name.removeprefix(WRITING).partition(".")[0]
-            if number.isdigit() and not psutil.pid_exists(int(number)):
+            number, _, host = path.name.removeprefix(WRITING).partition(".")
+            if host.startswith(HOST) and number.isdigit() and not psutil.pid_exists(int(number)):
                 yield path

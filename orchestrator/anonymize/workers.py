@@ -54,7 +54,7 @@ def treat_all(
             quietly()
             ready = treatment.ready()
             for work in works:
-                done(work, _treated(work, lambda work: treat(work, ready, keeping)))
+                done(work, treated(work, lambda work: treat(work, ready, keeping)))
         return
     context = multiprocessing.get_context("spawn")
     left = list(reversed(works))
@@ -126,7 +126,7 @@ def serve(treatment: Treatment, keeping: Keeping, line: Connection) -> None:
         line.send(None)
         while (work := line.recv()) is not None:
             try:
-                line.send(_treated(work, lambda work: treat(work, ready, keeping)))
+                line.send(treated(work, lambda work: treat(work, ready, keeping)))
             except OSError as error:
                 line.send(OSError(str(error)))
                 return
@@ -134,8 +134,12 @@ def serve(treatment: Treatment, keeping: Keeping, line: Connection) -> None:
         return  # the first process is gone
 
 
-def _treated(work: Work, act: Callable[[Work], Outcome]) -> Outcome:
-    """Anonymize a file; what goes wrong with it alone is noted, and nothing of it released."""
+def treated(work: Work, act: Callable[[Work], Outcome]) -> Outcome:
+    """Anonymize a file; what goes wrong with it alone is noted, and nothing of it released.
+
+    Raises:
+        OSError: if a result cannot be written.
+    """
     try:
         return act(work)
     except (ValueError, RuntimeError, MemoryError, cv2.error) as error:

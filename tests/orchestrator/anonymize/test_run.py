@@ -18,6 +18,7 @@ from PIL import Image
 from typer.testing import CliRunner, Result
 
 from orchestrator.anonymize.__main__ import app
+from orchestrator.anonymize.files import HOST
 from orchestrator.recommend.recommendation import Recommendation, write
 from tests.helpers.drawn_faces import is_face, picture, use_drawn_finder
 from tests.places import ROOT
@@ -177,6 +178,7 @@ def slow(*arguments):
     return find(*arguments)
 drawn_faces.DrawnFinder.detect = slow
 from orchestrator.anonymize.__main__ import app
+from orchestrator.anonymize.files import HOST
 app({[str(tree), str(out), *BLACK]!r})
 """
     process = subprocess.Popen([sys.executable, "-c", program], cwd=ROOT, start_new_session=True)
@@ -192,7 +194,7 @@ app({[str(tree), str(out), *BLACK]!r})
     for path in there:
         with Image.open(path) as released:
             assert not is_face(np.asarray(released.convert("RGB"))).any()
-    (out / ".anonymize" / f".anonymize-{process.pid}.png").write_bytes(b"torn")
+    (out / ".anonymize" / f".anonymize-{process.pid}.{HOST}.png").write_bytes(b"torn")
     with (out / ".anonymize" / "done.jsonl").open("ab") as journal:
         journal.write(b'{"file": "torn')
     assert "an unfinished run" in called(tree, out, *BLACK).output
