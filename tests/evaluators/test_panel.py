@@ -76,7 +76,8 @@ def test_what_conditions_a_method_has_columns(protocol: Protocol, panel: Panel) 
 def test_our_generator_hides_more_and_keeps_more_than_any_blur(panel: Panel) -> None:
     own, blurred = panel.score(Generator()), panel.score(BLUR)
     assert own["rank1_worst"] < 0.2 < 0.7 < blurred["rank1_worst"]
-    assert own["expression_kept"] > 0.25 > blurred["expression_kept"]
+    for judge in ("demo_teacher", "demo_coefficients"):  # the second teacher's share, of so few people, is ± 0.3
+        assert own[f"expression_kept_{judge}"] > 0.25 > blurred[f"expression_kept_{judge}"]
     assert own["expression_kappa"] > 0.3  # and it shows, to a teacher who never saw a drawn face
 
 

@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 from skimage.transform import downscale_local_mean
 
-from anonymizers import Blur, Context
+from anonymizers import Blur, Context, Faces
 from evaluators.attackers.evidence import Evidence
 from evaluators.datasets.publishing import is_publishing, publishing, scaled
 from tests.conftest import smooth_faces
@@ -60,10 +60,13 @@ def test_everybody_sees_the_published_pictures() -> None:
     faces = smooth_faces(4, 1)
 
     class Clear:
-        probe = gallery = attacker = background = faces
+        probe = gallery = attacker = faces
+
+        def told(self, needs: tuple[str, ...], measures: object) -> Faces:
+            return faces
 
     class Nets:
-        models, differentiable = None, None
+        models, differentiable, signals = None, None, None
 
     method = Blur(kernel=11)
     evidence = Evidence(method, Clear(), Nets(), seed=0, batch_size=8, publish=publishing("jpeg:50"))  # type: ignore[arg-type]

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from orchestrator.sweep.sampling.draws import Drawn, EvenPoints, Known
-from search_spaces import SPACES
+from search_spaces import SPACES, SearchSpace
 
 
 def test_every_value_is_drawn_as_often() -> None:
@@ -30,7 +30,7 @@ def test_the_ends_are_in_the_range(end: float) -> None:
 
 
 def test_points_fill_every_method_s_ranges_and_come_by_their_place() -> None:
-    space = SPACES["classical_and_generator"]
+    space = SearchSpace("four", methods=("blur", "pixelate", "k_same", "generator"))
     points = EvenPoints(space.dimensions, seed=5)
     first = [points.at(place) for place in range(64)]
     assert [points.at(place) for place in (40, 3, 63)] == [first[40], first[3], first[63]]
