@@ -21,6 +21,9 @@ log = logging.getLogger(__name__)
 TRIAL = "trial"
 """Attribute by which a trial of the mirror says which trial of the sweep it is."""
 
+STATES = {"complete": TrialState.COMPLETE, "stopped": TrialState.PRUNED, "failed": TrialState.FAIL}
+"""Status of a trial -> how a dashboard shows it."""
+
 
 class Mirror:
     """Write what is asked and what comes of it to a storage; nothing is read from it but what it has already.
@@ -111,14 +114,14 @@ class Mirror:
         if row["trial"] in self._ended:
             return
         values = None if row["status"] != "complete" else [float(row[name]) for name in self._objectives]
+        state = STATES[row["status"]]
 
         def write() -> None:
             shown = optuna.trial.Trial(self._study, self._ids[row["trial"]])
-            if values is None:
+            if row["error"] is not None:
                 shown.set_user_attr("error", row["error"])
             for name, violation in violations.items():
                 shown.set_constraint(name, violation)
-            state = TrialState.FAIL if values is None else TrialState.COMPLETE
             self._storage.set_trial_state_values(self._ids[row["trial"]], state, values)
 
         self._later(write)
