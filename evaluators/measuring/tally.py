@@ -80,9 +80,16 @@ class Tally:
         return statistics.wilson_interval(value, self.person, released=self.released)
 
     def rate(self, name: str, value: Tensor) -> None:
-        """Put a mean of (N,) values in [0, 1] with its adjusted Wilson interval."""
+        """Put a mean of (N,) values in [0, 1] with its adjusted Wilson interval.
+
+        Where pictures are shared it is united with that of the replicates, which knows more of how units lie together.
+        """
         interval = self.wilson(value)
-        self.put(name, float(value.mean()), interval, self.mean_replicates(value) if name in self.objectives else None)
+        wanted = name in self.objectives or self.second is not None
+        replicates = self.mean_replicates(value) if wanted else None
+        if replicates is not None and self.second is not None:
+            interval = statistics.united(interval, self.interval(replicates))
+        self.put(name, float(value.mean()), interval, replicates)
 
     def largest(self, name: str, values: Mapping[str, Tensor], person: Tensor | None = None) -> Tensor:
         """Put the largest of several rates, given by (N,) values; returns (R,) replicates.
