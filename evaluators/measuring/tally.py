@@ -64,7 +64,8 @@ class Tally:
         wide = value.double()
         if person is not None:
             return statistics.mean_replicates(wide, person, self.draws)
-        return self.replicates_of(lambda index, draws: statistics.mean_replicates(wide, index, draws))
+        found = self.replicates_of(lambda index, draws: statistics.mean_replicates(wide, index, draws))
+        return found.clamp(float(wide.min()), float(wide.max()))  # where widened ones would leave what a mean can be
 
     def interval(self, replicates: Tensor) -> tuple[float, float]:
         """Return the bootstrap interval of (R,) replicates over these people, or fewer released pictures."""
@@ -137,7 +138,7 @@ class Tally:
 
         counts = self.confusion(reference, answer, classes).sum(0)
         right, chance = (reference == answer).double(), float(expression.chance_agreement(counts))
-        value, draws = float(expression.kappa(counts)), self.replicates_of(replicates)
+        value, draws = float(expression.kappa(counts)), self.replicates_of(replicates).clamp_max(1.0)
         interval = self.interval(draws)
         if value > NEAR:
             low, high = ((end - chance) / (1 - chance) for end in self.wilson(right))
