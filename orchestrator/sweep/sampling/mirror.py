@@ -25,6 +25,23 @@ STATES = {"complete": TrialState.COMPLETE, "stopped": TrialState.PRUNED, "failed
 """Status of a trial -> how a dashboard shows it."""
 
 
+def check_storage(url: str) -> None:
+    """Check that a storage can be opened, before any face is loaded.
+
+    Raises:
+        ValueError: if it cannot.
+    """
+    try:
+        _opened(url)
+    except Exception as error:  # whatever a database's driver raises, its package missing included
+        raise _closed(url, error) from error
+
+
+def _closed(url: str, error: Exception) -> ValueError:
+    told = " ".join(str(error).split()).partition(" (Background")[0]
+    return ValueError(f"--storage {url}: expected a database or a journal file, {type(error).__name__}: {told}")
+
+
 class Mirror:
     """Write what is asked and what comes of it to a storage; nothing is read from it but what it has already.
 
@@ -80,10 +97,7 @@ class Mirror:
         except ValueError:
             raise
         except Exception as error:  # whatever a database's driver raises, its package missing included
-            told = " ".join(str(error).split()).partition(" (Background")[0]
-            raise ValueError(
-                f"--storage {url}: expected a database or a journal file, {type(error).__name__}: {told}"
-            ) from error
+            raise _closed(url, error) from error
         self._ids = {trial.user_attrs[TRIAL]: trial._trial_id for trial in known if TRIAL in trial.user_attrs}
         self._ended = {trial.user_attrs.get(TRIAL) for trial in known if trial.state.is_finished()}
 
