@@ -216,7 +216,7 @@ def _score(judge: str, reader: str, said: Tensor, verdicts: Verdicts, tally: Tal
             wrong, whole = (torch.zeros(draws.shape[1]).double().index_add_(0, index, x) for x in (error, spread))
             return 1 - (draws @ wrong) / (draws @ whole)
 
-        draws = tally.replicates_of(replicates)
+        draws = tally.replicates_of(replicates).clamp_max(1.0)
         found = Measured(float(1 - error.sum() / spread.sum()), draws, tally.interval(draws))
     tally.put(name, found.value, found.interval, found.draws)
     return found

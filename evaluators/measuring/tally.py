@@ -64,7 +64,8 @@ class Tally:
         wide = value.double()
         if person is not None:
             return statistics.mean_replicates(wide, person, self.draws)
-        return self.replicates_of(lambda index, draws: statistics.mean_replicates(wide, index, draws))
+        found = self.replicates_of(lambda index, draws: statistics.mean_replicates(wide, index, draws))
+        return found.clamp(float(wide.min()), float(wide.max()))  # where widened ones would leave what a mean can be
 
     def interval(self, replicates: Tensor) -> tuple[float, float]:
         """Return the bootstrap interval of (R,) replicates over these people, or fewer released pictures."""
@@ -80,9 +81,16 @@ class Tally:
         return statistics.wilson_interval(value, self.person, released=self.released)
 
     def rate(self, name: str, value: Tensor) -> None:
-        """Put a mean of (N,) values in [0, 1] with its adjusted Wilson interval."""
+        """Put a mean of (N,) values in [0, 1] with its adjusted Wilson interval.
+
+        Where pictures are shared it is united with that of the replicates, which knows more of how units lie together.
+        """
         interval = self.wilson(value)
-        self.put(name, float(value.mean()), interval, self.mean_replicates(value) if name in self.objectives else None)
+        wanted = name in self.objectives or self.second is not None
+        replicates = self.mean_replicates(value) if wanted else None
+        if replicates is not None and self.second is not None:
+            interval = statistics.united(interval, self.interval(replicates))
+        self.put(name, float(value.mean()), interval, replicates)
 
     def largest(self, name: str, values: Mapping[str, Tensor], person: Tensor | None = None) -> Tensor:
         """Put the largest of several rates, given by (N,) values; returns (R,) replicates.
@@ -130,7 +138,7 @@ class Tally:
 
         counts = self.confusion(reference, answer, classes).sum(0)
         right, chance = (reference == answer).double(), float(expression.chance_agreement(counts))
-        value, draws = float(expression.kappa(counts)), self.replicates_of(replicates)
+        value, draws = float(expression.kappa(counts)), self.replicates_of(replicates).clamp_max(1.0)
         interval = self.interval(draws)
         if value > NEAR:
             low, high = ((end - chance) / (1 - chance) for end in self.wilson(right))

@@ -87,6 +87,10 @@ def checked(settings: Settings, faces: FaceChoice, networks: Networks, machines:
     chosen = real_networks(faces, networks, settings.attackers)
     check(settings, faces, chosen, machines)
     check_answers(machines)
+    if settings.storage is not None:
+        from orchestrator.sweep.sampling.mirror import check_storage  # Optuna's, which most searches do without
+
+        check_storage(settings.storage)
     if faces.data is not None and not (faces.data / FACES).is_file():
         from evaluators.datasets.sources.opening import read_people  # NumPy, which the demo world does without here
 

@@ -99,14 +99,6 @@ class Networks:
         shown=f"the first of another family of {', '.join(PREFERRED['held_out'])}, where he is asked for",
         section="Networks",
     )
-    second_embedder: str | None = option(
-        None,
-        f"Second network of the attackers retrained and undone, of another family: {', '.join(EMBEDDERS)}. They add "
-        "what both networks say; it takes two more looks at probes and gallery, four with undone.",
-        known=tuple(EMBEDDERS),
-        shown="none",
-        section="Networks",
-    )
     teacher: str = option(
         "",
         f"Network that reads the expression: {', '.join(TEACHERS)}.",
@@ -144,6 +136,14 @@ class Networks:
     )
     precision: str = option(
         "float32", f"Of PyTorch's networks: {', '.join(PRECISIONS)}.", known=PRECISIONS, section="Networks"
+    )
+    second_embedder: str | None = option(
+        None,
+        f"Second network of the attackers retrained and undone, of another family: {', '.join(EMBEDDERS)}. They add "
+        "what both networks say; it takes two more looks at probes and gallery, four with undone.",
+        known=tuple(EMBEDDERS),
+        shown="none",
+        section="Networks",
     )
 
     @property

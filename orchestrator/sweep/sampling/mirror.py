@@ -21,6 +21,26 @@ log = logging.getLogger(__name__)
 TRIAL = "trial"
 """Attribute by which a trial of the mirror says which trial of the sweep it is."""
 
+STATES = {"complete": TrialState.COMPLETE, "stopped": TrialState.PRUNED, "failed": TrialState.FAIL}
+"""Status of a trial -> how a dashboard shows it."""
+
+
+def check_storage(url: str) -> None:
+    """Check that a storage can be opened, before any face is loaded.
+
+    Raises:
+        ValueError: if it cannot.
+    """
+    try:
+        _opened(url)
+    except Exception as error:  # whatever a database's driver raises, its package missing included
+        raise _closed(url, error) from error
+
+
+def _closed(url: str, error: Exception) -> ValueError:
+    told = " ".join(str(error).split()).partition(" (Background")[0]
+    return ValueError(f"--storage {url}: expected a database or a journal file, {type(error).__name__}: {told}")
+
 
 class Mirror:
     """Write what is asked and what comes of it to a storage; nothing is read from it but what it has already.
@@ -77,10 +97,7 @@ class Mirror:
         except ValueError:
             raise
         except Exception as error:  # whatever a database's driver raises, its package missing included
-            told = " ".join(str(error).split()).partition(" (Background")[0]
-            raise ValueError(
-                f"--storage {url}: expected a database or a journal file, {type(error).__name__}: {told}"
-            ) from error
+            raise _closed(url, error) from error
         self._ids = {trial.user_attrs[TRIAL]: trial._trial_id for trial in known if TRIAL in trial.user_attrs}
         self._ended = {trial.user_attrs.get(TRIAL) for trial in known if trial.state.is_finished()}
 
@@ -111,14 +128,14 @@ class Mirror:
         if row["trial"] in self._ended:
             return
         values = None if row["status"] != "complete" else [float(row[name]) for name in self._objectives]
+        state = STATES[row["status"]]
 
         def write() -> None:
             shown = optuna.trial.Trial(self._study, self._ids[row["trial"]])
-            if values is None:
+            if row["error"] is not None:
                 shown.set_user_attr("error", row["error"])
             for name, violation in violations.items():
                 shown.set_constraint(name, violation)
-            state = TrialState.FAIL if values is None else TrialState.COMPLETE
             self._storage.set_trial_state_values(self._ids[row["trial"]], state, values)
 
         self._later(write)

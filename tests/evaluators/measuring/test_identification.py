@@ -136,11 +136,11 @@ def test_two_embedders_say_more_than_each_of_them(absent: Tensor) -> None:
     evidence, other = planted(1.6, seed=1), planted(1.6, seed=2)
     alone = [rate(one, None) for one in (evidence, other)]
     both = rate(evidence, other)
-    assert both > max(alone) + 0.08
-    # And with nothing to see there is nothing to add.
+    assert both > max(alone) + 0.2
+    # What sees nothing is believed as much, so that a second embedder is for whoever chooses it.
     generator = torch.Generator().manual_seed(5)
     noise = [functional.normalize(torch.randn(n, DIMENSION, generator=generator), dim=1) for n in (540, 180)]
-    assert alone[0] - 0.2 < rate(evidence, Other(*noise)) < alone[0]
+    assert 0.15 < rate(evidence, Other(*noise)) < alone[0]
     constant = Other(torch.full((540, DIMENSION), 0.1), torch.full((180, DIMENSION), 0.1))
     assert rate(evidence, constant) == pytest.approx(alone[0])
     # Strangers are in neither network's classifier.

@@ -20,6 +20,7 @@ from orchestrator.search.checks import IDLE, real_networks, unmeasured
 from orchestrator.search.faces import FaceChoice
 from orchestrator.search.names import ATTACKER_NAMES, SEARCHING_NAMES, SPACE_NAMES, check_attackers
 from orchestrator.search.settings import Machines, Settings
+from orchestrator.sweep.sampling.mirror import check_storage
 from search_spaces import SPACES
 
 
@@ -173,3 +174,9 @@ def test_the_networks_that_were_chosen_reach_the_panel(tmp_path: Path, monkeypat
     with pytest.raises(InterruptedError):
         make()
     assert asked["networks"] == replace(chosen, models=tmp_path, embedder=str(tmp_path / "own.onnx"))
+
+
+@pytest.mark.parametrize("where", ["nonsense://x", "{}", "{}/nowhere/x.journal"])
+def test_a_storage_that_cannot_be_opened_is_found_before_the_work(where: str, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"--storage .*: expected a database or a journal file"):
+        check_storage(where.format(tmp_path))
