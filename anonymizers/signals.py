@@ -6,8 +6,7 @@ They are measured once on the clear pictures and lie in `Faces.signals`, in px o
     landmarks478  (N, 478, 2) float32, (x, y) of MediaPipe's face mesh
     parsing       (N, S, S) uint8, index into PARSING
     expression    (N, 1) uint8, index into EXPRESSIONS: what a network of the zoo reads
-    coefficients  (N, D) float32, how far the parts of the face have moved: MediaPipe's 52 blendshapes, in [0, 1], by
-                  BLENDSHAPES, or the demo's 11 motions, px or shares
+    coefficients  (N, D) float32, how far its parts moved: MediaPipe's 52 BLENDSHAPES, in [0, 1], or the demo's motions
     pose          (N, 3) float32, how the head is turned: yaw, pitch and roll, in degrees; of the demo px, px, rad
 
 A face of which a signal could not be measured has NaN in it, or 255 throughout, and is released black.

@@ -46,8 +46,8 @@ class Telemetry:
     def look(self, sweep: Sweep, pool: PanelPool) -> None:
         """Set every gauge to what is so now."""
         left = sweep.total - len(sweep.rows) - sweep.running
-        for state, count in (("complete", sweep.statuses["complete"]), ("failed", sweep.statuses["failed"])):
-            self.gauges["trials"].set(count, {"state": state})
+        for state in ("complete", "stopped", "failed"):
+            self.gauges["trials"].set(sweep.statuses[state], {"state": state})
         self.gauges["trials"].set(sweep.running, {"state": "running"})
         self.gauges["trials"].set(left, {"state": "waiting"})
         standing = pool.standing

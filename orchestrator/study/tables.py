@@ -30,7 +30,7 @@ ACCURACY = {EXPRESSION: "people_expression", PAIR: "people_same"}
 ATTACKED = (
     "rank1_", "rank5_", "rank10_", "tar_at_", "eer", "auc", "d_prime", "fnir_", "linkability_", "advantage", "hifd_",
 )  # fmt: skip
-"""How the columns of what attackers find out begin; those of readers and judges begin with "expression_"."""
+"""How the columns of what attackers find out begin; those of readers and judges, with expression."""
 LEAST = 3
 """Configurations that a correlation is over at least."""
 

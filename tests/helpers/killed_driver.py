@@ -37,7 +37,7 @@ def main() -> None:
     folder, kills, seed = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
     faces = demo_protocol(seed=0, evaluated=10)
     # The program as it is, but for what is scored: everything before and after is the real code.
-    program.load_protocol = lambda choice, networks, console, signals: faces  # type: ignore[assignment]
+    program.load_protocol = lambda choice, networks, console, signals, trained: faces  # type: ignore[assignment]
 
     def make_backend(make: Any, machines: Any, told: Any, learn: Any) -> InProcess:
         backend = InProcess(MakeStagedPanel(SECONDS))

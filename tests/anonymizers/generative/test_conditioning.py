@@ -144,7 +144,8 @@ def test_a_signal_that_nothing_measures_is_an_error_before_anything_is_loaded(tm
     ):
         check_signals(tmp_path, ["parsing"])
     with pytest.raises(
-        ValueError, match="expected some of landmarks68, landmarks478, parsing, expression, got 'depth'"
+        ValueError,
+        match="expected some of landmarks68, landmarks478, parsing, expression, coefficients, pose, got 'depth'",
     ):
         check_signals(tmp_path, ["depth"])
     assert set(CELEBAMASK) == set(PARSING)

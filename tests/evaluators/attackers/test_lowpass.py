@@ -44,6 +44,7 @@ def rate(method: Any, others: Tensor = OTHERS.images) -> float:
         probe=method(KNOWN.images[~GALLERY], 0),
         gallery=method(KNOWN.images[GALLERY], 1),
         attacker=method(others, 2),
+        treated=lambda attacker, treat: treat(),
     )
     return float(rank_credit(lowpass.identify(evidence), PERSON, 1).mean())
 

@@ -66,7 +66,9 @@ def planted(noise: float, seed: int = 0) -> Evidence:
 def missed(evidence: Evidence, absent: Tensor) -> float:
     """Return how often the retrained attacker misses an enrolled person in an open-set search."""
     tally = Tally(evidence.clear.probe_person, statistics.person_draws(PEOPLE, 50), ())
-    identification.measure(evidence, ("retrained",), tally, absent=absent)
+    met: dict[str, Tensor] = {}
+    identification.meet(evidence, ("retrained",), met, tally)
+    identification.measure(evidence, met, tally, absent=absent)
     value = tally.values["fnir_at_fpir_1e2"]
     assert value is not None
     return value

@@ -90,7 +90,9 @@ def test_a_cluster_is_asked_as_a_whole(tmp_path: Path) -> None:
         good = subprocess.run([*command, str(tmp_path), "--device", "cpu"], cwd=ROOT, capture_output=True, text=True)
         assert good.returncode == 0, good.stdout + good.stderr
         assert "2 machines fit together" in good.stdout
-        bad = subprocess.run([*command, str(tmp_path / "none")], cwd=ROOT, capture_output=True, text=True)
+        none = subprocess.run([*command, str(tmp_path / "none")], cwd=ROOT, capture_output=True, text=True)
+        assert none.returncode == 2 and "--models: expected a path that is here too" in none.stderr
+        bad = subprocess.run([*command, str(tmp_path)], cwd=ROOT, capture_output=True, text=True)
         assert bad.returncode == 2
         assert "Ray counts 2 GPUs, PyTorch sees 0" in bad.stderr
         ray.init(address=cluster.address, log_to_driver=False)

@@ -114,7 +114,9 @@ def test_a_sweep_in_process_leaves_its_folder(tmp_path: Path) -> None:
     done = search("--backend", "inprocess", "--trials", "3", "--out", str(out))
     assert done.returncode == 0, done.stderr
     trials, front = pq.read_table(out / "trials.parquet"), pq.read_table(out / "front.parquet")
-    assert trials.column("status").to_pylist() == ["complete"] * (3 + len(ANCHORS))
+    statuses = dict(zip(trials.column("method").to_pylist(), trials.column("status").to_pylist(), strict=True))
+    assert trials.num_rows == 3 + len(ANCHORS) and set(statuses.values()) <= {"complete", "stopped"}
+    assert all(statuses[anchor] == "complete" for anchor in ANCHORS)
     assert set(ANCHORS) <= set(trials.column("method").to_pylist())
     assert 1 <= len(front) <= len(trials)
     facts = json.loads(trials.schema.metadata[b"sweep"])

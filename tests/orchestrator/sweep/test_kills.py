@@ -67,7 +67,7 @@ def test_a_killed_driver_takes_its_ray_with_it_and_is_resumed(tmp_path: Path) ->
     assert again.returncode == 0, again.stderr
     trials = pq.read_table(out / "trials.parquet")
     assert trials.column("trial").to_pylist() == list(range(6 + len(ANCHORS)))
-    assert set(trials.column("status").to_pylist()) == {"complete"}
+    assert set(trials.column("status").to_pylist()) <= {"complete", "stopped"}
     kept = {row["trial"]: row["seconds"] for row in trials.to_pylist()}
     assert all(kept[row["trial"]] == row["seconds"] for row in finished)  # none ran twice
     events = Counter((row["trial"], row["status"]) for row in read(out / "ledger.arrow").to_pylist())
