@@ -25,9 +25,10 @@ from orchestrator.anonymize.files import OTHER, PICTURE, STATE, VIDEO, Work, lef
 from orchestrator.anonymize.manifest import Journal, count_done, entry_of, write_manifest
 from orchestrator.anonymize.options import Anonymization
 from orchestrator.anonymize.pictures import CLEAR, COPIED, DONE, FAILED, UNREAD, Keeping, Outcome
-from orchestrator.anonymize.workers import quietly, treat_all
+from orchestrator.anonymize.workers import treat_all
 from orchestrator.cluster.code import code_digest, versions
 from orchestrator.cluster.environment import allowed_cores
+from orchestrator.processes import quietly
 from orchestrator.recommend.recommendation import Recommendation, made
 from orchestrator.recommend.recommendation import read as read_recommendation
 from orchestrator.records.files import replace_file

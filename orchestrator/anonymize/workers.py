@@ -2,26 +2,17 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import signal
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
-from multiprocessing.context import SpawnProcess
+from multiprocessing.context import SpawnContext, SpawnProcess
 
 import cv2
-import torch
-from PIL import Image
 
 from orchestrator.anonymize.faces.treatment import Treatment
 from orchestrator.anonymize.files import Work
 from orchestrator.anonymize.pictures import FAILED, Keeping, Outcome, treat
-
-INTERVAL = 0.25
-"""Seconds between two looks at the processes."""
-PATIENCE = 10.0
-"""Seconds that a process gets to end by itself."""
+from orchestrator.processes import INTERVAL, PATIENCE, quietly, working
 
 
 def treat_all(
@@ -56,32 +47,17 @@ def treat_all(
             for work in works:
                 done(work, treated(work, lambda work: treat(work, ready, keeping)))
         return
-    context = multiprocessing.get_context("spawn")
+
+    def make(context: SpawnContext, theirs: Connection) -> _Worker:
+        return _Worker(context.Process(target=serve, args=(treatment, keeping, theirs), daemon=True))
+
     left = list(reversed(works))
-    workers: dict[Connection, _Worker] = {}
-    try:
-        # Ctrl-C reaches every process of a terminal, but it is this one that decides what ends: the others inherit that
-        # they take no notice.
-        handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
-        try:
-            for _ in range(min(processes, len(works))):
-                mine, theirs = context.Pipe()
-                process = context.Process(target=serve, args=(treatment, keeping, theirs), daemon=True)
-                process.start()
-                theirs.close()
-                workers[mine] = _Worker(process)
-        finally:
-            signal.signal(signal.SIGINT, handler)
+    with working(min(processes, len(works)), make) as workers:
         while workers:
             for line in wait(list(workers), INTERVAL):
                 assert isinstance(line, Connection)
                 if not _answer(line, workers[line], left, done):
                     workers.pop(line)
-    finally:
-        for worker in workers.values():
-            worker.process.terminate()
-        for worker in workers.values():
-            worker.process.join(PATIENCE)
 
 
 @dataclass
@@ -144,11 +120,3 @@ def treated(work: Work, act: Callable[[Work], Outcome]) -> Outcome:
         return act(work)
     except (ValueError, RuntimeError, MemoryError, cv2.error) as error:
         return Outcome(FAILED, f"{type(error).__name__}: {' '.join(str(error).split())}")
-
-
-def quietly() -> None:
-    """Let a process work with one thread, and leave Pillow's remarks unsaid."""
-    cv2.setNumThreads(1)
-    torch.set_num_threads(1)
-    warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # what is too large is refused
-    warnings.simplefilter("ignore", UserWarning)  # on odd EXIF; what matters raises

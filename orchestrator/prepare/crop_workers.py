@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import multiprocessing
-import signal
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
-from multiprocessing.context import SpawnProcess
+from multiprocessing.context import SpawnContext, SpawnProcess
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +14,6 @@ import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
 
 from evaluators.datasets.cropping import Cropped, context_margin, crop_face
 from evaluators.datasets.duplicates import fingerprints
@@ -26,11 +22,7 @@ from evaluators.datasets.sources.pictures import UNREADABLE, reason_of
 from evaluators.networks.detection import FaceFinder
 from evaluators.networks.loaders import load_detector
 from orchestrator.prepare.faces_file import Shard, write_shard
-
-INTERVAL = 0.25
-"""Seconds between two looks at how far the processes are."""
-PATIENCE = 10.0
-"""Seconds that a process gets to end by itself."""
+from orchestrator.processes import INTERVAL, PATIENCE, quietly, working
 
 
 @dataclass(frozen=True)
@@ -131,34 +123,19 @@ def cut_all(cutter: Cutter, tasks: Sequence[Task], *, processes: int, done: Call
         ValueError: if a process cannot load the detector.
         RuntimeError: if one dies or fails; the message names the pictures that it was at.
     """
-    context = multiprocessing.get_context("spawn")
+
+    def make(context: SpawnContext, theirs: Connection) -> _Worker:
+        seen = context.RawValue("q", 0)
+        return _Worker(context.Process(target=work, args=(cutter, theirs, seen), daemon=True), seen)
+
     left = list(reversed(tasks))
-    workers: dict[Connection, _Worker] = {}
-    try:
-        # Ctrl-C reaches every process of a terminal, but it is this one that decides what ends: the others inherit that
-        # they take no notice.
-        handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
-        try:
-            for _ in range(min(processes, len(tasks))):
-                mine, theirs = context.Pipe()
-                seen = context.RawValue("q", 0)
-                process = context.Process(target=work, args=(cutter, theirs, seen), daemon=True)
-                process.start()
-                theirs.close()
-                workers[mine] = _Worker(process, seen)
-        finally:
-            signal.signal(signal.SIGINT, handler)
+    with working(min(processes, len(tasks)), make) as workers:
         while workers:
             for line in wait(list(workers), INTERVAL):
                 assert isinstance(line, Connection)
                 if not _answer(line, workers[line], left):
                     done(workers.pop(line).news())
             done(sum(worker.news() for worker in workers.values()))
-    finally:
-        for worker in workers.values():
-            worker.process.terminate()
-        for worker in workers.values():
-            worker.process.join(PATIENCE)
 
 
 @dataclass
@@ -205,10 +182,7 @@ def _answer(line: Connection, worker: _Worker, left: list[Task]) -> bool:
 
 def work(cutter: Cutter, line: Connection, seen: Any) -> None:
     """Serve as one of the processes: say None for more, or a sentence on failure, and count the pictures seen."""
-    cv2.setNumThreads(1)
-    torch.set_num_threads(1)
-    warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # large pictures are read smaller
-    warnings.simplefilter("ignore", UserWarning)  # Pillow's remarks on odd EXIF; what matters raises
+    quietly()
 
     def done(count: int) -> None:
         seen.value += count

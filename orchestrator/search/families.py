@@ -103,7 +103,8 @@ def families_of(
         seconds = FAMILY_BUDGET if make.networks is not None else 0.0
     methods = {method: tuple(space.spread(method, MEMBERS, make.protocol.seed)) for method in space.used}
     methods = {method: some for method, some in methods.items() if some[0].ranges()}  # an anchor has none
-    names = {method: f"family-{method}-{_digest(make, some)}.safetensors" for method, some in methods.items()}
+    common = _common(make)
+    names = {method: f"family-{method}-{_digest(some, common)}.safetensors" for method, some in methods.items()}
     known = {method: (folder / name).read_bytes() for method, name in names.items() if (folder / name).is_file()}
     members = {method: some for method, some in methods.items() if method not in known}
     return LearnFamilies(make, names, known, members, seconds)
@@ -115,16 +116,20 @@ def families_facts(learn: LearnFamilies | None, made: MakePanel) -> tuple[dict[s
     return names, [f"Attacker of_family leaves {name} out: {why}." for name, why in made.families_left_out.items()]
 
 
-def _digest(make: MakePanel, members: tuple[Anonymizer, ...]) -> str:
-    """Return a digest of everything that a family depends on but the time that it had."""
+def _common(make: MakePanel) -> tuple[Any, ...]:
+    """Return what all families of a run depend on: faces, publishing, embedder and code, which take a while to read."""
     embedder: tuple[Any, ...] = ()
     if make.networks is not None:
         chosen = make.networks.embedder
         embedder = (chosen, make.networks.embedder_input, make.networks.precision)
         if chosen and Path(chosen).is_file():
             embedder = (*embedder, digest_of(Path(chosen)))
-    names = [repr(member) for member in members]
-    facts = (names, make.protocol.describe()["digest"], make.publish, embedder, measuring_digest())
+    return make.protocol.digest, make.publish, embedder, measuring_digest()
+
+
+def _digest(members: tuple[Anonymizer, ...], common: tuple[Any, ...]) -> str:
+    """Return a digest of everything that a family depends on but the time that it had."""
+    facts = ([repr(member) for member in members], *common)
     return hashlib.sha256(repr(facts).encode()).hexdigest()[:16]
 
 
