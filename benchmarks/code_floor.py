@@ -8,25 +8,21 @@ reader learns from the codes of other people what each categorical judge says of
 
 from __future__ import annotations
 
-import argparse
-import subprocess
 from collections.abc import Mapping
-from pathlib import Path
 
 import torch
-from rich.console import Console
 from torch import Tensor
 from torch.nn import functional
 
 from anonymizers import Faces
 from anonymizers.classical.averaging.bank import CODE
 from anonymizers.signals import present
-from evaluators.attackers import retrained
+from benchmarks.chosen_faces import chosen_faces
+from evaluators.attackers.embeddings import retrained
 from evaluators.demo.protocol import demo_protocol
 from evaluators.metrics.expression import confusion_by_person, kappa
 from evaluators.metrics.identification import fused, person_scores, rank_credit
 from evaluators.metrics.statistics import wilson_interval
-from evaluators.networks.catalog.choice import Networks
 from evaluators.networks.roles import Teacher
 from evaluators.networks.signals import with_measured
 from evaluators.readers.heads import fit_heads
@@ -81,22 +77,7 @@ def readable(
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--data", type=Path, help="faces; without it the demo world")
-    parser.add_argument("--models", type=Path, help="folder of real networks; needed with --data")
-    parser.add_argument("--min-pictures", type=int, default=10)
-    parser.add_argument("--max-pictures", type=int, default=10)
-    chosen = parser.parse_args()
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False).stdout
-    networks = None
-    if chosen.data is None:
-        protocol = demo_protocol()
-    else:
-        from orchestrator.search.faces import FaceChoice, load_protocol
-
-        networks = Networks(models=chosen.models, backend_nets="onnx")
-        faces = FaceChoice(data=chosen.data, min_pictures=chosen.min_pictures, max_pictures=chosen.max_pictures)
-        protocol = load_protocol(faces, networks, Console(stderr=True), CODE)
+    protocol, networks, commit = chosen_faces(__doc__, demo_protocol, CODE)
     nets = load_nets(networks, signals=() if networks is None else CODE)
     probe, gallery, attacker = (
         with_measured(faces, nets.signals) for faces in (protocol.probe, protocol.gallery, protocol.attacker)
@@ -107,7 +88,7 @@ def main() -> None:
     codes = {name: codes_of(one, center, deviation) for name, one in (("p", probe), ("g", gallery), ("a", attacker))}
     people = len(protocol.enrolled)
     found = recognized(codes["p"], codes["g"], protocol.person(probe), protocol.person(gallery), people)
-    print(f"{protocol.name}, {len(probe)} probes of {people} people, chance {1 / people:.3f}, commit {commit.strip()}")
+    print(f"{protocol.name}, {len(probe)} probes of {people} people, chance {1 / people:.3f}, commit {commit}")
     print("rank-1 by the code alone {:.3f} [{:.3f}, {:.3f}], with all pictures of a person {:.3f}".format(*found))
     judges = [net for net in nets.judges if isinstance(net, Teacher)]
     said, truth = ({n.name: n(one.images).logits.argmax(1).cpu() for n in judges} for one in (attacker, probe))

@@ -8,16 +8,12 @@ are the first so many of a seeded order of the attacker people; the probes stay 
 
 from __future__ import annotations
 
-import argparse
-import subprocess
-from pathlib import Path
-
 import torch
-from rich.console import Console
 from torch import Tensor
 from torch.nn import functional
 
 from anonymizers import Anonymizer, Blur, Identity, Pixelate
+from benchmarks.chosen_faces import chosen_faces
 from evaluators.attackers.embeddings import mapped
 from evaluators.attackers.evidence import Evidence
 from evaluators.attackers.learning.descent import descend, draw
@@ -25,7 +21,6 @@ from evaluators.demo.protocol import demo_protocol
 from evaluators.measuring.reader import fit
 from evaluators.measuring.tally import Tally
 from evaluators.metrics.identification import person_scores, rank_credit
-from evaluators.networks.catalog.choice import Networks
 from evaluators.panel import Panel
 from evaluators.zoo import load_nets
 
@@ -94,24 +89,9 @@ def curve(panel: Panel, anonymizer: Anonymizer) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--data", type=Path, help="faces; without it the demo world")
-    parser.add_argument("--models", type=Path, help="folder of real networks; needed with --data")
-    parser.add_argument("--min-pictures", type=int, default=10)
-    parser.add_argument("--max-pictures", type=int, default=10)
-    chosen = parser.parse_args()
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False).stdout
-    networks = None
-    if chosen.data is None:
-        protocol = demo_protocol(attacker=300, pictures=8)
-    else:
-        from orchestrator.search.faces import FaceChoice, load_protocol
-
-        networks = Networks(models=chosen.models, backend_nets="onnx")
-        faces = FaceChoice(data=chosen.data, min_pictures=chosen.min_pictures, max_pictures=chosen.max_pictures)
-        protocol = load_protocol(faces, networks, Console(stderr=True))
+    protocol, networks, commit = chosen_faces(__doc__, lambda: demo_protocol(attacker=300, pictures=8))
     panel = Panel(protocol, load_nets(networks))
-    print(f"{protocol.name}, {len(protocol.probe)} probes of {len(protocol.enrolled)} people, commit {commit.strip()}")
+    print(f"{protocol.name}, {len(protocol.probe)} probes of {len(protocol.enrolled)} people, commit {commit}")
     print("| configuration | faces learnt from | linear head, kappa | MLP, kappa | mapped, rank-1 |")
     print("|---|---|---|---|---|")
     for anonymizer in CONFIGURATIONS:

@@ -10,11 +10,13 @@ import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from typer.testing import CliRunner, Result
 
 from anonymizers import Anonymizer, Blur
 from evaluators.datasets.alignment import TEMPLATE
 from evaluators.networks.catalog.choice import Networks
 from evaluators.networks.detection import INPUT, Detection
+from orchestrator.anonymize.__main__ import app
 from orchestrator.anonymize.faces.treatment import Treatment
 
 SPREAD = 1.6
@@ -71,3 +73,8 @@ def use_drawn_finder(patch: pytest.MonkeyPatch) -> None:
     """Let runs in this process find drawn faces."""
     patch.setattr("orchestrator.anonymize.faces.treatment.load_detector", lambda *_, **__: DrawnFinder())
     patch.setattr("orchestrator.anonymize.run.is_pulled", lambda folder, name: True)
+
+
+def called(*arguments: object) -> Result:
+    """Call the command in this process."""
+    return CliRunner().invoke(app, [str(one) for one in arguments])

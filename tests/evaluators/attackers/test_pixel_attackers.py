@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable
 
 import pytest
@@ -17,29 +16,7 @@ from evaluators.attackers.pictures import finetuned, restored
 from evaluators.metrics.identification import person_scores, rank_credit
 from evaluators.networks.roles import Differentiable
 from tests.conftest import smooth_faces
-from tests.helpers.planted_pixels import CHANCE, MOST_BY_CHANCE, PEOPLE, PICTURES, tiles_moved
-
-
-class Linear:
-    """Embed faces by a fixed random map of their 8 px blocks."""
-
-    name = "linear"
-
-    def __init__(self) -> None:
-        generator = torch.Generator().manual_seed(5)
-        layer = nn.Linear(3 * 14 * 14, 64)
-        layer.weight.data = torch.randn(64, 3 * 14 * 14, generator=generator) / 24
-        layer.bias.data.zero_()
-        self.module: nn.Module = nn.Sequential(nn.AvgPool2d(8), nn.Flatten(), layer).requires_grad_(False)
-
-    def embed(self, images: Tensor) -> Tensor:
-        return functional.normalize(self.module(images.float() / 127.5 - 1), dim=1)
-
-    def unfrozen(self) -> Linear:
-        new = copy.copy(self)
-        new.module = copy.deepcopy(self.module).requires_grad_(True)
-        return new
-
+from tests.helpers.planted_pixels import CHANCE, MOST_BY_CHANCE, PEOPLE, PICTURES, Linear, tiles_moved
 
 NET = Linear()
 OTHERS = smooth_faces(250, 2, seed=1)

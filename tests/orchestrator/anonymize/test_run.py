@@ -8,22 +8,20 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
-from typer.testing import CliRunner, Result
 
-from orchestrator.anonymize.__main__ import app
 from orchestrator.anonymize.files import HOST
 from orchestrator.recommend.recommendation import Recommendation, write
-from tests.helpers.drawn_faces import is_face, picture, use_drawn_finder
+from tests.helpers.drawn_faces import called, is_face, picture
 from tests.places import ROOT
 
 NAMES = ("森/顔 一.png", "森/two\nlines.jpg", "deep/er/a b.webp", "plain.bmp", "%s $(x) 'q'.png", "лицо é.tif")
+pytestmark = pytest.mark.usefixtures("drawn_finder")
 BLACK = ("--method", "blackout", "--models", ".", "--processes", "1")
 
 
@@ -37,16 +35,6 @@ def tree(tmp_path: Path) -> Path:
     (folder / "broken.jpg").write_bytes(b"\xff\xd8\xff\xe0 and no more")
     (folder / "notes.txt").write_text("a text")
     return folder
-
-
-@pytest.fixture(autouse=True)
-def _drawn(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    use_drawn_finder(monkeypatch)
-    yield
-
-
-def called(*arguments: object) -> Result:
-    return CliRunner().invoke(app, [str(one) for one in arguments])
 
 
 def files(folder: Path) -> dict[str, bytes]:

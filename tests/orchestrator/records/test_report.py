@@ -260,25 +260,30 @@ def test_number(value: float | None, text: str) -> None:
     assert number(value) == text
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("objectives", [OBJECTIVES, {**OBJECTIVES, "st_lpips": "min"}], ids=["two", "three"])
-def test_in_a_browser(tables: Any, objectives: dict[str, str], tmp_path: Path) -> None:
+def dumped(page: Path) -> str:
+    """Open a page in a browser that logs nothing of it, and return what its scripts made of it; skip without one."""
     chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if chromium is None:
         pytest.skip("no Chromium on this machine")
-    page = tmp_path / "report.html"
-    write_report(page, {**SWEEP, "objectives": objectives}, *tables, contact())
     options = (
         "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-        "--disable-component-update --disable-sync --virtual-time-budget=5000 --enable-logging=stderr --v=0 --dump-dom"
+        "--disable-component-update --disable-sync --virtual-time-budget=8000 --enable-logging=stderr --v=0 --dump-dom"
     )
-    command = [chromium, *options.split(), f"--user-data-dir={tmp_path / 'profile'}", page.as_uri()]
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
-    console = [line for line in ended.stderr.splitlines() if "CONSOLE" in line]
-    assert console == []
-    assert ended.stdout.count('class="main-svg"') >= 2
+    command = [chromium, *options.split(), f"--user-data-dir={page.with_name('profile')}", page.as_uri()]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=180, check=True)
+    assert [line for line in ended.stderr.splitlines() if "CONSOLE" in line] == []
+    return ended.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("objectives", [OBJECTIVES, {**OBJECTIVES, "st_lpips": "min"}], ids=["two", "three"])
+def test_in_a_browser(tables: Any, objectives: dict[str, str], tmp_path: Path) -> None:
+    page = tmp_path / "report.html"
+    write_report(page, {**SWEEP, "objectives": objectives}, *tables, contact())
+    shown = dumped(page)
+    assert shown.count('class="main-svg"') >= 2
     # Points are paths in the browser's tree only if plotly drew them.
-    assert ended.stdout.count('class="point') >= 2 * sum(r["status"] == "complete" for r in tables[0])
+    assert shown.count('class="point') >= 2 * sum(r["status"] == "complete" for r in tables[0])
 
 
 USED = """
@@ -310,20 +315,10 @@ USED = """
 
 @pytest.mark.slow
 def test_slider_click_keyboard_and_boxes_work(tables: Any, tmp_path: Path) -> None:
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if chromium is None:
-        pytest.skip("no Chromium on this machine")
     page = tmp_path / "report.html"
     write_report(page, SWEEP, *tables, contact())
     page.write_text(page.read_text().replace("</body>", f"{USED}</body>"))
-    options = (
-        "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-        "--disable-component-update --disable-sync --virtual-time-budget=8000 --enable-logging=stderr --v=0 --dump-dom"
-    )
-    command = [chromium, *options.split(), f"--user-data-dir={tmp_path / 'profile'}", page.as_uri()]
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=180, check=True)
-    assert [line for line in ended.stderr.splitlines() if "CONSOLE" in line] == []
-    said = dict(part.split("=") for part in ended.stdout.split('data-said="')[1].split('"')[0].split())
+    said = dict(part.split("=") for part in dumped(page).split('data-said="')[1].split('"')[0].split())
     front = [row for row in tables[1] if row["method"] not in ("identity", "blackout", "word")]
     for value in (0, 10, 50, 100):  # the same choice, by Python
         kept = [row for row in front if row["rank1_worst_hi"] <= value / 100]

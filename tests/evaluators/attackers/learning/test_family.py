@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import pytest
 import torch
-from torch import Tensor, nn
-from torch.nn import functional
+from torch import Tensor
 
 from anonymizers import ANONYMIZERS, Anonymizer, Blur, Context, Faces, Pixelate
 from anonymizers.ranges import Choice, Integer, Real, ranged
@@ -19,32 +17,12 @@ from evaluators.attackers.learning.family import Family, NotLearnedError, condit
 from evaluators.attackers.learning.inverse import prior_of
 from evaluators.metrics.identification import person_scores, rank_credit
 from tests.conftest import smooth_faces
-from tests.helpers.planted_pixels import MOST_BY_CHANCE, PEOPLE, PICTURES
+from tests.helpers.planted_pixels import MOST_BY_CHANCE, PEOPLE, PICTURES, Linear
 
 OTHERS = smooth_faces(250, 2, seed=1)
 KNOWN = smooth_faces(PEOPLE, PICTURES, seed=2)
 GALLERY = torch.arange(PEOPLE * PICTURES) % PICTURES < PICTURES // 2
 PERSON = torch.arange(PEOPLE).repeat_interleave(PICTURES // 2)
-
-
-class Linear:
-    """Embed faces by a fixed random map of their 8 px blocks."""
-
-    name = "linear"
-
-    def __init__(self) -> None:
-        layer = nn.Linear(3 * 14 * 14, 64)
-        layer.weight.data = torch.randn(64, 3 * 14 * 14, generator=torch.Generator().manual_seed(5)) / 24
-        layer.bias.data.zero_()
-        self.module: nn.Module = nn.Sequential(nn.AvgPool2d(8), nn.Flatten(), layer).requires_grad_(False)
-
-    def embed(self, images: Tensor) -> Tensor:
-        return functional.normalize(self.module(images.float() / 127.5 - 1), dim=1)
-
-    def unfrozen(self) -> Linear:
-        new = copy.copy(self)
-        new.module = copy.deepcopy(self.module).requires_grad_(True)
-        return new
 
 
 NET = Linear()

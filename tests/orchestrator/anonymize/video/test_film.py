@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from typer.testing import CliRunner, Result
 
-from orchestrator.anonymize.__main__ import app
 from tests.helpers import drawn_faces
-from tests.helpers.drawn_faces import is_face, picture, use_drawn_finder
+from tests.helpers.drawn_faces import called, is_face, picture
 from tests.helpers.made_videos import about, frames_in, make_video, sound_in, times_in
 
+pytestmark = pytest.mark.usefixtures("drawn_finder")
 BLACK = ("--method", "blackout", "--models", ".", "--processes", "2")
 SHOWN = 30
 
@@ -26,16 +24,6 @@ def shots(width: int = 320, height: int = 240, frames: int = SHOWN) -> list[np.n
         faces = [(70 + 3 * t, 100, 60)] + ([(240, 190, 44)] if t >= frames // 2 else [])
         out.append(picture(width, height, faces, seed=5))
     return out
-
-
-@pytest.fixture(autouse=True)
-def _drawn(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    use_drawn_finder(monkeypatch)
-    yield
-
-
-def called(*arguments: object) -> Result:
-    return CliRunner().invoke(app, [str(one) for one in arguments])
 
 
 @pytest.mark.parametrize(
