@@ -134,7 +134,10 @@ def options_of(module: str) -> frozenset[str]:
         bounds = METRICS if module == "orchestrator.recommend" else ()  # any metric with a bound
         return frozenset(named | {f"--{name.replace('_', '-')}" for name in bounds})
     assert spec.origin is not None
-    return frozenset(re.findall(r'"(--[a-z-]+)"', Path(spec.origin).read_text()))
+    text = Path(spec.origin).read_text()
+    if "from benchmarks.chosen_faces import" in text:  # which reads the command line for it
+        text += (Path(spec.origin).parent / "chosen_faces.py").read_text()
+    return frozenset(re.findall(r'"(--[a-z-]+)"', text))
 
 
 def pieces_of(recipe: str) -> list[tuple[str, bool, str]]:
