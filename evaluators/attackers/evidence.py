@@ -178,10 +178,15 @@ class Evidence:
         """Return (M, D) float32, unit norm, of the gallery that the attacker anonymized and undid himself."""
         return self.gallery_embedding if self.undo is None else self.nets.embedder(self.undo(self.gallery))
 
+    @functools.cached_property
+    def inverse(self) -> Undo | None:
+        """Return what undoes the method where it says itself how it mixes pixels; None where it does not."""
+        faces = self.clear.attacker
+        return None if self.anonymizer.linear(faces.size, faces.scale) is None else self.undo
+
     def guess(self, released: Tensor) -> Tensor:
         """Undo (N, 3, S, S) uint8 pictures as far as the method itself says how it mixes pixels, to uint8 ones."""
-        linear = self.anonymizer.linear(self.clear.attacker.size, self.clear.attacker.scale)
-        return released if linear is None or self.undo is None else self.undo(released)
+        return released if self.inverse is None else self.inverse(released)
 
     def treated(self, attacker: str, treat: Callable[[], tuple[Tensor, ...]]) -> tuple[Tensor, ...]:
         """Return what an attacker makes of probes and of the gallery that he anonymized himself; made once.

@@ -13,7 +13,7 @@ from evaluators.measuring import labelled
 from evaluators.measuring.tally import Tally
 from evaluators.metrics.kept import Measured, share_kept, smallest_share
 from evaluators.networks.roles import Nets, Teacher
-from evaluators.readers import READERS, Sight
+from evaluators.readers import READERS, Sight, View
 from evaluators.readers.shown import Learned, degradations, learn, seen
 
 BANK_FACES = 600
@@ -199,7 +199,12 @@ def _sight(evidence: Evidence, verdicts: Verdicts) -> Sight:
     rows = verdicts.rows
     known = {nets.teacher.name: evidence.attacker_reading.features[rows]}
     attacker, _ = look(evidence.attacker[rows], nets, evidence.attacker_embedding[rows], known)
-    return Sight(probe, attacker, verdicts.person, blocks, verdicts.attacker, verdicts.shown)
+    views = [View(probe, attacker)]
+    if evidence.inverse is not None:
+        probe, _ = look(evidence.inverse(evidence.probe), nets, evidence.undone_probe_embedding)
+        attacker, _ = look(evidence.inverse(evidence.attacker[rows]), nets)
+        views.append(View(probe, attacker))
+    return Sight(views, verdicts.person, blocks, verdicts.attacker, verdicts.shown)
 
 
 def _score(judge: str, reader: str, said: Tensor, verdicts: Verdicts, tally: Tally) -> Measured:

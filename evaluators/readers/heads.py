@@ -56,12 +56,16 @@ def scale_of(features: Tensor, blocks: Sequence[int]) -> Scale:
 
 @dataclass(frozen=True, eq=False)
 class Head:
-    """Hold a linear map of standardized features, weight (F, K) and bias (K,), and its penalty."""
+    """Hold a linear map of standardized features, weight (F, K) and bias (K,), its penalty, and how good it is.
+
+    `left_out` is how well people are read who were left out, see `goodness`.
+    """
 
     scale: Scale
     weight: Tensor
     bias: Tensor
     penalty: float
+    left_out: float
 
     def __call__(self, features: Tensor) -> Tensor:
         """Return (N, K) of (N, F) features."""
@@ -90,16 +94,23 @@ def fit_heads(
     chosen = _penalties(scores, values, wanted, targets, person)
     heads = {}
     for name, y in wanted.items():
-        penalty = chosen[name]
+        left_out, penalty = chosen[name]
         if targets[name].is_floating_point():
             mean = y.mean(0)
             weight = axes @ ((scores.T @ (y - mean)) / len(x) / (values + penalty)[:, None])
-            heads[name] = Head(scale, weight, mean - center @ weight, penalty)
+            heads[name] = Head(scale, weight, mean - center @ weight, penalty, left_out)
         else:
             turned, bias = _logistic(scores, values, y, penalty)
             weight = axes @ turned
-            heads[name] = Head(scale, weight, bias - center @ weight, penalty)
+            heads[name] = Head(scale, weight, bias - center @ weight, penalty, left_out)
     return heads
+
+
+def goodness(said: Tensor, target: Tensor) -> float:
+    """Say how well (n, K) answers meet their target: the share of right classes, or the negative squared error."""
+    if target.is_floating_point():
+        return -float((said - target).square().sum(1).mean())
+    return float((said.argmax(1) == target).double().mean())
 
 
 def _as_columns(target: Tensor) -> Tensor:
@@ -118,8 +129,8 @@ def _principal(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
 def _penalties(
     scores: Tensor, values: Tensor, wanted: Mapping[str, Tensor], targets: Mapping[str, Tensor], person: Tensor
-) -> dict[str, float]:
-    """Choose each judge's penalty by the people left out: least squared error, of classes most right answers.
+) -> dict[str, tuple[float, float]]:
+    """Choose each judge's penalty by the people left out, see `goodness`; return how good, and the penalty.
 
     The ridge of one group is solved exactly without it: its residuals are (I - H)⁻¹ r, H its block of the hat matrix.
     """
@@ -139,14 +150,10 @@ def _penalties(
             left_out[rows] = torch.linalg.solve(block, residual[rows])
         predicted = (y - left_out).split([column.shape[1] for column in wanted.values()], 1)
         for name, guess in zip(wanted, predicted, strict=True):
-            target = targets[name]
-            if target.is_floating_point():
-                good = -float((guess - target).square().sum())
-            else:
-                good = float((guess.argmax(1) == target).double().mean())
+            good = goodness(guess, targets[name])
             if name not in best or good > best[name][0]:
                 best[name] = (good, penalty)
-    return {name: penalty for name, (_, penalty) in best.items()}
+    return best
 
 
 def _logistic(scores: Tensor, values: Tensor, target: Tensor, penalty: float) -> tuple[Tensor, Tensor]:

@@ -187,8 +187,8 @@ def answering(address: str) -> str:
             where = ""
         if not where:
             raise ValueError(
-                "--address auto: expected a Ray cluster on this machine, there is none; leave the address out (and "
-                "RAY_ADDRESS unset) for a local one, or start one with ray start --head"
+                "--address auto: expected a Ray cluster on this machine, there is none; start one with ray start "
+                "--head; a search or training without --address (RAY_ADDRESS unset) starts one of its own"
             )
     check_address(where)
     host, _, port = where.removeprefix("ray://").rpartition(":")
@@ -200,7 +200,8 @@ def answering(address: str) -> str:
                 left = ", which was left behind by one that ended (ray stop clears it)" if address == "auto" else ""
                 raise ValueError(
                     f"--address {address}: expected a Ray cluster, none answered at {where} within {ANSWER:.0f} s{left}"
-                    "; check that its head runs, or leave the address out (and RAY_ADDRESS unset) for a local Ray"
+                    "; check that its head runs; a search or training without --address (RAY_ADDRESS unset) "
+                    "starts a Ray of its own"
                 ) from None
     return where
 

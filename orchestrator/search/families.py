@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -11,12 +12,13 @@ from typing import Any
 import torch
 
 from anonymizers import Anonymizer
+from evaluators.attackers.embeddings.retrained import check_pictures
 from evaluators.attackers.families import learn_families
 from evaluators.networks.catalog.downloads import digest_of
 from orchestrator.cluster.code import measuring_digest
 from orchestrator.records.files import replace_file
 from orchestrator.search.make_panel import MakePanel
-from orchestrator.search.settings import FAMILY_BUDGET
+from orchestrator.search.settings import FAMILY_BUDGET, FAMILY_SHARE
 from search_spaces import SearchSpace
 
 FILES = "family-*.safetensors"
@@ -55,7 +57,7 @@ class LearnFamilies:
         if not self.members:
             return replace(self.make, families=self.known)
         if not self.seconds:
-            left = dict.fromkeys(self.members, "it got no time, --family-budget gives it some")
+            left = dict.fromkeys(self.members, "no time, --family-budget gives some")
             return replace(self.make, families=self.known, families_left_out=left)
         device, nets = self.make.networks_there()
         learned, left_out = learn_families(
@@ -75,7 +77,12 @@ class LearnFamilies:
 
 
 def families_of(
-    make: MakePanel, space: SearchSpace, folder: Path, seconds: float | None, before: Mapping[str, Any] | None = None
+    make: MakePanel,
+    space: SearchSpace,
+    folder: Path,
+    seconds: float | None,
+    before: Mapping[str, Any] | None = None,
+    trials: float = math.inf,
 ) -> LearnFamilies | None:
     """Say what is known of the methods of a run and what is to be learned; None where no attacker has a use for it.
 
@@ -84,13 +91,15 @@ def families_of(
         space: its methods.
         folder: where families are kept; those of the same faces, networks and code are taken from there.
         seconds: for the others; None for the default.
+        trials: of the run, which bound the default.
         before: facts of the run that goes on: it keeps the families that it had, those and no others.
 
     Raises:
-        ValueError: if one of these is not there any more.
+        ValueError: if one of these is not there any more, or the faces are too few for that attacker.
     """
     if OF_FAMILY not in make.attackers:
         return None
+    check_pictures(len(make.protocol.gallery), int(make.protocol.enrolled.numel()))  # before minutes of learning
     if before is not None:
         names = before.get("families", {})
         if missing := [name for name in names.values() if not (folder / name).is_file()]:
@@ -100,7 +109,7 @@ def families_of(
             )
         return LearnFamilies(make, names, {method: (folder / name).read_bytes() for method, name in names.items()})
     if seconds is None:
-        seconds = FAMILY_BUDGET if make.networks is not None else 0.0
+        seconds = min(FAMILY_BUDGET, FAMILY_SHARE * trials) if make.networks is not None else 0.0
     methods = {method: tuple(space.spread(method, MEMBERS, make.protocol.seed)) for method in space.used}
     methods = {method: some for method, some in methods.items() if some[0].ranges()}  # an anchor has none
     common = _common(make)
@@ -113,7 +122,15 @@ def families_of(
 def families_facts(learn: LearnFamilies | None, made: MakePanel) -> tuple[dict[str, str], list[str]]:
     """Return the names of the files by method, and sentences on methods that were not learned."""
     names = {} if learn is None else {method: learn.names[method] for method in made.families}
-    return names, [f"Attacker of_family leaves {name} out: {why}." for name, why in made.families_left_out.items()]
+    reasons: dict[str, list[str]] = {}
+    for name, why in made.families_left_out.items():
+        reasons.setdefault(why, []).append(name)
+    return names, [f"Attacker of_family leaves {_listed(left)} out: {why}." for why, left in reasons.items()]
+
+
+def _listed(names: Sequence[str]) -> str:
+    *first, last = names
+    return f"{', '.join(first)} and {last}" if first else last
 
 
 def _common(make: MakePanel) -> tuple[Any, ...]:

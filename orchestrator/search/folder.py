@@ -218,6 +218,8 @@ def results_folder(settings: Settings, name: str) -> Path:
     if settings.resume:
         _check_resumable(folder)
     check_writable(folder, "--out")
+    if settings.families is not None:
+        check_writable(settings.families, "--families")
     return folder
 
 

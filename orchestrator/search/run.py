@@ -117,7 +117,7 @@ def run(settings: Settings, faces: FaceChoice, networks: Networks, machines: Mac
             publish=settings.publish,
         )
         kept_in = settings.families or folder
-        learn = families_of(make, space, kept_in, settings.family_budget, before)
+        learn = families_of(make, space, kept_in, settings.family_budget, before, trials)
         backend = make_backend(make, machines, steps, learn)
         stack.callback(backend.close)
         panel = backend.describe()

@@ -13,6 +13,8 @@ from orchestrator.sweep.study import SAMPLERS, STALE_GROWTH
 
 TRIALS = 40
 FAMILY_BUDGET = 300.0
+FAMILY_SHARE = 10.0
+"""Seconds of it for each trial, at most: a short search is not to wait for an attacker of long ones."""
 OWN_SPACE = "package.module:NAME"
 DEFAULT_OBJECTIVES = ("rank1_worst", "expression_kept")
 
@@ -87,14 +89,14 @@ class Settings:
         "Seconds in which the attacker of_family learns the space's methods, once, before the first trial; 0: none.",
         least=0,
         needs="of_family",
-        shown=f"{FAMILY_BUDGET:.0f}; 0 on the demo world, which is to be seen at once",
+        shown=f"{FAMILY_BUDGET:.0f}, at most {FAMILY_SHARE:.0f} a trial; 0 on the demo world, to be seen at once",
         section="Panel",
     )
     families: Path | None = option(
         None,
         "Folder where he keeps what he learned, for other sweeps on the same faces too.",
         needs="of_family",
-        shown="families/ in the results folder",
+        shown="the results folder",
         section="Panel",
     )
     publish: str = option(

@@ -91,6 +91,8 @@ def run(
     check_attackers(chosen_attackers)
     check_as_strong(chosen_attackers, sweep["attackers"])
     check_writable(results, "RESULTS")
+    if learning is not None and learning.families is not None:
+        check_writable(learning.families, "--families")
     path = results / VERIFIED_LEDGER
     if path.is_file():
         check_free(path)

@@ -57,6 +57,20 @@ def identify(evidence: Evidence) -> Tensor:
     return torch.stack(opinions).sum(0)
 
 
+def check_pictures(pictures: int, people: int) -> None:
+    """Check that a gallery is enough to learn people from.
+
+    Raises:
+        ValueError: if nobody is on two pictures.
+    """
+    if pictures <= people:
+        raise ValueError(
+            f"attackers who learn people: expected more gallery pictures than people, got {pictures} of {people}; give "
+            "people with 4 pictures or more (--min-pictures 4), or attackers who learn none (--attacker fixed "
+            "--attacker parrot --attacker mapped)"
+        )
+
+
 def enroll(embedding: Tensor, person: Tensor, people: int, *, seed: int) -> Classifier:
     """Fit the analysis and train the ensemble.
 
@@ -69,12 +83,7 @@ def enroll(embedding: Tensor, person: Tensor, people: int, *, seed: int) -> Clas
     Raises:
         ValueError: if nobody is on two pictures.
     """
-    if len(embedding) <= people:
-        raise ValueError(
-            "attackers who learn people: expected more gallery pictures than "
-            f"people, got {len(embedding)} of {people}; give people with 4 pictures or more (--min-pictures 4), or "
-            "attackers who learn none (--attacker fixed --attacker parrot --attacker mapped)"
-        )
+    check_pictures(len(embedding), people)
     plda = fit(embedding, person, people)
     coordinates = plda.coordinates(embedding)
     scale = coordinates.square().mean().sqrt().nan_to_num(1.0)

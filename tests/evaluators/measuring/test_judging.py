@@ -72,6 +72,22 @@ def test_clear_faces_keep_everything_by_definition(panel: Panel) -> None:
     assert panel.reference is not None and panel.reference.admitted == tuple(JUDGES)
 
 
+class Silent(Blur):
+    """Blur, and say nothing of how pixels are mixed."""
+
+    def linear(self, size: int, scale: float) -> None:
+        """Return nothing."""
+
+
+def test_what_is_mixed_linearly_is_undone_before_it_is_read(panel: Panel) -> None:
+    scores, silent = panel.score(Blur(kernel=31)), panel.score(Silent(kernel=31))
+    for judge, kind in JUDGES.items():
+        for reader in ("adapted", "shown"):
+            name = f"expression_{kind}_{judge}_{reader}"
+            assert scores[name] > silent[name] + 0.05, name
+    assert kept(scores) > kept(silent) + 0.1
+
+
 @pytest.mark.parametrize("method", [Blackout(), Word(), BarCode()], ids=repr)
 def test_codes_keep_nothing_for_one_who_has_seen_faces_alone(method: Anonymizer, panel: Panel) -> None:
     scores = panel.score(method)

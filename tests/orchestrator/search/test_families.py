@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 from anonymizers import Blackout, Blur, Identity, Pixelate
 from evaluators.attackers.learning import family
 from evaluators.demo.protocol import demo_protocol
+from evaluators.networks.catalog.choice import Networks
 from orchestrator.search.families import families_facts, families_of
 from orchestrator.search.make_panel import MakePanel
 from search_spaces import SearchSpace
@@ -65,8 +67,7 @@ def test_without_time_every_method_is_left_out_and_named(make: MakePanel, tmp_pa
     assert learn is not None
     names, left_out = families_facts(learn, learn())
     assert not names and left_out == [
-        f"Attacker of_family leaves {name} out: it got no time, --family-budget gives it some."
-        for name in ("blur", "pixelate")
+        "Attacker of_family leaves blur and pixelate out: no time, --family-budget gives some."
     ]
     assert families_of(replace(make, attackers=("fixed",)), SPACE, tmp_path, 60.0) is None
 
@@ -75,4 +76,17 @@ def test_too_little_time_is_told_with_its_steps(make: MakePanel, tmp_path: Path)
     learn = families_of(make, SPACE, tmp_path, 0.01)
     assert learn is not None
     _, left_out = families_facts(learn, learn())
-    assert len(left_out) == 2 and all("s are too few for it: 0 steps of at least 20 would fit" in s for s in left_out)
+    assert len(left_out) == 1 and "s are too few for it: 0 steps of at least 20 would fit" in left_out[0], left_out
+
+
+def test_a_short_run_does_not_wait_for_long(make: MakePanel, tmp_path: Path) -> None:
+    real = replace(make, networks=Networks(models=tmp_path))
+    for trials, seconds in ((1, 10.0), (12, 120.0), (500, 300.0), (math.inf, 300.0)):
+        learn = families_of(real, SPACE, tmp_path, None, trials=trials)
+        assert learn is not None and learn.seconds == seconds
+
+
+def test_too_few_pictures_are_told_before_minutes_of_learning(make: MakePanel, tmp_path: Path) -> None:
+    few = replace(make, protocol=demo_protocol(evaluated=4, pictures=2, attacker=8, background=2))
+    with pytest.raises(ValueError, match="expected more gallery pictures than people, got 4 of 4"):
+        families_of(few, SPACE, tmp_path, 60.0)

@@ -20,6 +20,12 @@ def test_nothing_is_written_before_all_is_checked(tmp_path: Path) -> None:
     assert results_folder(Settings(out=out), "demo") == out and out.is_dir() and not any(out.iterdir())
 
 
+def test_a_place_for_families_that_cannot_be_written_is_refused_at_once(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(ValueError, match=r"--families: expected a folder that can be written, .*file.*another one"):
+        results_folder(Settings(out=tmp_path / "results", families=tmp_path / "file"), "demo")
+
+
 @pytest.mark.parametrize(
     ("name", "how", "sentence"),
     [
