@@ -1,172 +1,140 @@
-"""What racing saves: a sweep on the demo world is measured once, stage by stage, and raced in many orders.
+"""Searchers side by side: hypervolume, of the truth, against the face passes that they spend.
 
-uv run python -m benchmarks.search [--trials 40] [--people 40] [--attacker NAME ...] [--orders 20]
+    uv run python -m benchmarks.search [--problems table zdt1 zdt2 dtlz2] [--seeds 20] [--budget 60] \
+        [--peer moasha=PYTHON --peer primo=PYTHON --peer qnehvi=PYTHON --peer momf=PYTHON] [--keep FILE]
 
-Every configuration is measured to its end, with the seconds and the pictures that networks looked at in each stage, and
-what was known after it. Then the same configurations are raced in random orders, the anchors first, on what was
-measured. The front with racing must be the front without.
+The table is of the default space on the demo world, measured once stage by stage (`benchmarks.searching.measuring`);
+each seed sees a draw of the people who were measured. The formulas are ZDT1, ZDT2 and DTLZ2 with noise, measured as the
+project measures. A budget is in passes, counted in those of a whole trial.
+
+Peers are programs in `benchmarks/searching/peers`, each used as its package documents it, in an environment of its own
+whose Python is given: moasha wants syne-tune, primo neural-pipeline-search, qnehvi and momf botorch. They see the
+stages as fidelities where they have such. With --keep what was run stays in a file, and is not run again.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import time
-from collections import Counter
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import optuna
 
-from anonymizers import Anonymizer
-from evaluators.attackers import SEARCHING, THROUGH_THE_EMBEDDER
-from evaluators.demo.protocol import demo_protocol
-from evaluators.metrics import objectives_of
-from evaluators.metrics.scores import Scores
-from evaluators.networks.roles import Nets
-from evaluators.panel import Panel
-from evaluators.zoo import load_nets
-from orchestrator.records.front import front_mask
-from orchestrator.search.settings import DEFAULT_OBJECTIVES
-from orchestrator.sweep.proposals import ANCHORS, Proposals
-from orchestrator.sweep.racing import Racing
-from search_spaces import SPACES
+from benchmarks.searching.elsewhere import Peer
+from benchmarks.searching.formulas import FORMULAS, Formula
+from benchmarks.searching.ours import optunas, search
+from benchmarks.searching.problem import Problem, Tried, curve, wrong_stops
+from benchmarks.searching.table import Replay
 
-SPACE = "classical_and_generator"
+Search = Callable[[Problem, int, int], list[Tried]]
+Result = dict[str, Any]
 
-
-@dataclass(frozen=True, eq=False)
-class Measured:
-    """Hold what was known after each stage of a configuration, and what it had cost by then."""
-
-    scores: tuple[Scores, ...]
-    seconds: tuple[float, ...]
-    passes: tuple[int, ...]
-
-
-class Watched:
-    """Answer as a network does, and count the pictures that it looks at."""
-
-    passes = 0
-
-    def __init__(self, net: Any) -> None:
-        self.net = net
-
-    def __call__(self, images: Any) -> Any:
-        Watched.passes += len(images)
-        return self.net(images)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.net, name)
+SEARCHERS: dict[str, Search] = {
+    "random": lambda problem, seed, budget: optunas(problem, "random", seed, budget),
+    "Optuna NSGA-II": lambda problem, seed, budget: optunas(problem, "nsga2", seed, budget),
+    "Optuna TPE": lambda problem, seed, budget: optunas(problem, "tpe", seed, budget),
+    **{
+        f"ours, {sampler}{'' if racing else ', no racing'}": (
+            lambda problem, seed, budget, sampler=sampler, racing=racing: search(
+                problem, sampler, seed, budget, racing=racing
+            )
+        )
+        for sampler in ("tpe", "gp", "nsga2", "nsga3", "qmc", "random")
+        for racing in (False, True)
+    },
+}
+USUAL = ("random", "Optuna NSGA-II", "Optuna TPE", "ours, tpe, no racing", "ours, tpe")
+PEERS = {"moasha": "Syne Tune MOASHA", "primo": "NePS PriMO", "qnehvi": "BoTorch qNEHVI", "momf": "BoTorch MOMF"}
 
 
-def watched(nets: Nets) -> Nets:
-    """Watch the embedder and everybody who judges the expression."""
-    teacher = Watched(nets.teacher)
-    judges = tuple(teacher if judge is nets.teacher else Watched(judge) for judge in nets.judges)
-    return replace(nets, embedder=Watched(nets.embedder), teacher=teacher, judges=judges)
+def problem_of(name: str, seed: int) -> Problem:
+    """Make the problem of a name."""
+    return Replay(seed) if name == "table" else Formula(name, seed)
 
 
-def measured(panel: Panel, anonymizer: Anonymizer) -> Measured:
-    """Measure a configuration to its end."""
-    scores, seconds, looked = [], [], []
-    begun, before = time.perf_counter(), Watched.passes
-    for found in panel.stages(anonymizer):
-        scores.append(found)
-        seconds.append(time.perf_counter() - begun)
-        looked.append(Watched.passes - before)
-    return Measured(tuple(scores), tuple(seconds), tuple(looked))
+def result_of(problem: Problem, run: Search, seed: int, budget: int) -> Result:
+    """Run one sweep; say what came of it."""
+    began = time.process_time()
+    tried = run(problem, seed, budget)
+    seconds = time.process_time() - began
+    stopped, wrong, front = wrong_stops(problem, tried)
+    return {
+        "volumes": [round(float(one), 5) for one in curve(problem, tried, budget)],
+        "tried": len(tried),
+        "stopped": stopped,
+        "wrong": wrong,
+        "front": front,
+        "seconds": round(seconds, 2),
+    }
 
 
-def raced(table: dict[str, Measured], order: list[str], seed: int) -> tuple[float, float, Counter[str], int, set[str]]:
-    """Race the configurations in an order.
-
-    Returns:
-        Shares of the seconds and passes that are spent, stage -> stops, number that were audited, and the front.
-    """
-    racing = Racing(objectives_of(DEFAULT_OBJECTIVES), seed=seed)
-    spent, stopped, audited, finished = np.zeros(2), Counter[str](), 0, {}
-    for trial, name in enumerate(order):
-        one, asked = table[name], False
-        for scores in one.scores:
-            whole = not scores.stage
-            stop = None if whole or trial < len(ANCHORS) or asked else racing.decision(trial, scores)
-            asked = asked or (stop is not None and racing.audits(trial))
-            if whole or (stop is not None and not asked):
-                break
-        audited += asked
-        place = one.scores.index(scores)
-        spent += (one.seconds[place], one.passes[place])
-        if whole:
-            racing.add(trial, scores.values, scores.replicates)
-            finished[name] = scores
-        else:
-            stopped[scores.stage] += 1
-    whole_cost = np.sum([(one.seconds[-1], one.passes[-1]) for one in table.values()], 0)
-    share = spent / whole_cost
-    return float(share[0]), float(share[1]), stopped, audited, front_of(finished)
-
-
-def front_of(finished: dict[str, Scores]) -> set[str]:
-    """Return the names on the front."""
-    directions = objectives_of(DEFAULT_OBJECTIVES)
-    points = np.array([[scores[name] for name in directions] for scores in finished.values()])
-    mask = front_mask(points, list(directions.values()))
-    return {name for name, kept in zip(finished, mask, strict=True) if kept}
+def lines(results: list[Result], problem: str, budget: int) -> Iterator[str]:
+    """Yield the rows of a problem's table."""
+    here = [one for one in results if one["problem"] == problem]
+    names = list(dict.fromkeys(one["searcher"] for one in here))
+    volumes = {name: np.array([one["volumes"] for one in here if one["searcher"] == name]) for name in names}
+    elsewhere = [name for name in names if not name.startswith("ours")]
+    best = max(elsewhere, key=lambda name: volumes[name][:, -1].mean())
+    goal = volumes[best][:, -1].mean()
+    yield f"{problem}: best of the others: {best}, {goal:.3f} after {budget}"
+    for name in names:
+        own, mean = [one for one in here if one["searcher"] == name], volumes[name].mean(0)
+        error = volumes[name].std(0, ddof=1) / np.sqrt(len(own)) if len(own) > 1 else np.full(budget, np.nan)
+        reached = np.flatnonzero(mean >= goal)
+        third = budget // 3 - 1
+        stopped, wrong, front = (sum(one[what] for one in own) for what in ("stopped", "wrong", "front"))
+        cells = [
+            name,
+            str(len(own)),
+            f"{np.mean([one['tried'] for one in own]):.0f}",
+            f"{mean[third]:.3f} ± {error[third]:.3f}",
+            f"{mean[-1]:.3f} ± {error[-1]:.3f}",
+            str(reached[0] + 1) if len(reached) else "–",
+            f"{wrong} of {front} ({wrong / front:.3f})" if stopped else "",
+        ]
+        yield f"| {' | '.join(cells)} |"
 
 
 def main() -> None:
-    """Measure, race, print."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--trials", type=int, default=40, help="configurations besides the anchors")
-    parser.add_argument("--people", type=int, default=60, help="evaluated people of the demo world")
-    parser.add_argument("--attacker-people", type=int, default=120, help="people that attackers and readers learn from")
-    parser.add_argument("--attacker", action="append", help="besides those of every search", default=[])
-    parser.add_argument("--sampler", default="tpe", help="that proposes them, at full fidelity")
-    parser.add_argument("--orders", type=int, default=20, help="random orders in which they are raced")
+    """Run what was not run yet, and print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--problems", nargs="+", default=["table", *FORMULAS])
+    parser.add_argument("--searchers", nargs="*", default=list(USUAL), help=f"of {', '.join(SEARCHERS)}")
+    parser.add_argument("--peer", action="append", default=[], help="NAME=PYTHON", metavar="NAME=PYTHON")
+    parser.add_argument("--seeds", type=int, default=20)
+    parser.add_argument("--budget", type=int, default=60, help="passes, in whole trials")
+    parser.add_argument("--keep", type=Path, help="file of what was run")
     options = parser.parse_args()
-    attackers = (*SEARCHING, *options.attacker)
-    nets = load_nets(None, differentiable=bool(THROUGH_THE_EMBEDDER & set(attackers)))
-    protocol = demo_protocol(evaluated=options.people, attacker=options.attacker_people)
-    panel = Panel(protocol, watched(nets), attackers=attackers)
-    space = SPACES[SPACE]
-    directions = objectives_of(DEFAULT_OBJECTIVES)
-    proposals = Proposals(
-        space, directions, sampler=options.sampler, trials=options.trials, seed=0, begun_with=options.trials
-    )
-    table: dict[str, Measured] = {}
-    while len(table) < proposals.total and (asked := proposals.ask()) is not None:
-        found = measured(panel, asked.anonymizer)
-        table[repr(asked.anonymizer)] = found
-        proposals.tell(asked, found.scores[-1].values)
-    print(f"{len(table)} configurations of {SPACE} by {options.sampler}; {options.people} people, by {attackers}")
-    for place, scores in enumerate(next(iter(table.values())).scores):
-        share = [
-            sum(getattr(one, what)[min(place, len(one.scores) - 1)] for one in table.values())
-            / sum(getattr(one, what)[-1] for one in table.values())
-            for what in ("seconds", "passes")
-        ]
-        print(f"after {scores.stage or 'all'}: {share[0]:.2f} of the seconds, {share[1]:.2f} of the passes")
-    names = list(table)
-    truth = front_of({name: one.scores[-1] for name, one in table.items()})
-    chance = np.random.default_rng(0)
-    shares, same, audits, stops = [], 0, 0, Counter[str]()
-    for seed in range(options.orders):
-        rest = names[len(ANCHORS) :]
-        order = names[: len(ANCHORS)] + (rest if seed == 0 else [rest[n] for n in chance.permutation(len(rest))])
-        seconds, looked, stopped, audited, front = raced(table, order, seed)
-        shares.append((seconds, looked))
-        stops += stopped
-        audits += audited
-        same += front == truth
-        if seed == 0:
-            print(f"in the order proposed: {seconds:.2f} of the seconds, {looked:.2f} of the passes, {dict(stopped)}")
-    mean, deviation = np.mean(shares, 0), np.std(shares, 0)
-    print(
-        f"{options.orders} orders: {mean[0]:.3f} ± {deviation[0]:.3f} of the seconds, "
-        f"{mean[1]:.3f} ± {deviation[1]:.3f} of the passes; "
-        f"{stops.total() / options.orders:.1f} stopped ({dict(stops)}), {audits / options.orders:.1f} audited; "
-        f"the front of {len(truth)} is the one without racing in {same} of {options.orders}"
-    )
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    results: list[Result] = []
+    if options.keep and options.keep.exists():
+        results = [json.loads(line) for line in options.keep.read_text().splitlines()]
+    done = {(one["problem"], one["searcher"], one["seed"]) for one in results}
+    with ExitStack() as programs:
+        wanted = {name: SEARCHERS[name] for name in options.searchers}
+        for peer in options.peer:
+            name, _, python = peer.partition("=")
+            wanted[PEERS[name]] = programs.enter_context(Peer(name, Path(python))).search
+        for problem in options.problems:
+            for searcher, run in wanted.items():
+                for seed in range(options.seeds):
+                    if (problem, searcher, seed) in done:
+                        continue
+                    facts = {"problem": problem, "searcher": searcher, "seed": seed}
+                    result = facts | result_of(problem_of(problem, seed), run, seed, options.budget)
+                    results.append(result)
+                    if options.keep:
+                        with options.keep.open("a") as file:
+                            print(json.dumps(result), file=file)
+    print("| searcher | seeds | trials | at a third | at the end | passes to the best of the others | wrong stops |")
+    print("|---|---|---|---|---|---|---|")
+    for problem in dict.fromkeys(one["problem"] for one in results):
+        print("\n".join(lines(results, problem, options.budget)))
 
 
 if __name__ == "__main__":

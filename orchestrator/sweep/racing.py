@@ -144,7 +144,9 @@ class Racing:
             self.front = [one for one in self.front if not (new.costs <= one.costs).all()] + [new]
 
     def decision(self, trial: int, scores: Scores) -> Stop | None:
-        """Decide about a trial that was measured up to `scores.stage`."""
+        """Decide about a trial that was measured up to `scores.stage`; none is stopped before one is finished."""
+        if not self.front:
+            return None
         candidate = self.standing(trial, scores.values, scores.replicates)
         return decide(scores.stage, candidate, self.front, self.confidence)
 

@@ -11,6 +11,7 @@ import optuna
 import pytest
 from numpy.typing import NDArray
 
+from anonymizers import Blur
 from orchestrator.records.front import front_rows
 from orchestrator.records.ledger import Ledger
 from orchestrator.records.wording import racing_line
@@ -219,3 +220,10 @@ def test_a_resumed_sweep_reads_decisions_and_makes_none_again(cut: int, tmp_path
     assert any(row["status"] == "stopped" for row in rows[len(sweep.rows) // 2 :])
     for row, known in zip(rows, whole, strict=True):
         assert row | {"seconds": 0} == known | {"seconds": 0}
+
+
+def test_nothing_is_stopped_before_a_trial_has_finished() -> None:
+    racing = Racing(OBJECTIVES, seed=0)
+    first = next(iter(StagedPanel().stages(Blur(kernel=31))))
+    assert first.stage == "readers" and len(first.replicates["rank1_worst"]) > 1
+    assert racing.decision(2, first) is None

@@ -1,0 +1,1 @@
+"""Searchers side by side: what is searched, who searches, what it spends."""
