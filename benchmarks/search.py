@@ -29,7 +29,7 @@ from benchmarks.searching.elsewhere import Peer
 from benchmarks.searching.formulas import FORMULAS, Formula
 from benchmarks.searching.ours import optunas, search
 from benchmarks.searching.problem import Problem, Tried, curve, wrong_stops
-from benchmarks.searching.table import Replay
+from benchmarks.searching.table import MEASURED, Replay
 
 Search = Callable[[Problem, int, int], list[Tried]]
 Result = dict[str, Any]
@@ -110,6 +110,8 @@ def main() -> None:
     parser.add_argument("--budget", type=int, default=60, help="passes, in whole trials")
     parser.add_argument("--keep", type=Path, help="file of what was run")
     options = parser.parse_args()
+    if "table" in options.problems and not MEASURED.exists():
+        parser.error(f"expected the table at {MEASURED}, found none: make it with benchmarks.searching.measuring")
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     results: list[Result] = []
     if options.keep and options.keep.exists():

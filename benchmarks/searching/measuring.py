@@ -2,7 +2,8 @@
 
 uv run python -m benchmarks.searching.measuring [--people 40] [--attacker-people 80] [--draws 1000] [--out FILE]
 
-The table is what `benchmarks.search` replays sweeps on, see `benchmarks.searching.table`. It takes some minutes.
+The table is what `benchmarks.search` replays sweeps on, see `benchmarks.searching.table`. What stands in it is not
+measured again: cut off, the making of it goes on.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ from orchestrator.search.settings import DEFAULT_OBJECTIVES
 from orchestrator.sweep.proposals import ANCHORS
 from search_spaces import SPACES
 
-COUNTS = {"blur": 16, "pixelate": 16, "k_same": 16, "donors": 40, "generator": 30}
+COUNTS = {"blur": 20, "pixelate": 20, "k_same": 20, "donors": 50, "generator": 40}
 """Configurations of each method: more of those that the front is made of."""
 
 
@@ -87,33 +88,45 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--people", type=int, default=40, help="evaluated people of the demo world")
     parser.add_argument("--attacker-people", type=int, default=80, help="people that attackers and readers learn from")
-    parser.add_argument("--draws", type=int, default=1_000, help="of people, of which the table keeps the scores")
+    parser.add_argument("--draws", type=int, default=1_000, help="of people whose scores are kept")
     parser.add_argument("--out", type=Path, default=MEASURED)
     options = parser.parse_args()
+    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False).stdout
     protocol = demo_protocol(evaluated=options.people, attacker=options.attacker_people)
     panel = Panel(protocol, watched(load_nets(None)), attackers=SEARCHING)
-    space = SPACES[SPACE]
-    asked = [ANONYMIZERS[name]() for name in ANCHORS]
-    asked += [one for method in space.methods for one in space.spread(method, COUNTS[method])]
-    # The clear faces were measured when the panel was made, and are known at once: their cost is another's.
-    rows: list[dict[str, Any]] = []
-    for one in asked:
-        rows += measured(panel, one, options.draws)
-        print(one, rows[-1]["passes"], *(rows[-1][name] for name in DEFAULT_OBJECTIVES), flush=True)
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False).stdout
     facts = {
         "people": options.people,
         "attacker_people": options.attacker_people,
-        "pictures": len(protocol.probe) // options.people * 2,
+        "pictures": (len(protocol.gallery) + len(protocol.probe)) // options.people,
         "attackers": SEARCHING,
         "commit": commit.strip(),
     }
+    rows: list[dict[str, Any]] = pq.read_table(options.out).to_pylist() if options.out.exists() else []
+    known = {row["configuration"] for row in rows}
+    for one in configurations():
+        if repr(one) not in known:
+            rows += measured(panel, one, options.draws)
+            print(one, rows[-1]["passes"], *(rows[-1][name] for name in DEFAULT_OBJECTIVES), flush=True)
+            write(rows, facts, options.out)
+    print(f"{len(rows)} rows: {options.out.stat().st_size / 1e6:.2f} MB at {options.out}")
+
+
+def configurations() -> list[Anonymizer]:
+    """List what is measured: the anchors, then all methods in turn, so that a part of the table has all of them too."""
+    space = SPACES[SPACE]
+    spread = {method: space.spread(method, COUNTS[method]) for method in space.methods}
+    places = [((n + 1) / len(own), one) for own in spread.values() for n, one in enumerate(own)]
+    return [*(ANONYMIZERS[name]() for name in ANCHORS), *(one for _, one in sorted(places, key=lambda at: at[0]))]
+
+
+def write(rows: list[dict[str, Any]], facts: dict[str, Any], path: Path) -> None:
+    """Write the table, without the metrics that were not measured."""
     table = pa.Table.from_pylist(rows)
-    measured_here = [name for name in table.column_names if table[name].null_count < len(table)]
-    table = table.select(measured_here).replace_schema_metadata({"made": json.dumps(facts)})
-    options.out.parent.mkdir(parents=True, exist_ok=True)
-    pq.write_table(table, options.out, compression="zstd", compression_level=19)
-    print(f"{len(asked)} configurations, {len(rows)} rows: {options.out.stat().st_size / 1e6:.2f} MB at {options.out}")
+    found = [name for name in table.column_names if table[name].null_count < len(table)]
+    table = table.select(found).replace_schema_metadata({"made": json.dumps(facts)})
+    part = path.with_suffix(".part")
+    pq.write_table(table, part, compression="zstd", compression_level=9)
+    part.replace(path)
 
 
 if __name__ == "__main__":

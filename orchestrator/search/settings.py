@@ -109,7 +109,10 @@ class Settings:
         lasting=True,
     )
     sampler: str | None = option(
-        None, f"One of {', '.join(SAMPLERS)}.", known=SAMPLERS, shown="grid for a fixed list, else tpe"
+        None,
+        f"One of {', '.join(SAMPLERS)}; qmc, random and grid learn nothing from what is measured.",
+        known=SAMPLERS,
+        shown="grid for a fixed list, else tpe",
     )
     racing: bool | None = option(
         None,
