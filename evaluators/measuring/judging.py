@@ -13,13 +13,12 @@ from evaluators.measuring import labelled
 from evaluators.measuring.tally import Tally
 from evaluators.metrics.kept import Measured, share_kept, smallest_share
 from evaluators.networks.roles import Nets, Teacher
-from evaluators.readers import READERS, Sight, View
+from evaluators.readers import READERS
+from evaluators.readers.looking import a_few_of_each, look, sight_of
 from evaluators.readers.shown import Learned, degradations, learn, seen
 
 BANK_FACES = 600
 """Attacker faces that the shown reader learns each degradation on; on a CPU they cost most of a panel's start."""
-BANK_PICTURES = 2
-"""Of each attacker person, at most."""
 LEAST_VARIED = 0.02
 """Deviation on attacker people from which a coefficient counts."""
 LEAST_SCORE = {"kappa": 0.3, "r2": 0.2}
@@ -101,51 +100,13 @@ def verdicts_of(clear: Clear, nets: Nets, *, seed: int) -> Verdicts:
     person = clear.attacker.identity.to(rows.device)[rows]
     features, blocks = look(clear.attacker.images[rows], nets, clear.attacker_embedding[rows])
     bank = [seen(features, attacker, person, blocks)]
-    some = _a_few_of_each(person)
-    some = some[torch.linspace(0, len(some) - 1, min(BANK_FACES, len(some))).long()].to(rows.device)
+    some = a_few_of_each(person, BANK_FACES).to(rows.device)
     faces = clear.attacker.take(rows[some].to(clear.attacker.identity.device))
     for degrade in degradations(seed).values():
         features, _ = look(degrade(faces), nets)
         targets = {judge: target[some] for judge, target in attacker.items()}
         bank.append(seen(features, targets, person[some], blocks))
     return Verdicts(given, probe, attacker, rows, person, classes, learn(bank, blocks))
-
-
-def _a_few_of_each(person: Tensor) -> Tensor:
-    """Return the places of every person's first BANK_PICTURES faces."""
-    seen: dict[int, int] = {}
-    places = []
-    for place, one in enumerate(person.tolist()):
-        seen[one] = seen.get(one, 0) + 1
-        if seen[one] <= BANK_PICTURES:
-            places.append(place)
-    return torch.tensor(places)
-
-
-def look(
-    images: Tensor, nets: Nets, embedding: Tensor | None = None, features: Mapping[str, Tensor] | None = None
-) -> tuple[Tensor, list[int]]:
-    """Collect the features that readers read from.
-
-    Args:
-        images: (N, 3, S, S) uint8.
-        nets: embedder, teachers and describers.
-        embedding: of the images, where it is known.
-        features: of the images, by some of the teachers, where they are known.
-
-    Returns:
-        (N, F) float32, and the widths of the networks' shares.
-    """
-    features = features or {}
-    parts = [nets.embedder(images) if embedding is None else embedding]
-    for net in nets.teachers:
-        parts.append(features[net.name] if net.name in features else net(images).features)
-    for describer in nets.describers:
-        if describer.looks:
-            said = describer(images)
-            found = said.isfinite().all(1, keepdim=True)
-            parts.append(torch.cat((torch.where(found, said, 0.0), found.to(said)), 1))
-    return torch.cat([part.float() for part in parts], 1), [part.shape[1] for part in parts]
 
 
 def measure(
@@ -167,7 +128,7 @@ def measure(
     Returns:
         the reference, made of this configuration where there was none.
     """
-    sight = _sight(evidence, verdicts)
+    sight = sight_of(evidence, verdicts.rows, verdicts.person, verdicts.attacker, verdicts.shown)
     scores: dict[str, dict[str, Measured]] = {}
     readings = {name: reader(sight) for name, reader in READERS.items()}
     for reader, read in readings.items():
@@ -190,21 +151,6 @@ def measure(
         least = smallest_share([shares[judge] for judge in reference.admitted], tally.interval)
         tally.put("expression_kept", least.value, least.interval, least.draws)
     return reference
-
-
-def _sight(evidence: Evidence, verdicts: Verdicts) -> Sight:
-    nets = evidence.nets
-    known = {nets.teacher.name: evidence.probe_reading.features}
-    probe, blocks = look(evidence.probe, nets, evidence.probe_embedding, known)
-    rows = verdicts.rows
-    known = {nets.teacher.name: evidence.attacker_reading.features[rows]}
-    attacker, _ = look(evidence.attacker[rows], nets, evidence.attacker_embedding[rows], known)
-    views = [View(probe, attacker)]
-    if evidence.inverse is not None:
-        probe, _ = look(evidence.inverse(evidence.probe), nets, evidence.undone_probe_embedding)
-        attacker, _ = look(evidence.inverse(evidence.attacker[rows]), nets)
-        views.append(View(probe, attacker))
-    return Sight(views, verdicts.person, blocks, verdicts.attacker, verdicts.shown)
 
 
 def _score(judge: str, reader: str, said: Tensor, verdicts: Verdicts, tally: Tally) -> Measured:

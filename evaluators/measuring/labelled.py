@@ -10,8 +10,8 @@ from torch import Tensor
 from evaluators.attackers.evidence import Clear
 from evaluators.measuring.tally import Tally
 from evaluators.metrics import expression
-from evaluators.readers import Sight, View
-from evaluators.readers.adapted import learned
+from evaluators.readers import Sight
+from evaluators.readers.heads import fit_heads
 
 COLUMNS = (
     "expression_accuracy",
@@ -51,10 +51,11 @@ def labels_of(clear: Clear, names: Sequence[str] | None, rows: Tensor) -> Labels
 def measure(sight: Sight, tally: Tally, labels: Labels) -> None:
     """Let a reader learn the labels on anonymized attacker faces, and put what he gets right into a tally."""
     known = labels.attacker >= 0
+    head = fit_heads(
+        sight.attacker[known], {"labels": labels.attacker[known]}, sight.attacker_person[known], sight.blocks
+    )["labels"]
     asked = labels.probe >= 0
-    views = [View(view.probe[asked], view.attacker[known]) for view in sight.views]
-    read = learned(views, {"labels": labels.attacker[known]}, sight.attacker_person[known], sight.blocks)
-    truth, said = labels.probe[asked], read["labels"].argmax(1)
+    truth, said = labels.probe[asked], head(sight.probe[asked]).argmax(1)
     tally.values["expression_accuracy_adapted"] = float((truth == said).double().mean())
     confusion = tally.confusion(truth, said, labels.classes, asked)
     tally.values["expression_macro_f1_adapted"] = float(expression.macro_f1(confusion.sum(0)))

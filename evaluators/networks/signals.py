@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Callable, Mapping, Sequence
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -211,7 +213,6 @@ def landmarker_of(path: Path, *, blendshapes: bool = False, pose: bool = False) 
     Raises:
         ValueError: if the libraries that it links are missing.
     """
-    os.environ.setdefault("GLOG_minloglevel", "2")  # it tells how it was built, on stderr
     from mediapipe.tasks.python import BaseOptions  # matplotlib and two seconds
     from mediapipe.tasks.python.vision import FaceLandmarker, FaceLandmarkerOptions
 
@@ -222,11 +223,32 @@ def landmarker_of(path: Path, *, blendshapes: bool = False, pose: bool = False) 
         output_facial_transformation_matrixes=pose,
     )
     try:
-        return FaceLandmarker.create_from_options(options)
+        with unheard():
+            return FaceLandmarker.create_from_options(options)
     except OSError as error:
         raise ValueError(
             f"signals by MediaPipe: expected the libraries that it links, {error}; install libegl1 and libgles2"
         ) from error
+
+
+@contextlib.contextmanager
+def unheard() -> Iterator[None]:
+    """Drop what native code tells standard error meanwhile: MediaPipe says how it was built, at every look."""
+    if sys.stderr is not None:
+        sys.stderr.flush()
+    try:
+        kept = os.dup(2)
+    except OSError:  # closed, so nobody hears anyway
+        yield
+        return
+    try:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, 2)
+        os.close(nowhere)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
 
 
 class Landmarks3d68:

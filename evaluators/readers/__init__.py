@@ -11,10 +11,10 @@ from torch import Tensor
 
 from evaluators.readers.adapted import adapted
 from evaluators.readers.shown import shown
-from evaluators.readers.sight import Sight, View
+from evaluators.readers.sight import Sight
 
 READERS: dict[str, Callable[[Sight], Mapping[str, Tensor]]] = {"adapted": adapted, "shown": shown}
 """Name -> function from a `Sight` to what is read of the N probes: judge -> (N, C) scores of classes, or (N, D)
 standardized coefficients."""
 
-__all__ = ["READERS", "Sight", "View"]
+__all__ = ["READERS", "Sight"]

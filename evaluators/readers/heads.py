@@ -107,9 +107,9 @@ def fit_heads(
 
 
 def goodness(said: Tensor, target: Tensor) -> float:
-    """Say how well (n, K) answers meet their target: the share of right classes, or the negative squared error."""
+    """Say how well (n, K) answers meet their target: the share of right classes, or of squares explained."""
     if target.is_floating_point():
-        return -float((said - target).square().sum(1).mean())
+        return 1 - float((said - target).square().sum() / target.square().sum().clamp_min(1e-12))
     return float((said.argmax(1) == target).double().mean())
 
 

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from anonymizers import Anonymizer, Blur, Context, Faces, Pixelate
 from evaluators.datasets.publishing import jpeg
-from evaluators.readers.heads import Head, Scale, fit_heads, goodness, scale_of
+from evaluators.readers.heads import Head, Scale, fit_heads, scale_of
 from evaluators.readers.sight import Sight
 
 JPEG_QUALITY = 20
@@ -53,23 +53,10 @@ class Learned:
 
 
 def shown(sight: Sight) -> Mapping[str, Tensor]:
-    """Read every judge's description of the clear probes, see `READERS`.
-
-    Of several views the one in which he reads the attacker people best: that choice is all he has of their labels.
-    """
-    scales = []
-    for view in sight.views:
-        scale = scale_of(view.attacker, sight.blocks)
-        scales.append(Scale(scale.mean, torch.maximum(scale.deviation, sight.shown.least)))
-    read = {}
-    for name, head in sight.shown.heads.items():
-        best = 0
-        if len(scales) > 1:
-            pairs = zip(scales, sight.views, strict=True)
-            good = [goodness(head(scale(view.attacker)), sight.targets[name]) for scale, view in pairs]
-            best = good.index(max(good))
-        read[name] = head(scales[best](sight.views[best].probe))
-    return read
+    """Read every judge's description of the clear probes, see `READERS`."""
+    scale = scale_of(sight.attacker, sight.blocks)
+    scale = Scale(scale.mean, torch.maximum(scale.deviation, sight.shown.least))
+    return {name: head(scale(sight.probe)) for name, head in sight.shown.heads.items()}
 
 
 def seen(features: Tensor, targets: Mapping[str, Tensor], person: Tensor, blocks: Sequence[int]) -> Shown:

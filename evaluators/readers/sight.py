@@ -13,25 +13,13 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False)
-class View:
-    """Hold the features of pictures that are looked at in one way.
+class Sight:
+    """Hold features of released pictures, undone where that lets readers see more, and what judges say of clear faces.
 
     Attributes:
         probe: (N, F) float32, features of the released probes: those of every resident teacher and of the embedder,
             and what continuous judges read of them, with whether they found a face.
         attacker: (A, F) float32, of the attacker people's faces, anonymized by the reader himself.
-    """
-
-    probe: Tensor
-    attacker: Tensor
-
-
-@dataclass(frozen=True, eq=False)
-class Sight:
-    """Hold what is seen of released pictures, and the judges' descriptions of clear faces.
-
-    Attributes:
-        views: the pictures as they were released, and undone where the method says how it mixes pixels.
         attacker_person: (A,) int64, whose faces they are.
         blocks: widths of the networks' shares of F.
         targets: judge -> what he says of the attacker people's clear faces: (A,) int64 classes, or (A, D) float32
@@ -39,7 +27,8 @@ class Sight:
         shown: what the shown reader learned, once.
     """
 
-    views: Sequence[View]
+    probe: Tensor
+    attacker: Tensor
     attacker_person: Tensor
     blocks: Sequence[int]
     targets: Mapping[str, Tensor]

@@ -33,6 +33,8 @@ def main(
     with sentences():
         check_results(results, LEDGER)
         trials, folders = told_apart(others or ())
+        for folder in folders:
+            check_results(folder, LEDGER)
         console = make_console()
         from orchestrator.compare.pairs import compared, gaps, shown  # torch, which --help does without
         from orchestrator.compare.sweeps import read_sweeps, unlike

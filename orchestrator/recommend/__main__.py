@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from orchestrator.records.files import LEDGER, check_results
 from orchestrator.terminal import delivered, make_console, run_app, sentences
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
@@ -42,6 +43,8 @@ def main(
     `orchestrator.anonymize --config` applies to pictures and videos.
     """
     with sentences():
+        if not arguments[0].startswith("-"):
+            check_results(Path(arguments[0]), LEDGER)
         from orchestrator.recommend.choosing import asked, recommend  # torch, which --help does without
         from orchestrator.recommend.recommendation import write
         from orchestrator.recommend.wording import said

@@ -195,6 +195,8 @@ def choose_folder(settings: Settings, name: str) -> Path:
         )
     if settings.resume and settings.copy_to is None:
         _check_resumable(folder)
+    if settings.families is not None and settings.families.exists() and not settings.families.is_dir():
+        raise unwritable(settings.families, "--families", NotADirectoryError(errno.ENOTDIR, "is a file"))
     above = next(place for place in (folder, *folder.absolute().parents) if place.exists())
     if not above.is_dir():
         raise unwritable(folder, "--out", NotADirectoryError(errno.ENOTDIR, f"{above} is a file"))

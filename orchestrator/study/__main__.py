@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from evaluators.networks.catalog.choice import Networks
+from orchestrator.records.files import LEDGER, check_results
 from orchestrator.search.faces import FaceChoice
 from orchestrator.search.settings import Machines
 from orchestrator.study.options import Asked
@@ -27,7 +28,8 @@ def make(results: Results, asked: Asked, faces: FaceChoice, networks: Networks, 
     without a network, and study.json, which says what would have been right.
     """
     with sentences(machine=(OSError, RuntimeError)):
-        from orchestrator.study import make as making  # torch, which --help does without
+        check_results(results, LEDGER)
+        from orchestrator.study import make as making  # torch, which --help and this refusal do without
 
         console = make_console()
         page, key = making.make(results, asked, faces, networks, machines.device, console)
@@ -50,6 +52,7 @@ def read_answers(
     and correlations.parquet in the study's folder.
     """
     with sentences():
+        check_results(results, LEDGER)
         from orchestrator.study.reading import reading
 
         for sentence in reading(answers, results, study, make_console()):

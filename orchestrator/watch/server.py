@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import json
 import re
+import socket
 import tempfile
 import threading
 from collections.abc import Callable
@@ -158,11 +159,16 @@ def serve(results: Path, *, host: str = "127.0.0.1", port: int = 0) -> Server:
     """Open the server of a results folder; `serve_forever` serves.
 
     Raises:
-        ValueError: if the ledger is damaged.
+        ValueError: if the ledger is damaged, or the host is no address.
         OSError: if the address cannot be had.
     """
     try:
         server = Server(results, host, port)
+    except socket.gaierror as error:
+        raise ValueError(
+            f"--host: expected an address or a name of this machine, got {host!r}: {error.strerror}; name 127.0.0.1 or "
+            "one that it has"
+        ) from None
     except OSError as error:
         raise OSError(
             f"--port {port}: expected an address of this machine that is free, {host}:{port} is not: "

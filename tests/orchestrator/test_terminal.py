@@ -21,6 +21,10 @@ COMMANDS = (
     "prepare",
     "train",
     "cluster",
+    "recommend",
+    "anonymize",
+    "watch",
+    "study",
 )
 HEAVY = ("torch", "ray", "optuna", "pandas", "onnxruntime", "cv2", "scipy", "plotly", "pyarrow")
 
@@ -93,6 +97,12 @@ SLOW = ("torch", "ray", "optuna", "pandas", "onnxruntime", "cv2", "scipy", "plot
         ("verify", ["/nowhere"]),
         ("verify", [".", "--attacker", "nobody"]),
         ("compare", ["/nowhere"]),
+        ("watch", ["/nowhere"]),
+        ("study", ["make", "/nowhere"]),
+        ("study", ["read", "answers.json", "--results", "/nowhere"]),
+        ("recommend", ["/nowhere", "--rank1-worst", "0.1"]),
+        ("anonymize", ["/nowhere", "out", "--method", "blur"]),
+        ("search", ["--families", "/etc/passwd"]),
         ("prepare", ["lfww", "--models", "."]),
         ("prepare", [".", "--models", "/nowhere"]),
         ("train", ["--space", "atlantis"]),

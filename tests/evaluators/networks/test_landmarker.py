@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -13,7 +16,8 @@ from anonymizers.signals import BLENDSHAPES, mirrored
 from evaluators.demo.faces import people
 from evaluators.demo.protocol import faces_of
 from evaluators.networks.describers import Blendshapes
-from evaluators.networks.signals import Landmarker, angles
+from evaluators.networks.signals import Landmarker, angles, unheard
+from tests.places import ROOT
 
 
 @pytest.mark.real
@@ -55,3 +59,20 @@ def test_the_pose_of_a_demo_face_is_how_its_nose_stands_out() -> None:
     assert torch.corrcoef(torch.stack((aside, yaw)))[0, 1] > 0.9
     roll = torch.atan2(points[:, 42:48, 1].mean(1) - points[:, 36:42, 1].mean(1), torch.tensor(35.0))
     assert torch.corrcoef(torch.stack((roll, faces.signals["pose"][:, 2])))[0, 1] > 0.6
+
+
+def test_what_native_code_says_meanwhile_is_dropped_and_nothing_else(capfd: pytest.CaptureFixture[str]) -> None:
+    with unheard():
+        os.write(2, b"built with this and that\n")
+    os.write(2, b"after\n")
+    with pytest.raises(ValueError, match="inside"), unheard():
+        raise ValueError("inside")
+    os.write(2, b"and after an error\n")
+    assert capfd.readouterr().err == "after\nand after an error\n"
+
+
+def test_a_closed_standard_error_stays_closed() -> None:
+    code = "from evaluators.networks.signals import unheard\nwith unheard():\n    pass\nprint('done')"
+    command = ["bash", "-c", 'exec "$0" -c "$1" 2>&-', sys.executable, code]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.stdout == "done\n"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from evaluators.readers.shown import degradations, learn, seen, shown
-from evaluators.readers.sight import Sight, View
+from evaluators.readers.sight import Sight
 from tests.conftest import smooth_faces
 
 
@@ -35,15 +35,15 @@ def test_what_was_learned_under_one_degradation_is_read_under_another() -> None:
     bank = [seen(look(*change), {"judge": label}, person, [6]) for change in ((0, 1), (5, 0.5), (-3, 2))]
     heads = learn(bank, [6])
     other = look(40, 0.7)
-    sight = Sight([View(other, other)], person, [6], {"judge": label}, heads)
+    sight = Sight(other, other, person, [6], {"judge": label}, heads)
     right = (shown(sight)["judge"].argmax(1) == label).double().mean()
     assert right > 0.95
     faint = look(40, 0.7)
     faint[:, 0] = 40 + 0.01 * label  # a code in a feature that faces move much
-    answer = shown(Sight([View(faint, faint)], person, [6], {"judge": label}, heads))["judge"].argmax(1)
+    answer = shown(Sight(faint, faint, person, [6], {"judge": label}, heads))["judge"].argmax(1)
     assert (answer == label).double().mean() < 0.7
     black = torch.ones(400, 6)
-    answer = shown(Sight([View(black, black)], person, [6], {"judge": label}, heads))["judge"]
+    answer = shown(Sight(black, black, person, [6], {"judge": label}, heads))["judge"]
     assert (answer == answer[0]).all()  # the same to everybody
 
 
