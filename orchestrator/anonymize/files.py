@@ -7,7 +7,7 @@ import os
 import platform
 import stat
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import psutil
@@ -48,6 +48,12 @@ class Work:
     name: str
     kind: str
     scratch: Path
+
+    def anywhere(self) -> Work:
+        """Return the same for a process that has another working folder: paths are absolute."""
+        return replace(
+            self, source=self.source.absolute(), target=self.target.absolute(), scratch=self.scratch.absolute()
+        )
 
     def temporary(self) -> Path:
         """Return the path of what is being written; its name is short, and ends as the target's."""

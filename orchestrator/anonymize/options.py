@@ -49,6 +49,11 @@ class Anonymization:
         False, "Keep EXIF, without small pictures in it and makers' notes.", shown="dropped, but for the color profile"
     )
     processes: int | None = option(None, "Processes.", least=1, shown="one per core")
+    address: str | None = option(
+        None,
+        "Ray cluster whose cores anonymize, e.g. auto; its machines see IN, OUT and the networks under the same paths.",
+        shown="this machine, without Ray",
+    )
     resume: bool = option(False, "Go on with what was interrupted.")
     overwrite: bool = option(False, "Replace results of the same names.")
 

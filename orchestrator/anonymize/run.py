@@ -221,6 +221,28 @@ def _act(
     def rate() -> str:
         return f"{faces / max(time.monotonic() - began, 1e-9):.1f} faces/s"
 
+    if settings.address is not None:
+        from orchestrator.anonymize.on_ray import treat_on_cluster  # Ray, which one machine does without
+
+        every = [work.anywhere() for work in works if work.kind != OTHER]
+        with counted(console, "files", total=len(every), also=rate) as progress:
+            count = 0
+
+            def told(work: Work, outcome: Outcome) -> None:
+                nonlocal count
+                noted(work, outcome)
+                count += 1
+                progress(count, len(every))
+
+            treat_on_cluster(
+                treatment.anywhere(),
+                keeping,
+                every,
+                unlinkable=settings.unlinkable,
+                address=settings.address,
+                done=told,
+            )
+        return
     pictures = [work for work in works if work.kind == PICTURE]
     if pictures:
         with counted(console, "pictures", total=len(pictures), also=rate) as progress:

@@ -88,6 +88,11 @@ class Treatment:
         """Return what must be measured of the faces, or of the background."""
         return tuple(dict.fromkeys((*self.anonymizer.needed(), *self.anonymizer.background_needs)))
 
+    def anywhere(self) -> Treatment:
+        """Return the same for a process that has another working folder: paths are absolute."""
+        background = None if self.background is None else self.background.absolute()
+        return replace(self, networks=self.networks.anywhere(), background=background)
+
     @property
     def look_at_picture(self) -> int:
         """Return the side at which a picture is looked at, px."""
