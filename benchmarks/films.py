@@ -1,8 +1,10 @@
-"""What anonymizing a video costs: frames/s against deface on the same video, and whom each leaves to be recognized.
+"""What anonymizing a video costs: faces/s against deface on the same video, and whom each leaves to be recognized.
 
-uv run python -m benchmarks.films FACES --models MODELS --deface PATH [--seconds N] [--size 1280x720]
+    uv run python -m benchmarks.films FACES --models MODELS --deface PATH [--seconds N] [--size 1280x720]
 
-FACES is a folder of pictures. deface (https://github.com/ORB-HD/deface) needs an environment of its own:
+FACES is a folder of pictures. Programs are timed from their start to their end, in turn, in as many threads as they
+take by themselves: deface once as it comes, which looks for faces at the full size, and once with its --scale at the
+size at which ours looks. deface (https://github.com/ORB-HD/deface) needs an environment of its own:
 `uv venv v && uv pip install --python v/bin/python deface onnxruntime`, then `--deface v/bin/deface`.
 """
 
@@ -30,6 +32,8 @@ from numpy.typing import NDArray
 from evaluators.datasets.alignment import align
 from evaluators.datasets.sources.pictures import SUFFIXES, read_picture
 from evaluators.networks.loaders import load_detector, load_embedder
+from orchestrator.anonymize.faces.finding import FILM_LOOK
+from orchestrator.cluster.environment import allowed_cores
 
 RATE, PEOPLE = 25, 3
 EVERY = 10
@@ -111,22 +115,32 @@ def main() -> None:
     chosen = parser.parse_args()
     width, height = (int(side) for side in chosen.size.split("x"))
     faces = sorted(p for p in chosen.faces.rglob("*") if p.suffix.lower() in SUFFIXES)
-    print(f"{os.cpu_count()} cores, {platform.machine()}, load {os.getloadavg()[0]:.1f}")
+    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False).stdout
+    print(f"{commit.strip()}, {allowed_cores()} cores, {platform.machine()}, load {os.getloadavg()[0]:.1f}")
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder) / "source.mp4"
         frames = compose(source, faces, chosen.seconds, width, height)
         ours = [sys.executable, "-m", "orchestrator.anonymize", str(source), f"{folder}/ours.mp4", "--overwrite"]
-        ours += ["--method", "blur", "--set", "kernel=101", "--models", str(chosen.models)]
-        theirs = [str(chosen.deface), str(source), "-o", f"{folder}/deface.mp4", "--keep-audio"]
-        rates: dict[str, list[float]] = {"ours": [], "deface": []}
-        for _ in range(chosen.rounds):  # in turn, so that what else runs hits both
-            for name, command in (("ours", ours), ("deface", theirs)):
+        theirs = [str(chosen.deface), str(source), "--keep-audio"]
+        smaller = max(width, height) / FILM_LOOK
+        scale = f"{round(width / smaller)}x{round(height / smaller)}"
+        commands = {
+            "ours": [*ours, "--method", "blur", "--set", "kernel=101", "--models", str(chosen.models)],
+            "deface": [*theirs, "-o", f"{folder}/deface.mp4"],
+            "deface, scaled": [*theirs, "-o", f"{folder}/deface, scaled.mp4", "--scale", scale],
+        }
+        walls: dict[str, list[float]] = {name: [] for name in commands}
+        for _ in range(chosen.rounds):  # in turn, so that what else runs hits all
+            for name, command in commands.items():
                 wall, cpu = timed(command)
-                rates[name].append(frames / wall)
-                print(f"{name}: {frames} frames of {width}x{height} in {wall:.1f} s, {cpu:.1f} s of CPU")
-        ratios = [a / b for a, b in zip(rates["ours"], rates["deface"], strict=True)]
-        print(f"frames/s over deface's: {', '.join(f'{ratio:.2f}' for ratio in ratios)}")
-        for name in rates:
+                walls[name].append(wall)
+                rate = PEOPLE * frames / wall
+                what = f"{frames} frames of {width}x{height}, {PEOPLE} faces in each"
+                print(f"{name}: {what}, in {wall:.1f} s ({cpu:.1f} s of CPU), {rate:.1f} faces/s")
+        for name in list(commands)[1:]:
+            ratios = [b / a for a, b in zip(walls["ours"], walls[name], strict=True)]
+            print(f"ours, times the faces/s of {name}: {', '.join(f'{ratio:.2f}' for ratio in ratios)}")
+        for name in commands:
             seen, left = clear_faces(Path(folder) / f"{name}.mp4", source, chosen.models)
             print(f"{name}: {left} of {seen} faces recognized where they were (cosine of at least {SAME})")
 

@@ -2,35 +2,86 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import pickle
-from collections.abc import Callable, Sequence
+import platform
+import secrets
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 from orchestrator.anonymize.faces.treatment import Ready, Treatment
 from orchestrator.anonymize.files import VIDEO, Work
-from orchestrator.anonymize.pictures import Keeping, Outcome, treat
-from orchestrator.anonymize.workers import quietly, treated
-from orchestrator.cluster.environment import join
+from orchestrator.anonymize.pictures import FAILED, Keeping, Outcome, treat
+from orchestrator.anonymize.workers import treated
+from orchestrator.cluster.environment import check_address, join
+from orchestrator.processes import quietly
 
 BLOCKS = 4000
 """Blocks at most, each a file where they suffice: so much is done again where a machine is lost."""
+TRIES = 3
+"""A file at which so many processes died, one after the other, has failed."""
+
+
+class Tries:
+    """Count how often each file was begun and not finished, in an actor of its own."""
+
+    def __init__(self) -> None:
+        """Begin with none."""
+        self.begun: dict[int, int] = {}
+
+    def begin(self, place: int) -> int:
+        """Note that a file is begun; return how often it was begun before and not finished."""
+        before = self.begun.get(place, 0)
+        self.begun[place] = before + 1
+        return before
+
+    def end(self, place: int) -> None:
+        """Note that a file is finished, in whatever way."""
+        self.begun.pop(place, None)
 
 
 class Treat:
     """Keep the method resident in an actor, and anonymize one file after the other, with one thread."""
 
-    def __init__(self, treatment: Treatment, keeping: Keeping, unlinkable: bool) -> None:
-        """Load what the method needs."""
+    def __init__(
+        self, treatment: Treatment, keeping: Keeping, unlinkable: bool, tries: Any, mark: Path, source: Path
+    ) -> None:
+        """Load what the method needs.
+
+        Args:
+            treatment: how.
+            keeping: what of a file is kept.
+            unlinkable: whether a face of a video is drawn anew in every frame.
+            tries: actor of `Tries`.
+            mark: file that lies where results are written while they are.
+            source: one of the files that are read.
+
+        Raises:
+            ValueError: if they are not on this machine.
+        """
+        for name, path in (("OUT", mark), ("IN", source)):
+            if not path.exists():
+                raise ValueError(
+                    f"{name}: expected one folder that every machine of the cluster has at the same path, "
+                    f"{platform.node()} has another {path.parent}, or none"
+                )
         quietly()
-        self.treatment, self.keeping, self.unlinkable = treatment, keeping, unlinkable
+        self.treatment, self.keeping, self.unlinkable, self.tries = treatment, keeping, unlinkable, tries
         self.ready: Ready = treatment.ready()
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
         """Anonymize the file of a row, and say what came of it."""
-        work: Work = pickle.loads(row["work"])
-        outcome = treated(work, self._film if work.kind == VIDEO else self._picture)
-        return {"place": row["place"], "outcome": pickle.dumps(outcome)}
+        import ray
+
+        place, work = int(row["place"]), pickle.loads(row["work"])
+        if (died := ray.get(self.tries.begin.remote(place))) >= TRIES:
+            outcome = Outcome(FAILED, f"{died} processes died at it, one after the other")
+        else:
+            outcome = treated(work, self._film if work.kind == VIDEO else self._picture)
+        self.tries.end.remote(place)
+        return {"place": place, "outcome": pickle.dumps(outcome)}
 
     def _picture(self, work: Work) -> Outcome:
         return treat(work, self.ready, self.keeping)
@@ -43,53 +94,88 @@ class Treat:
         )
 
 
+@contextlib.contextmanager
+def joined(address: str | None) -> Iterator[None]:
+    """Join a cluster, and leave it on the way out; do nothing without an address.
+
+    Raises:
+        ValueError: if it is no address, nothing answers there, or its machines do not fit together.
+    """
+    if address is None:
+        yield
+        return
+    if address.startswith("ray://"):
+        raise ValueError(
+            f"--address: expected host:port or auto, on a machine of the cluster, got {address}; Ray Data has no client"
+        )
+    check_address(address)
+    join(address)
+    import ray
+
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
 def treat_on_cluster(
     treatment: Treatment,
     keeping: Keeping,
     works: Sequence[Work],
     *,
     unlinkable: bool,
-    address: str,
+    processes: int | None,
     done: Callable[[Work, Outcome], None],
 ) -> None:
-    """Anonymize files on every core of a cluster, whose machines see input, output and networks under the same paths.
+    """Anonymize files on the cluster that was joined, whose machines see input, output and networks at the same paths.
 
-    A file whose machine is lost is given to another one; what was written of it is not to be seen.
+    A file whose process or machine is lost is given to another one; what was written of it is not to be seen.
 
     Args:
         treatment: how.
         keeping: what is kept.
         works: pictures and videos.
         unlinkable: whether a face of a video is drawn anew in every frame.
-        address: of the cluster, or "local".
+        processes: at most so many; None for one per core.
         done: called with each file, as they are finished.
 
     Raises:
-        ValueError: if nothing answers at the address.
-        RuntimeError: if an actor cannot make the method ready, or a result cannot be written.
+        ValueError: if the machines do not fit together.
+        RuntimeError: if a machine cannot make the method ready, or a result cannot be written.
     """
     if not works:
         return
-    join(address)
     import ray
     import ray.data
 
+    from orchestrator.cluster.preflight import check_cluster
+
+    treatment = treatment.anywhere()
+    if sum(node["Alive"] for node in ray.nodes()) > 1:
+        check_cluster([str(treatment.networks.folder)], device="cpu")
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
     context.print_on_execution_start = False
-    logging.getLogger("ray.data").setLevel(logging.ERROR)
-    rows = [{"place": place, "work": pickle.dumps(work)} for place, work in enumerate(works)]
-    cores = max(1, int(ray.cluster_resources().get("CPU", 1)))
+    logging.getLogger("ray.data").setLevel(logging.CRITICAL)
+    # Videos first: a long one that is begun last would be waited for by all.
+    order = sorted(range(len(works)), key=lambda place: works[place].kind != VIDEO)
+    rows = [{"place": place, "work": pickle.dumps(works[place].anywhere())} for place in order]
+    cores = processes or max(1, int(ray.cluster_resources().get("CPU", 1)))
+    tries = ray.remote(Tries).options(num_cpus=0).remote()
+    some = works[0].anywhere()
+    mark = some.temporary().with_suffix(f".{secrets.token_hex(8)}")
     results = ray.data.from_items(rows, override_num_blocks=min(len(rows), BLOCKS)).map(
         Treat,
-        fn_constructor_args=(treatment, keeping, unlinkable),
-        concurrency=(1, min(cores, len(rows))),
+        fn_constructor_args=(treatment, keeping, unlinkable, tries, mark, some.source),
+        compute=ray.data.ActorPoolStrategy(min_size=1, max_size=min(cores, len(rows)), max_tasks_in_flight_per_actor=1),
         num_cpus=1,
     )
+    mark.touch()
     try:
         for row in results.iter_rows():
             done(works[int(row["place"])], pickle.loads(row["outcome"]))
     except ray.exceptions.RayError as error:
-        raise RuntimeError(f"--address {address}: {' '.join(str(error).split())[:400]}; --resume goes on") from None
+        cause = getattr(error, "cause", None) or error
+        raise RuntimeError(f"--address: {' '.join(str(cause).split())[-400:]}; --resume goes on") from None
     finally:
-        ray.shutdown()
+        mark.unlink(missing_ok=True)

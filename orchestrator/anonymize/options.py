@@ -48,10 +48,11 @@ class Anonymization:
     keep_metadata: bool = option(
         False, "Keep EXIF, without small pictures in it and makers' notes.", shown="dropped, but for the color profile"
     )
-    processes: int | None = option(None, "Processes.", least=1, shown="one per core")
+    processes: int | None = option(None, "Processes.", least=1, shown="one per core, of the cluster with --address")
     address: str | None = option(
         None,
-        "Ray cluster whose cores anonymize, e.g. auto; its machines see IN, OUT and the networks under the same paths.",
+        "Ray cluster over whose cores files are spread, e.g. auto; its machines have IN, OUT and networks at the same "
+        "paths.",
         shown="this machine, without Ray",
     )
     resume: bool = option(False, "Go on with what was interrupted.")

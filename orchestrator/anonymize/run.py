@@ -6,31 +6,28 @@ import contextlib
 import fcntl
 import json
 import os
-import secrets
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import Any
 
 from rich.console import Console
 
-from anonymizers import ANONYMIZERS
-from anonymizers.ranges import Integer, Real
-from evaluators.networks.catalog.choice import Networks, how_to_get, is_pulled
+from evaluators.networks.catalog.choice import Networks
 from evaluators.options import check_values
-from orchestrator.anonymize.faces.treatment import Treatment, applied_names
+from orchestrator.anonymize.configuration import configuration_of, quality_of, treatment_of
+from orchestrator.anonymize.faces.treatment import Treatment
 from orchestrator.anonymize.files import OTHER, PICTURE, STATE, VIDEO, Work, left_over
 from orchestrator.anonymize.manifest import Journal, count_done, entry_of, write_manifest
+from orchestrator.anonymize.on_ray import joined, treat_on_cluster
 from orchestrator.anonymize.options import Anonymization
 from orchestrator.anonymize.pictures import CLEAR, COPIED, DONE, FAILED, UNREAD, Keeping, Outcome
 from orchestrator.anonymize.workers import treat_all
 from orchestrator.cluster.code import code_digest, versions
 from orchestrator.cluster.environment import allowed_cores
 from orchestrator.processes import quietly
-from orchestrator.recommend.recommendation import Recommendation, made
-from orchestrator.recommend.recommendation import read as read_recommendation
+from orchestrator.recommend.recommendation import Recommendation
 from orchestrator.records.files import replace_file
 from orchestrator.terminal import counted
 
@@ -54,99 +51,25 @@ def run(settings: Anonymization, networks: Networks, works: Sequence[Work], cons
     check_values(settings)
     if settings.resume and settings.overwrite:
         raise ValueError("--resume and --overwrite: expected one of them, got both")
-    recommendation = _configuration(settings)
+    recommendation = configuration_of(settings)
     treatment = treatment_of(settings, networks, recommendation)
-    keeping = Keeping(settings.keep_metadata, settings.copy_without_face, _quality(recommendation.publish))
+    keeping = Keeping(settings.keep_metadata, settings.copy_without_face, quality_of(recommendation.publish))
     processes = settings.processes or allowed_cores()
-    began = time.monotonic()
-    if not settings.source.is_dir():
-        entries = [_single(works[0], settings, treatment, keeping, processes, console)]
-        manifest = works[0].target.with_name(f"{works[0].target.name}.{MANIFEST}")
-        write_manifest(manifest, entries, _facts(treatment, recommendation))
-    else:
-        manifest = settings.out / MANIFEST
-        with _claimed(settings, _plan(treatment, settings)) as journal:
-            _all(works, journal, settings, treatment, keeping, processes, console)
-            entries = [journal.lines[work.name] for work in works]
+    with joined(settings.address):
+        began = time.monotonic()
+        if not settings.source.is_dir():
+            entries = [_single(works[0], settings, treatment, keeping, processes, console)]
+            manifest = works[0].target.with_name(f"{works[0].target.name}.{MANIFEST}")
             write_manifest(manifest, entries, _facts(treatment, recommendation))
+        else:
+            manifest = settings.out / MANIFEST
+            with _claimed(settings, _plan(treatment, settings)) as journal:
+                _all(works, journal, settings, treatment, keeping, processes, console)
+                entries = [journal.lines[work.name] for work in works]
+                write_manifest(manifest, entries, _facts(treatment, recommendation))
     for line in summary(entries, time.monotonic() - began, recommendation.publish):
         console.print(line, markup=False, soft_wrap=True)
     console.print(f"{manifest}", markup=False, soft_wrap=True)
-
-
-def treatment_of(settings: Anonymization, networks: Networks, recommendation: Recommendation) -> Treatment:
-    """Say how faces are treated, and check that they can be.
-
-    Raises:
-        ValueError: if a network or what the method needs is missing.
-    """
-    if not networks.folder.is_dir():
-        raise ValueError(
-            f"--models: expected a folder of networks, {networks.folder} is none; `python -m orchestrator.models pull` "
-            "gets them"
-        )
-    for role, key in (("embedder", "embedder"), ("teller", "expression")):
-        name = recommendation.networks.get(key, {}).get("name")
-        if name and not getattr(networks, role) and not name.startswith("demo"):
-            chosen: dict[str, Any] = {role: name}
-            networks = replace(networks, **chosen)  # those that were measured with
-    detector = networks.settled().detector
-    if not is_pulled(networks.folder, detector):
-        raise ValueError(
-            f"--detector: expected {detector} in {networks.folder}, which is missing; "
-            + how_to_get(detector, networks.folder)
-        )
-    treatment = Treatment(
-        recommendation.anonymizer(),
-        recommendation.crop_px,
-        networks,
-        seed=secrets.randbits(53) if settings.seed is None else settings.seed,
-        background=settings.background,
-        look=settings.look,
-        least_score=settings.least_score,
-        around=settings.around,
-        border=settings.border,
-    )
-    treatment.check()
-    return treatment
-
-
-def _configuration(settings: Anonymization) -> Recommendation:
-    """Read the configuration from a file, or from --method and --set.
-
-    Raises:
-        ValueError: if there is none, or two.
-    """
-    if (settings.config is None) == (not settings.method):
-        got = "neither" if settings.config is None else "both"
-        raise ValueError(
-            f"--config or --method: expected one of them, got {got}; methods are {', '.join(applied_names())}"
-        )
-    if settings.config is not None:
-        if settings.set:
-            raise ValueError("--set: does nothing with --config; leave it out, or name a --method")
-        found = read_recommendation(settings.config)
-        found.anonymizer()  # an impossible one is named here
-        return found if settings.size is None else replace(found, crop_px=settings.size)
-    values = dict(_value(settings.method, text) for text in settings.set)
-    anonymizer = made(settings.method, values, "--method")
-    return Recommendation(settings.method, anonymizer.hyperparameters(), crop_px=settings.size or 112)
-
-
-def _value(method: str, text: str) -> tuple[str, Any]:
-    """Read name=value as the method's range has it."""
-    name, equals, value = text.partition("=")
-    if not equals:
-        raise ValueError(f"--set: expected NAME=VALUE, as in kernel=71, got {text!r}")
-    over = ANONYMIZERS[method].ranges().get(name) if method in ANONYMIZERS else None
-    try:
-        return name, int(value) if isinstance(over, Integer) else float(value) if isinstance(over, Real) else value
-    except ValueError:
-        raise ValueError(f"--set {name}: expected a number, got {value!r}") from None
-
-
-def _quality(publish: str) -> int | None:
-    return int(publish.removeprefix("jpeg:")) if publish.startswith("jpeg:") else None
 
 
 def _single(
@@ -222,9 +145,7 @@ def _act(
         return f"{faces / max(time.monotonic() - began, 1e-9):.1f} faces/s"
 
     if settings.address is not None:
-        from orchestrator.anonymize.on_ray import treat_on_cluster  # Ray, which one machine does without
-
-        every = [work.anywhere() for work in works if work.kind != OTHER]
+        every = [work for work in works if work.kind != OTHER]
         with counted(console, "files", total=len(every), also=rate) as progress:
             count = 0
 
@@ -234,14 +155,8 @@ def _act(
                 count += 1
                 progress(count, len(every))
 
-            treat_on_cluster(
-                treatment.anywhere(),
-                keeping,
-                every,
-                unlinkable=settings.unlinkable,
-                address=settings.address,
-                done=told,
-            )
+            unlinkable, most = settings.unlinkable, settings.processes
+            treat_on_cluster(treatment, keeping, every, unlinkable=unlinkable, processes=most, done=told)
         return
     pictures = [work for work in works if work.kind == PICTURE]
     if pictures:

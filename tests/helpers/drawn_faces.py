@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -17,7 +20,8 @@ from evaluators.datasets.alignment import TEMPLATE
 from evaluators.networks.catalog.choice import Networks
 from evaluators.networks.detection import INPUT, Detection
 from orchestrator.anonymize.__main__ import app
-from orchestrator.anonymize.faces.treatment import Treatment
+from orchestrator.anonymize.faces.finding import Finder
+from orchestrator.anonymize.faces.treatment import Ready, Treatment
 
 SPREAD = 1.6
 """Diameter of a drawn face, in distances of 40 px of the crop of 112 px that it stands for."""
@@ -40,6 +44,17 @@ def is_face(pixels: NDArray[np.uint8]) -> NDArray[np.bool_]:
     """Tell which pixels have the color of a drawn face."""
     red, green, blue = (pixels[..., channel] for channel in range(3))
     return (red > 205) & (green < 70) & (blue > 205)
+
+
+CRASHES, FAILS, LINGERS = (250, 10, 10), (10, 10, 250), (250, 250, 10)
+"""Colors of a picture's corner: its process dies, its detector fails, its detector takes its time."""
+
+
+def marked(pixels: NDArray[np.uint8], deed: tuple[int, int, int]) -> NDArray[np.uint8]:
+    """Color the corner of a picture."""
+    out = pixels.copy()
+    out[:16, :16] = deed
+    return out
 
 
 class DrawnFinder:
@@ -69,10 +84,29 @@ def treatment(models: Path, anonymizer: Anonymizer | None = None, **facts: Any) 
     return Treatment(anonymizer or Blur(kernel=71), 112, Networks(models=models), **facts)
 
 
+class DrawnTreatment(Treatment):
+    """Find drawn faces in whatever process it is made ready; what a picture's corner says, happens."""
+
+    def ready(self, finder: Finder | None = None) -> Ready:
+        return super().ready(_Obeying())
+
+
+class _Obeying(DrawnFinder):
+    def detect(self, picture: NDArray[np.uint8], side: int = INPUT) -> list[Detection]:
+        deed = tuple(picture[2, 2].tolist())
+        if deed == CRASHES:
+            os.kill(os.getpid(), signal.SIGKILL)
+        if deed == FAILS:
+            raise RuntimeError("a picture on which the detector fails")
+        if deed == LINGERS:
+            time.sleep(0.1)
+        return super().detect(picture, side)
+
+
 def use_drawn_finder(patch: pytest.MonkeyPatch) -> None:
     """Let runs in this process find drawn faces."""
     patch.setattr("orchestrator.anonymize.faces.treatment.load_detector", lambda *_, **__: DrawnFinder())
-    patch.setattr("orchestrator.anonymize.run.is_pulled", lambda folder, name: True)
+    patch.setattr("orchestrator.anonymize.configuration.is_pulled", lambda folder, name: True)
 
 
 def called(*arguments: object) -> Result:

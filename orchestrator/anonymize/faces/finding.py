@@ -11,15 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evaluators.datasets.cropping import find_faces
-from evaluators.networks.detection import INPUT, Detection
+from evaluators.networks.detection import INPUT, STEP, Detection
 
 LOOK, FILM_LOOK = 1280, 640
 """Sides in px at which a large picture, and a frame of a video, are looked at for small faces, where nobody says
 another."""
 SAME = 0.4
 """Overlap, intersection over union, from which two boxes mean one face."""
-STEP = 32
-"""Of which the side that a detector looks at is a multiple."""
 
 
 class Finder(Protocol):

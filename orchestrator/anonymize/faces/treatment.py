@@ -14,9 +14,10 @@ from anonymizers.signals import present
 from evaluators.datasets.folder import load_faces
 from evaluators.datasets.sources.opening import open_source
 from evaluators.networks.catalog.choice import Networks, is_path
+from evaluators.networks.detection import STEP
 from evaluators.networks.loaders import load_detector, load_torch_embedder
 from evaluators.networks.signals import check_signals, load_signals, with_measured
-from orchestrator.anonymize.faces.finding import FILM_LOOK, LOOK, STEP, Finder
+from orchestrator.anonymize.faces.finding import FILM_LOOK, LOOK, Finder
 from orchestrator.anonymize.faces.pasting import AROUND, BORDER
 from orchestrator.prepare.faces_file import read_prepared
 from orchestrator.prepare.options import FACES
@@ -95,8 +96,8 @@ class Treatment:
 
     @property
     def look_at_picture(self) -> int:
-        """Return the side at which a picture is looked at, px."""
-        return LOOK if self.look is None else self.look
+        """Return the side at which a picture is looked at, px, a multiple of STEP."""
+        return LOOK if self.look is None else self.look // STEP * STEP
 
     @property
     def look_at_film(self) -> int:

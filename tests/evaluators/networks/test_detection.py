@@ -97,3 +97,19 @@ def test_aligned_crops_hold_a_face_and_flat_or_noisy_ones_none(detector: Scrfd) 
 def test_a_sliver_of_a_picture_holds_no_face(detector: Scrfd) -> None:
     for shape in ((1, 2000, 3), (2000, 1, 3), (1, 1, 3)):
         assert detector.detect(np.zeros(shape, np.uint8)) == []
+
+
+@pytest.mark.real
+@needs_data
+@pytest.mark.parametrize("shape", [(360, 640), (640, 360)])
+def test_faces_of_a_long_picture_are_those_of_the_whole_square(detector: Scrfd, shape: tuple[int, int]) -> None:
+    scene = np.full((*shape, 3), 90, np.uint8)
+    for n, picture in enumerate(pictures()[:4]):
+        row, column = divmod(n, 2 if shape[0] > shape[1] else 4)
+        scene[160 * row : 160 * row + 150, 160 * column : 160 * column + 150] = picture
+    mine = detector.detect(scene, 640)
+    boxes, landmarks = detector.net.detect(np.ascontiguousarray(scene[..., ::-1]), input_size=(640, 640))
+    assert len(mine) == len(boxes) >= 4
+    np.testing.assert_allclose([d.box for d in mine], boxes[:, :4], atol=1)
+    np.testing.assert_allclose([d.score for d in mine], boxes[:, 4], atol=0.02)
+    np.testing.assert_allclose([d.landmarks for d in mine], landmarks, atol=1)

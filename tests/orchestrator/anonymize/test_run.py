@@ -166,7 +166,6 @@ def slow(*arguments):
     return find(*arguments)
 drawn_faces.DrawnFinder.detect = slow
 from orchestrator.anonymize.__main__ import app
-from orchestrator.anonymize.files import HOST
 app({[str(tree), str(out), *BLACK]!r})
 """
     process = subprocess.Popen([sys.executable, "-c", program], cwd=ROOT, start_new_session=True)
