@@ -6,17 +6,25 @@ import difflib
 import importlib
 import traceback
 
-from anonymizers import Blackout, Blur, Cloak, Donors, Generator, Integer, KSame, Pixelate
+from anonymizers import Blackout, Blur, Cloak, Donors, Generator, Integer, KSame, Pixelate, Real
 from anonymizers.ranges import Range
 from search_spaces.space import SearchSpace
 
-_DONORS: dict[str, Range | int | float | str] = {
+_BESIDE: dict[str, Range | int | float | str] = {
+    "blur.kernel": Integer(3, 61, step=2, unit="px"),
+    "pixelate.block": Integer(2, 24, unit="px"),
     "donors.k": Integer(2, 50, unit="people", log=True),
+    "donors.match": "mean",
+    "donors.shape": "moved",
+    "donors.noise": Real(0.0, 1.0, unit="deviations"),
     "donors.pose": 1.0,
     "donors.tone": "mean",
     "donors.region": "crop",
 }
-"""What a search beside other methods leaves of the donors' ranges: it has few trials for each."""
+"""What a search of several methods leaves of their ranges: it has few trials for each, and none for what is known.
+
+Blurs and blocks beyond keep no expression and are still undone; of the donors' ways this one keeps most (RESULTS.md).
+"""
 
 SPACES: dict[str, SearchSpace] = {
     "classical_grid": SearchSpace(
@@ -47,14 +55,14 @@ SPACES: dict[str, SearchSpace] = {
     "classical_and_donors": SearchSpace(
         "classical_and_donors",
         methods=("blur", "pixelate", "k_same", "donors"),
-        narrowed=_DONORS,
-        description="The same, and averages of other people who make the same face.",
+        narrowed=_BESIDE,
+        description="The same where it keeps something, and averages of other people who make the same face.",
     ),
     "classical_and_generator": SearchSpace(
         "classical_and_generator",
         methods=("blur", "pixelate", "k_same", "donors", "generator"),
-        narrowed={**_DONORS, "generator.variant": "both-kd_logit"},
-        description="The same, and the variant of the project's own generator that keeps most of the expression.",
+        narrowed={**_BESIDE, "generator.variant": "both-kd_logit"},
+        description="The same, and the project's own generator, which donors beat: see RESULTS.md.",
     ),
     "donors": SearchSpace(
         "donors",

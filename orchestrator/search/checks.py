@@ -29,7 +29,7 @@ from orchestrator.cluster.environment import answering, set_environment
 from orchestrator.prepare.options import FACES
 from orchestrator.search.faces import FaceChoice
 from orchestrator.search.folder import check_earlier, check_same, choose_folder, results_folder, resumed, space_before
-from orchestrator.search.names import ATTACKER_NAMES, check_names, default_space, is_own_space
+from orchestrator.search.names import ATTACKER_NAMES, DEFAULT_SPACE, check_names, is_own_space
 from orchestrator.search.settings import TRIALS, Machines, Settings
 from orchestrator.sweep.study import FIRST, GENETIC, population
 
@@ -97,7 +97,7 @@ def checked(settings: Settings, faces: FaceChoice, networks: Networks, machines:
         read_people(faces.data, faces.depth)
     if chosen is not None:
         check_files(chosen)
-    space_name = settings.space or space_before(settings) or default_space(faces.world)
+    space_name = settings.space or space_before(settings) or DEFAULT_SPACE
     before = None
     if not is_own_space(space_name):
         settings = replace(settings, out=choose_folder(settings, f"{faces.name}-{space_name}"))

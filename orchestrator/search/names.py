@@ -37,6 +37,8 @@ SPACE_NAMES = (
     "expression_loss_ablation",
     "cloaks",
 )
+DEFAULT_SPACE = "classical_and_donors"
+"""What is searched where nothing else is said."""
 ATTACKER_NAMES = (
     "fixed",
     "flipped",
@@ -51,11 +53,6 @@ ATTACKER_NAMES = (
     "held_out",
 )
 SEARCHING_NAMES = ("fixed", "flipped", "parrot", "retrained", "mapped", "lowpass", "undone", "of_family")
-
-
-def default_space(world: str) -> str:
-    """Return what is searched where nothing else is said: on the demo world with the generator trained for it."""
-    return "classical_and_generator" if world == "demo" else "classical_and_donors"
 
 
 def is_own_space(name: str) -> bool:

@@ -32,7 +32,7 @@ from orchestrator.search.faces import FaceChoice, load_protocol, trained_on
 from orchestrator.search.families import families_facts, families_of
 from orchestrator.search.folder import check_same, open_ledger, results_folder, resumed, rows_before, space_before
 from orchestrator.search.make_panel import MakePanel, needs_gradients
-from orchestrator.search.names import default_space
+from orchestrator.search.names import DEFAULT_SPACE
 from orchestrator.search.settings import TRIALS, Machines, Settings
 from orchestrator.search.steps import Steps, remembered
 from orchestrator.sweep.ending import front_line, front_table, next_steps
@@ -67,7 +67,7 @@ def run(settings: Settings, faces: FaceChoice, networks: Networks, machines: Mac
         ValueError: if the input is bad; one sentence says what was expected, what came, and what to do.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)  # a new study is no news
-    space_name = settings.space or space_before(settings) or default_space(faces.world)
+    space_name = settings.space or space_before(settings) or DEFAULT_SPACE
     space = load_space(space_name)
     chosen = real_networks(faces, networks, settings.attackers)
     directions = check(settings, faces, chosen, machines)

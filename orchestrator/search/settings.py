@@ -8,7 +8,7 @@ from pathlib import Path
 from evaluators.datasets.publishing import FORMS, is_publishing
 from evaluators.metrics import METRICS
 from evaluators.options import option
-from orchestrator.search.names import ATTACKER_NAMES, SEARCHING_NAMES, SPACE_NAMES, is_own_space
+from orchestrator.search.names import ATTACKER_NAMES, DEFAULT_SPACE, SEARCHING_NAMES, SPACE_NAMES, is_own_space
 from orchestrator.sweep.study import SAMPLERS, STALE_GROWTH
 
 TRIALS = 40
@@ -43,7 +43,7 @@ class Settings:
         known=SPACE_NAMES,
         unless=is_own_space,
         otherwise=OWN_SPACE,
-        shown="classical_and_donors; on the demo world classical_and_generator, with one that was trained for it",
+        shown=DEFAULT_SPACE,
     )
     trials: int | None = option(
         None,
