@@ -6,7 +6,7 @@ import difflib
 import importlib
 import traceback
 
-from anonymizers import Blackout, Blur, Cloak, Donors, Generator, Integer, KSame, Pixelate, Real
+from anonymizers import Blackout, Blur, Cloak, Donors, Generator, Integer, KSame, Pixelate
 from anonymizers.ranges import Range
 from search_spaces.space import SearchSpace
 
@@ -16,7 +16,8 @@ _BESIDE: dict[str, Range | int | float | str] = {
     "donors.k": Integer(2, 50, unit="people", log=True),
     "donors.match": "mean",
     "donors.shape": "moved",
-    "donors.noise": Real(0.0, 1.0, unit="deviations"),
+    "donors.axes": Integer(3, 52, log=True),
+    "donors.noise": 0.0,
     "donors.pose": 1.0,
     "donors.tone": "mean",
     "donors.region": "crop",
@@ -79,11 +80,12 @@ SPACES: dict[str, SearchSpace] = {
         configurations=(
             *(Donors(k=k) for k in (2, 5, 10, 20, 50)),
             *(Donors(shape=shape) for shape in ("donors", "model")),
+            *(Donors(axes=axes) for axes in (4, 6, 10)),
             Donors(noise=0.5),
             KSame(k=20),
             Blackout(),
         ),
-        description="Averages of other people, few and many, by each shape, beside k-Same.",
+        description="Averages of other people, few and many, by each shape and by a code of few axes, beside k-Same.",
     ),
     "bands": SearchSpace(
         "bands",

@@ -33,6 +33,8 @@ class Bank:
         mean: (V, 2) float32, the mean shape.
         slopes: (D + 3, V * 2) float32, by which the points move with the code, see `modelled`.
         shades: (D + 3, 3 * S * S) float32, by which the pixels of the mean shape do, gray levels.
+        axes: (D, D) float32, principal axes of the expressions, orthonormal columns, that along which faces differ most
+            first.
         triangles: (T, 3) int64, between the points of the mean shape.
         table: (P, M) int64, each person's faces, the first repeated where there are fewer than M.
     """
@@ -45,6 +47,7 @@ class Bank:
     mean: Tensor
     slopes: Tensor
     shades: Tensor
+    axes: Tensor
     triangles: Tensor
     table: Tensor
 
@@ -80,6 +83,16 @@ class Bank:
         least, picture = away[:, self.table].min(2)  # (N, P)
         people = least.sort(dim=1, stable=True).indices[:, :k]
         return self.table[people, picture.gather(1, people)]
+
+    def simplified(self, codes: Tensor, axes: int) -> Tensor:
+        """Leave of (N, D + 3) codes what the first principal axes say of the expression, and the pose; D is all."""
+        last = len(self.axes)
+        if axes >= last:
+            return codes
+        few = self.axes[:, :axes]
+        # One by one: the rounding of a matrix product depends on its shape.
+        said = torch.stack([few @ (code @ few) for code in codes[:, :last]])
+        return torch.cat((said, codes[:, last:]), 1)
 
     def modelled(self, codes: Tensor) -> Tensor:
         """Return the (N, V, 2) points that a linear model of the background gives (N, D + 3) codes."""
@@ -126,8 +139,9 @@ def _measured(background: Faces) -> Bank:
     for start in range(0, len(pictures), BATCH):
         some = slice(start, start + BATCH)
         shades += project[:, some] @ pictures[some].flatten(1).float()
+    axes = torch.linalg.eigh(codes[:, :-3].T @ codes[:, :-3]).eigenvectors.flip(1).contiguous()
     table = _by_person(faces.identity)
-    return Bank(pictures, points, codes, center, deviation, mean, slopes, shades, triangles, table)
+    return Bank(pictures, points, codes, center, deviation, mean, slopes, shades, axes, triangles, table)
 
 
 def _moved(images: Tensor, points: Tensor, shape: Located) -> Tensor:

@@ -45,6 +45,8 @@ class Donors(Anonymizer):
         shape: "donors", the mean of their landmarks; "model", what a linear model of the background gives the code;
             "moved", the donors' landmarks and their average too, by what linear models of the background say of the
             difference that is left between their mean code and the face's, which keeps what averages flatten.
+        axes: principal axes of the background's expressions that are left of the code, all where there are fewer. What
+            faces make of an expression lies along the first, and who makes it shows along the last ones too.
         noise: normal noise on the code, in its deviations over the background, for those who fear that it tells a
             person.
         pose: weight of the pose where donors are chosen; of the expression it is 1.
@@ -58,6 +60,7 @@ class Donors(Anonymizer):
     k: int = ranged(Integer(2, 100, unit="people", log=True), default=20)
     match: str = ranged(Choice(("each", "mean")), default="mean")
     shape: str = ranged(Choice(("donors", "model", "moved")), default="moved")
+    axes: int = ranged(Integer(2, 52, log=True), default=52)
     noise: float = ranged(Real(0.0, 2.0, unit="deviations"), default=0.0)
     pose: float = ranged(Real(0.0, 4.0), default=1.0)
     tone: str = ranged(Choice(("mean", "drawn")), default="mean")
@@ -71,6 +74,7 @@ class Donors(Anonymizer):
         """
         bank = self._bank(faces, context)
         codes = bank.standardized(*(faces.signals[name].float() for name in CODE))
+        codes = bank.simplified(codes, self.axes)
         if self.noise:
             drawn = [torch.randn(codes.shape[1], generator=of_face(key, context.seed, "donors")) for key in faces.key]
             codes = codes + self.noise * torch.stack(drawn).to(codes)

@@ -116,6 +116,25 @@ def test_noise_on_the_code_is_drawn_for_every_face_anew(told: Faces, background:
     assert not torch.equal(noisy, Donors(k=5, noise=1.0)(same, Context(seed=1, background=background)))
 
 
+def test_what_the_left_axes_do_not_say_changes_nothing(told: Faces, background: Faces) -> None:
+    bank, context = bank_of(background), Context(background=background)
+    spread = (bank.codes[:, :-3] @ bank.axes).std(0)
+    assert torch.equal(spread, spread.sort(descending=True).values)
+    torch.testing.assert_close(bank.axes.T @ bank.axes, torch.eye(len(bank.axes)), atol=1e-5, rtol=0)
+    one, beyond = told.take([0]), bank.axes[:, 4:].sum(1)
+    moved = one.signals["coefficients"] + beyond * bank.deviation[:-3]
+    other = replace(one, signals={**one.signals, "coefficients": moved})
+    assert not torch.equal(Donors(k=5)(one, context), Donors(k=5)(other, context))
+    few = Donors(k=5, axes=4)
+    away = few(one, context).float() - few(other, context).float()
+    assert away.abs().max() <= 1  # but for rounding
+    codes = bank.standardized(*(told.signals[name] for name in ("coefficients", "pose")))
+    left = bank.simplified(codes, 4)
+    assert torch.equal(left[:, -3:], codes[:, -3:])
+    torch.testing.assert_close(left[:, :-3] @ bank.axes[:, 4:], torch.zeros(len(codes), 7), atol=1e-5, rtol=0)
+    assert torch.equal(bank.simplified(codes, 11), codes)
+
+
 def test_outside_the_ellipse_the_original_remains_and_the_border_is_soft(told: Faces, background: Faces) -> None:
     whole, face = (Donors(k=5, region=region)(told, Context(background=background)) for region in ("crop", "face"))
     inside = mask("face", 112, told.images.device)
