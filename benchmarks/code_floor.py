@@ -3,7 +3,8 @@
 uv run python -m benchmarks.code_floor [--data FACES --models MODELS]
 
 The attacker sees the exact expression and pose of gallery and probes, more than any picture of donors can carry. The
-reader learns from the codes of other people what each categorical judge says of their clear faces.
+reader learns from the codes of other people what each categorical judge says of their clear faces. Both see the code as
+donors with few `axes` leave it, and with `noise`.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from anonymizers import Faces
-from anonymizers.classical.averaging.bank import CODE
+from anonymizers.classical.averaging.bank import CODE, axes_of, spread_of
 from anonymizers.signals import present
 from benchmarks.chosen_faces import chosen_faces
 from evaluators.attackers.embeddings import retrained
@@ -27,6 +28,14 @@ from evaluators.networks.roles import Teacher
 from evaluators.networks.signals import with_measured
 from evaluators.readers.heads import fit_heads
 from evaluators.zoo import load_nets
+
+AXES, NOISE = (52, 10, 6, 4), (0.5, 1.0)
+"""Principal axes that are left of the expression, and deviations of the noise on the whole code."""
+
+
+def through(codes: Tensor, axes: Tensor) -> Tensor:
+    """Return (N, A + 3) codes: the expression along (D, A) axes, and the pose."""
+    return torch.cat((codes[:, :-3] @ axes, codes[:, -3:]), 1)
 
 
 def codes_of(faces: Faces, center: Tensor, deviation: Tensor) -> Tensor:
@@ -84,16 +93,24 @@ def main() -> None:
     )
     raw = torch.cat([attacker.signals[name].float() for name in CODE], 1)
     raw = raw[present(raw)]
-    center, deviation = raw.mean(0), raw.std(0).clamp_min(1e-3)
+    center, deviation = spread_of(raw)
     codes = {name: codes_of(one, center, deviation) for name, one in (("p", probe), ("g", gallery), ("a", attacker))}
     people = len(protocol.enrolled)
-    found = recognized(codes["p"], codes["g"], protocol.person(probe), protocol.person(gallery), people)
     print(f"{protocol.name}, {len(probe)} probes of {people} people, chance {1 / people:.3f}, commit {commit}")
-    print("rank-1 by the code alone {:.3f} [{:.3f}, {:.3f}], with all pictures of a person {:.3f}".format(*found))
     judges = [net for net in nets.judges if isinstance(net, Teacher)]
     said, truth = ({n.name: n(one.images).logits.argmax(1).cpu() for n in judges} for one in (attacker, probe))
-    for name, value in readable(codes["a"], attacker.identity.cpu(), said, codes["p"], truth).items():
-        print(f"{name}: kappa of a reader of the code alone {value:.2f}")
+    axes = axes_of(codes["a"])
+    seen = {f"{few} axes": {who: through(code, axes[:, :few]) for who, code in codes.items()} for few in AXES}
+    for noise in NOISE:
+        drawn = torch.Generator().manual_seed(0)
+        seen[f"noise {noise}"] = {
+            who: code + noise * torch.randn(code.shape, generator=drawn) for who, code in codes.items()
+        }
+    for name, code in seen.items():
+        found = recognized(code["p"], code["g"], protocol.person(probe), protocol.person(gallery), people)
+        print(name, "rank-1 {:.3f} [{:.3f}, {:.3f}], with all pictures of a person {:.3f}".format(*found))
+        kappas = readable(code["a"], attacker.identity.cpu(), said, code["p"], truth)
+        print(" " * len(name), ", ".join(f"{judge}: kappa {value:.2f}" for judge, value in kappas.items()), flush=True)
 
 
 if __name__ == "__main__":

@@ -277,6 +277,8 @@ def _levels(over: Range, count: int) -> list[Any]:
     """Spread `count` values over a range, ends included; the middle, or the first choice, for one."""
     if isinstance(over, Choice):
         return list(over.values[:count])
+    if isinstance(over, Integer) and count >= _count(over):  # a logarithm's small steps would round to the same values
+        return _members(over)
     shares = [0.5] if count == 1 else [i / (count - 1) for i in range(count)]
     if over.log:
         values = [over.low * (over.high / over.low) ** share for share in shares]

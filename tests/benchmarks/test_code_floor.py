@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 
 from anonymizers import Faces
-from benchmarks.code_floor import codes_of, readable, recognized
+from anonymizers.classical.averaging.bank import axes_of
+from benchmarks.code_floor import codes_of, readable, recognized, through
 
 
 def test_codes_that_tell_people_find_them_and_codes_of_chance_do_not() -> None:
@@ -34,3 +35,12 @@ def test_a_face_without_a_code_has_the_mean(told: Faces) -> None:
     faces = Faces(told.images, told.identity, told.expression, told.key, signals)
     codes = codes_of(faces, torch.zeros(14), torch.ones(14))
     assert not codes[0].any() and torch.equal(codes[1:, -3:], told.signals["pose"][1:])
+
+
+def test_a_code_through_few_axes_keeps_what_varies_most_and_the_pose() -> None:
+    codes = torch.randn(200, 8, generator=torch.Generator().manual_seed(2))
+    codes[:, 3] *= 10
+    codes -= codes.mean(0)
+    left = through(codes, axes_of(codes)[:, :1])
+    assert left.shape == (200, 4) and torch.equal(left[:, 1:], codes[:, -3:])
+    assert torch.corrcoef(torch.stack((left[:, 0], codes[:, 3])))[0, 1].abs() > 0.99

@@ -127,10 +127,7 @@ def _measured(background: Faces) -> Bank:
     triangles = triangles_of(mean)
     pictures = _moved(faces.images, points, locate(mean[None], triangles, faces.size))
     raw = torch.cat([faces.signals[name].float() for name in CODE], 1)
-    center, deviation = raw.mean(0), raw.std(0, correction=0)
-    coefficients = deviation[:-3]
-    floor = torch.cat((coefficients.median().expand_as(coefficients), deviation.new_zeros(3)))
-    deviation = torch.maximum(deviation, floor).clamp_min(1e-6)  # what hardly varies is noise, and counts less
+    center, deviation = spread_of(raw)
     codes = (raw - center) / deviation
     gram = codes.T @ codes / len(codes) + PENALTY * torch.eye(codes.shape[1], device=codes.device)
     project = torch.linalg.solve(gram, codes.T / len(codes))  # of a ridge; the codes' mean is 0
@@ -139,9 +136,23 @@ def _measured(background: Faces) -> Bank:
     for start in range(0, len(pictures), BATCH):
         some = slice(start, start + BATCH)
         shades += project[:, some] @ pictures[some].flatten(1).float()
-    axes = torch.linalg.eigh(codes[:, :-3].T @ codes[:, :-3]).eigenvectors.flip(1).contiguous()
+    axes = axes_of(codes)
     table = _by_person(faces.identity)
     return Bank(pictures, points, codes, center, deviation, mean, slopes, shades, axes, triangles, table)
+
+
+def spread_of(raw: Tensor) -> tuple[Tensor, Tensor]:
+    """Return center and deviation, (D + 3,) each, of (B, D + 3) coefficients and poses."""
+    center, deviation = raw.mean(0), raw.std(0, correction=0)
+    coefficients = deviation[:-3]
+    floor = torch.cat((coefficients.median().expand_as(coefficients), deviation.new_zeros(3)))
+    return center, torch.maximum(deviation, floor).clamp_min(1e-6)  # what hardly varies is noise, and counts less
+
+
+def axes_of(codes: Tensor) -> Tensor:
+    """Return the (D, D) principal axes of the expressions in (B, D + 3) centered codes, see `Bank`."""
+    expressions = codes[:, :-3]
+    return torch.linalg.eigh(expressions.T @ expressions).eigenvectors.flip(1).contiguous()
 
 
 def _moved(images: Tensor, points: Tensor, shape: Located) -> Tensor:
