@@ -152,7 +152,8 @@ def spread_of(raw: Tensor) -> tuple[Tensor, Tensor]:
 def axes_of(codes: Tensor) -> Tensor:
     """Return the (D, D) principal axes of the expressions in (B, D + 3) centered codes, see `Bank`."""
     expressions = codes[:, :-3]
-    return torch.linalg.eigh(expressions.T @ expressions).eigenvectors.flip(1).contiguous()
+    axes: Tensor = torch.linalg.eigh(expressions.T @ expressions).eigenvectors
+    return axes.flip(1).contiguous()
 
 
 def _moved(images: Tensor, points: Tensor, shape: Located) -> Tensor:
