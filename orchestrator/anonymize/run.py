@@ -56,7 +56,7 @@ def run(settings: Anonymization, networks: Networks, works: Sequence[Work], cons
     keeping = Keeping(settings.keep_metadata, settings.copy_without_face, quality_of(recommendation.publish))
     processes = settings.processes or allowed_cores()
     with joined(settings.address):
-        began = time.monotonic()
+        began, earlier = time.monotonic(), 0
         if not settings.source.is_dir():
             entries = [_single(works[0], settings, treatment, keeping, processes, console)]
             manifest = works[0].target.with_name(f"{works[0].target.name}.{MANIFEST}")
@@ -64,10 +64,12 @@ def run(settings: Anonymization, networks: Networks, works: Sequence[Work], cons
         else:
             manifest = settings.out / MANIFEST
             with _claimed(settings, _plan(treatment, settings)) as journal:
-                _all(works, journal, settings, treatment, keeping, processes, console)
+                left = [work for work in works if work.kind != OTHER and not _finished(work, journal)]
+                earlier = sum(len(journal.lines[work.name]["faces"]) for work in works if _finished(work, journal))
+                _all(works, left, journal, settings, treatment, keeping, processes, console)
                 entries = [journal.lines[work.name] for work in works]
                 write_manifest(manifest, entries, _facts(treatment, recommendation))
-    for line in summary(entries, time.monotonic() - began, recommendation.publish):
+    for line in summary(entries, time.monotonic() - began, recommendation.publish, earlier=earlier):
         console.print(line, markup=False, soft_wrap=True)
     console.print(f"{manifest}", markup=False, soft_wrap=True)
 
@@ -105,6 +107,7 @@ def _single(
 
 def _all(
     works: Sequence[Work],
+    left: Sequence[Work],
     journal: Journal,
     settings: Anonymization,
     treatment: Treatment,
@@ -112,11 +115,10 @@ def _all(
     processes: int,
     console: Console,
 ) -> None:
-    """Anonymize the files of a folder that the journal does not have yet."""
+    """Anonymize the files of a folder that are left, which the journal does not have yet."""
     for work in works:
         if work.kind == OTHER:
             journal.lines[work.name] = entry_of(work, Outcome(NO_PICTURE))
-    left = [work for work in works if not _finished(work, journal)]
     for path in left_over(works):
         path.unlink()
     for folder in {work.target.parent for work in left}:
@@ -266,20 +268,24 @@ def _facts(treatment: Treatment, recommendation: Recommendation) -> dict[str, An
     }
 
 
-def summary(entries: Sequence[Mapping[str, Any]], seconds: float, publish: str = "png") -> Iterator[str]:
+def summary(
+    entries: Sequence[Mapping[str, Any]], seconds: float, publish: str = "png", *, earlier: int = 0
+) -> Iterator[str]:
     """Say what came of every file and face.
 
     Args:
         entries: as the manifest has them.
         seconds: that it took.
         publish: how the released pictures were published when they were measured.
+        earlier: faces of them that the run had covered before it was gone on with.
     """
     counts = count_done(entries)
     faces = sum(counts.values())
-    rate = f", {faces / max(seconds, 1e-9):.1f} faces/s" if faces else ""
+    rate = f", {(faces - earlier) / max(seconds, 1e-9):.1f} faces/s" if faces > earlier else ""
     by_status = {status: [e for e in entries if e["status"] == status] for status in (DONE, COPIED)}
     released = sum(len(of) for of in by_status.values())
-    yield f"{released} of {len(entries)} files released, {faces} faces in them covered in {seconds:.0f} s{rate}"
+    before = f", {earlier} of them before and the others" if earlier else ""
+    yield f"{released} of {len(entries)} files released, {faces} faces in them covered{before} in {seconds:.0f} s{rate}"
     for done, count in counts.items():
         if done != DONE:
             whys = sorted({face[-1] for entry in entries for face in entry["faces"] if face[-2] == done and face[-1]})

@@ -191,6 +191,7 @@ app({[str(tree), str(out), *BLACK]!r})
     assert said.exit_code == 0, said.output
     again = [path for path, written in there.items() if path.stat().st_mtime_ns != written]
     assert len(again) <= 1  # the one whose line was not written yet
+    assert f"36 faces in them covered, {len(there) - len(again)} of them before and the others in" in said.output
     assert set(files(out)) == {*NAMES, *(f"many {n:02}.png" for n in range(30)), "manifest.parquet"}
     rows = pq.read_table(out / "manifest.parquet").to_pylist()
     assert {row["file"] for row in rows} == set(files(tree)) and len(rows) == 39
