@@ -171,11 +171,15 @@ def refuse_idle(reasons: Mapping[str, str], *groups: Any) -> None:
 def lasting(*groups: Any) -> dict[str, Any]:
     """Return what a sweep must be resumed with, ready for JSON: flag -> value."""
     return {
-        flag_of(group, name): list(value) if isinstance(value := getattr(group, name), tuple) else value
+        flag_of(group, name): _plain_json(getattr(group, name))
         for group in groups
         for name, facts in options_in(group).items()
         if facts.lasting
     }
+
+
+def _plain_json(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else str(value) if isinstance(value, Path) else value
 
 
 def changed(group: Any) -> list[str]:

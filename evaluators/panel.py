@@ -27,7 +27,7 @@ from evaluators.metrics.expression import ece
 from evaluators.metrics.scores import Scores
 from evaluators.networks.backends.memory import device_bytes, halve_batches, halved, held_bytes, with_smaller_batches
 from evaluators.networks.catalog.classes import counterparts
-from evaluators.networks.roles import Nets
+from evaluators.networks.roles import Nets, Teacher
 
 REPLICATES = 2_000
 
@@ -90,6 +90,7 @@ class Panel:
         self.labels = expression.labels_of(protocol.probe, protocol.expressions, nets.teacher.classes)
         self.verdicts = judging.verdicts_of(self.clear, nets, seed=protocol.seed)
         self.labelled = labelled.labels_of(self.clear, protocol.expressions, self.verdicts.rows)
+        self.parts = protocol.parts
         self.reference: judging.Reference | None = None
         self.notes: list[str] = []
         self.curves: dict[str, dict[str, Curves]] | None = {} if keep_curves else None
@@ -167,6 +168,7 @@ class Panel:
             "expression_kappa_adapted_clear": self.ceiling["expression_kappa_adapted"],
             "judges_clear": dict(self.reference.values) if self.reference else {},
             "judges_admitted": list(self.reference.admitted) if self.reference else [],
+            "judges_classes": self._classes(),
             "labels_clear": dict(self.reference.labelled) if self.reference else {},
             "judges_agree": agreement.kappas(self.nets.judges, self.verdicts.said),
             "judges_smile": agreement.smiles(self.nets.judges, self.verdicts.said),
@@ -187,6 +189,14 @@ class Panel:
                 facts["teacher_accuracy"] = float((logits.argmax(1) == label[known]).double().mean())
                 facts["teacher_ece"] = ece((logits / self.temperature).softmax(1), label[known])
         return facts
+
+    def _classes(self) -> dict[str, list[str]]:
+        """Return the names of the classes of every judge who has some, and of the labels that readers learn."""
+        judges = self.nets.judges or (self.nets.teacher,)
+        named = {judge.name: list(judge.classes) for judge in judges if isinstance(judge, Teacher)}
+        if self.labelled is not None and self.protocol.expressions is not None:
+            named[labelled.LABELS] = list(self.protocol.expressions)
+        return named
 
     def _halve(self) -> str | None:
         """Halve every batch; say what the anonymizer's is now, or None if none could be smaller."""
@@ -214,7 +224,7 @@ class Panel:
             tally.share(evidence.shared)
         if stage == READERS:
             expression.measure(evidence, tally, temperature=self.temperature, labels=self.labels)
-            self.reference = judging.measure(evidence, tally, self.verdicts, self.reference, self.labelled)
+            self.reference = judging.measure(evidence, tally, self.verdicts, self.reference, self.labelled, self.parts)
         if stage == PICTURES:
             realism.measure(evidence, tally, self.originals)
             redetected.measure(evidence, self.attackers, tally)
@@ -222,7 +232,7 @@ class Panel:
             identification.meet(evidence, plan[stage], met, tally)
         if stage == list(plan)[-1]:
             everybody = {name: met[name] for name in self.attackers if name in met}
-            identification.measure(evidence, everybody, tally, absent=self.absent, curves=self.curves)
+            identification.measure(evidence, everybody, tally, absent=self.absent, curves=self.curves, parts=self.parts)
 
     def _scores(self, evidence: Evidence, tally: Tally, seconds: float, stage: str) -> Scores:
         return Scores(
@@ -237,6 +247,7 @@ class Panel:
             seconds=seconds,
             told_by=self._told_by(evidence.anonymizer),
             curves=(self.curves or {}).get(repr(evidence.anonymizer), {}),
+            details={} if stage else tally.details,
             stage=stage,
         )
 

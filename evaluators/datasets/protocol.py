@@ -14,6 +14,8 @@ from torch import Tensor
 from anonymizers.faces import Faces
 
 ROLES = ("background", "attacker", "gallery", "probe")
+LEAST_PEOPLE = 10
+"""Of a group: rates of fewer are not told, their intervals would hold nearly everything."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,6 +31,8 @@ class Protocol:
         name: of the set of faces.
         expressions: class names of the human labels of `probe.expression`; None where unlabelled.
         facts: what else is known: source, cuts, rejected pictures. Goes into the tables' metadata.
+        groups: attribute -> (P,) the group of each enrolled person, in the order of `enrolled`; None where it is not
+            known. See `sources.groups`; the digest does not know of them.
 
     Raises:
         ValueError: if a person stands on two sides, a probe's person is not enrolled, a set is empty, fewer than two
@@ -43,6 +47,7 @@ class Protocol:
     name: str
     expressions: tuple[str, ...] | None = None
     facts: Mapping[str, Any] = field(default_factory=dict)
+    groups: Mapping[str, tuple[str | None, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         people = {role: set(getattr(self, role).identity.tolist()) for role in ROLES}
@@ -75,6 +80,18 @@ class Protocol:
     def person(self, faces: Faces) -> Tensor:
         """Return the (N,) int64 index in `enrolled` of each face's person."""
         return torch.searchsorted(self.enrolled, faces.identity)
+
+    @property
+    def parts(self) -> dict[tuple[str, str], Tensor]:
+        """Return the probes of each group with LEAST_PEOPLE or more: (attribute, group) -> (n,) int64 rows."""
+        person = self.person(self.probe).cpu()
+        found = {}
+        for attribute, group_of in self.groups.items():
+            for group in sorted({one for one in group_of if one is not None}):
+                among = torch.tensor([one == group for one in group_of])
+                if int(among.sum()) >= LEAST_PEOPLE:
+                    found[attribute, group] = torch.nonzero(among[person])[:, 0]
+        return found
 
     @functools.cached_property
     def digest(self) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -42,6 +43,7 @@ def measure(
     *,
     absent: Tensor,
     curves: dict[str, dict[str, Curves]] | None = None,
+    parts: Mapping[tuple[str, str], Tensor] | None = None,
 ) -> None:
     """Put what all attackers together make of a configuration into a tally; `meet` has put each one's rates there.
 
@@ -51,6 +53,7 @@ def measure(
         tally: that takes the values.
         absent: (P,) bool, the people who are left out of the gallery in open-set search.
         curves: takes every attacker's CMC and ROC, by the repr of the configuration.
+        parts: group of people, by attribute and name -> (n,) int64, their probes.
     """
     clear = evidence.clear
     person = clear.probe_person
@@ -72,6 +75,17 @@ def measure(
     )
     cosine = (clear.probe_embedding * evidence.probe_embedding).sum(1)
     tally.mean("hifd_privacy", 0.5 * (1 - cosine))
+    for whose, rows in (parts or {}).items():
+        tally.put_group(whose, **_of_part(met, person, rows, tally.part(rows)))
+
+
+def _of_part(met: Mapping[str, Tensor], person: Tensor, rows: Tensor, part: Tally) -> dict[str, Any]:
+    """Return the largest rank-1 of some people's probes among all who are enrolled, its interval, and whose it is."""
+    there = rows.to(person.device)
+    credits = {name: rank_credit(matrix[there], person[there], 1).cpu() for name, matrix in met.items()}
+    part.largest("rank1_worst", credits)
+    strongest = max(credits, key=lambda name: float(credits[name].mean()))
+    return {"rank1_worst": [part.values["rank1_worst"], *part.intervals["rank1_worst"]], "attacker": strongest}
 
 
 def _put_largest(evidence: Evidence, met: Mapping[str, Tensor], tally: Tally) -> Tensor:

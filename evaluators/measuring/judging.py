@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -50,16 +51,21 @@ class Verdicts:
     shown: Learned
 
 
+Scores = Mapping[str, Mapping[str, Measured]]
+"""Judge -> reader -> what he reaches."""
+
+
 @dataclass(frozen=True, eq=False)
 class Reference:
     """Hold what readers reach on clear faces, judge -> reader -> what he reaches; and who is admitted.
 
-    `labelled` is what is right of people's labels there, by column.
+    `labelled` is what is right of people's labels there, by column; `parts` what readers reach on groups of people.
     """
 
-    scores: Mapping[str, Mapping[str, Measured]]
+    scores: Scores
     admitted: tuple[str, ...]
     labelled: Mapping[str, float]
+    parts: dict[tuple[str, str], Scores] = field(default_factory=dict)
 
     @property
     def values(self) -> dict[str, float]:
@@ -115,6 +121,7 @@ def measure(
     verdicts: Verdicts,
     reference: Reference | None,
     labels: labelled.Labels | None = None,
+    parts: Mapping[tuple[str, str], Tensor] | None = None,
 ) -> Reference:
     """Put the columns of judges and readers into a tally.
 
@@ -124,6 +131,7 @@ def measure(
         verdicts: on the clear faces.
         reference: what the adapted reader reached on clear faces; None while they are measured themselves.
         labels: that people gave; None without any. The unprepared teacher's columns stand in the tally already.
+        parts: group of people, by attribute and name -> (n,) int64, their probes.
 
     Returns:
         the reference, made of this configuration where there was none.
@@ -133,7 +141,12 @@ def measure(
     readings = {name: reader(sight) for name, reader in READERS.items()}
     for reader, read in readings.items():
         for judge, said in read.items():
-            scores.setdefault(judge, {})[reader] = _score(judge, reader, said, verdicts, tally)
+            truth, classes = verdicts.probe[judge], verdicts.classes.get(judge, 0)
+            found = scores.setdefault(judge, {})[reader] = _score(truth, said, classes, tally)
+            kind = "kappa" if classes else "r2"
+            tally.put(f"expression_{kind}_{judge}_{reader}", found.value, found.interval, found.draws)
+            if classes:
+                tally.put_confusion(judge, reader, tally.confusion(truth, said.argmax(1), classes))
     _beyond_word(evidence, readings["adapted"], verdicts, tally)
     if labels is not None:
         labelled.measure(sight, tally, labels)
@@ -141,36 +154,69 @@ def measure(
         reference = _reference(scores, verdicts, tally)
     labelled.put_drops(tally, reference.labelled)
     shares = {}
-    for judge, found in scores.items():
+    for judge, reached in scores.items():
         clear = reference.scores[judge]
         if all(one.value > 0 for one in clear.values()):
-            pairs = [(found[reader], clear[reader]) for reader in found]
+            pairs = [(reached[reader], clear[reader]) for reader in reached]
             share = shares[judge] = share_kept(pairs, tally.interval, tally.wilson)
             tally.put(f"expression_kept_{judge}", share.value, share.interval, share.draws)
     if reference.admitted:
         least = smallest_share([shares[judge] for judge in reference.admitted], tally.interval)
         tally.put("expression_kept", least.value, least.interval, least.draws)
+    for whose, rows in (parts or {}).items():
+        part = tally.part(rows)
+        read_there = _scores_of_part(readings, verdicts, rows, part)
+        clear_there = reference.parts.setdefault(whose, read_there)  # they are the clear faces themselves at first
+        tally.put_group(whose, expression_kept=_kept_of_part(read_there, clear_there, reference.admitted, part))
     return reference
 
 
-def _score(judge: str, reader: str, said: Tensor, verdicts: Verdicts, tally: Tally) -> Measured:
-    """Compare what a reader says of the probes with the judge: kappa of classes, explained variance of coefficients."""
-    truth = verdicts.probe[judge]
-    if not truth.is_floating_point():
-        name = f"expression_kappa_{judge}_{reader}"
-        found = tally.agreed(truth, said.argmax(1), verdicts.classes[judge])
-    else:
-        name = f"expression_r2_{judge}_{reader}"
-        error, spread = squares(truth, said)
+def _scores_of_part(
+    readings: Mapping[str, Mapping[str, Tensor]], verdicts: Verdicts, rows: Tensor, part: Tally
+) -> Scores:
+    """Compare what readers say of some probes with the judges; a judge who describes none of them is left out."""
+    scores: dict[str, dict[str, Measured]] = {}
+    for reader, read in readings.items():
+        for judge, said in read.items():
+            truth = verdicts.probe[judge]
+            there = rows.to(truth.device)
+            if not truth.is_floating_point() or float(squares(truth[there], said[there])[1].sum()) > 0:
+                found = _score(truth[there], said[there], verdicts.classes.get(judge, 0), part)
+                scores.setdefault(judge, {})[reader] = found
+    return scores
 
-        def replicates(index: Tensor, draws: Tensor) -> Tensor:
-            wrong, whole = (torch.zeros(draws.shape[1]).double().index_add_(0, index, x) for x in (error, spread))
-            return 1 - (draws @ wrong) / (draws @ whole)
 
-        draws = tally.replicates_of(replicates).clamp_max(1.0)
-        found = Measured(float(1 - error.sum() / spread.sum()), draws, tally.interval(draws))
-    tally.put(name, found.value, found.interval, found.draws)
-    return found
+def _kept_of_part(now: Scores, clear: Scores, admitted: Sequence[str], part: Tally) -> list[float] | None:
+    """Return the smallest share that admitted judges find kept of some people's expression, and its interval.
+
+    Judges whom readers cannot follow on the clear faces of these people do not count; None where that leaves none.
+    """
+    followed = [
+        judge for judge in admitted if judge in clear and all(one.interval[0] > 0 for one in clear[judge].values())
+    ]
+    shares = [
+        share_kept([(now[judge][reader], clear[judge][reader]) for reader in clear[judge]], part.interval, part.wilson)
+        for judge in followed
+    ]
+    if not shares:
+        return None
+    least = smallest_share(shares, part.interval)
+    found = [least.value, *least.interval]
+    return found if all(map(math.isfinite, found)) else None
+
+
+def _score(truth: Tensor, said: Tensor, classes: int, tally: Tally) -> Measured:
+    """Compare what a reader says of the probes with a judge: kappa of classes, explained variance of coefficients."""
+    if classes:
+        return tally.agreed(truth, said.argmax(1), classes)
+    error, spread = squares(truth, said)
+
+    def replicates(index: Tensor, draws: Tensor) -> Tensor:
+        wrong, whole = (torch.zeros(draws.shape[1]).double().index_add_(0, index, x) for x in (error, spread))
+        return 1 - (draws @ wrong) / (draws @ whole)
+
+    draws = tally.replicates_of(replicates).clamp_max(1.0)
+    return Measured(float(1 - error.sum() / spread.sum()), draws, tally.interval(draws))
 
 
 def squares(truth: Tensor, said: Tensor) -> tuple[Tensor, Tensor]:
@@ -205,7 +251,7 @@ def _beyond_word(evidence: Evidence, read: Mapping[str, Tensor], verdicts: Verdi
                 tally.values["expression_r2_beyond_word"] = 1 - error / spread
 
 
-def _reference(scores: Mapping[str, Mapping[str, Measured]], verdicts: Verdicts, tally: Tally) -> Reference:
+def _reference(scores: Scores, verdicts: Verdicts, tally: Tally) -> Reference:
     """Take the clear faces' scores as what can be kept, and admit the judges whom a reader can follow."""
     admitted = []
     for judge, found in scores.items():

@@ -13,6 +13,8 @@ from evaluators.metrics import expression
 from evaluators.readers import Sight
 from evaluators.readers.heads import fit_heads
 
+LABELS = "labels"
+"""What the people's labels are called where judges are named."""
 COLUMNS = (
     "expression_accuracy",
     "expression_macro_f1",
@@ -58,6 +60,7 @@ def measure(sight: Sight, tally: Tally, labels: Labels) -> None:
     truth, said = labels.probe[asked], head(sight.probe[asked]).argmax(1)
     tally.values["expression_accuracy_adapted"] = float((truth == said).double().mean())
     confusion = tally.confusion(truth, said, labels.classes, asked)
+    tally.put_confusion(LABELS, "adapted", confusion)
     tally.values["expression_macro_f1_adapted"] = float(expression.macro_f1(confusion.sum(0)))
 
 

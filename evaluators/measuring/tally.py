@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,6 +12,9 @@ from torch import Tensor
 
 from evaluators.metrics import expression, statistics
 from evaluators.metrics.kept import NEAR, Measured
+
+PART_REPLICATES = 1_000
+"""Of the people of a part, the same for every configuration."""
 
 
 class Tally:
@@ -34,6 +38,29 @@ class Tally:
         self.values: dict[str, float | None] = {}
         self.intervals: dict[str, tuple[float, float]] = {}
         self.replicates: dict[str, NDArray[np.float32]] = {}
+        self.confusions: dict[str, dict[str, list[int]]] = {}
+        self.groups: dict[str, dict[str, dict[str, Any]]] = {}
+
+    def part(self, rows: Tensor) -> Tally:
+        """Return an empty tally of (n,) probes alone, whose people are drawn among themselves."""
+        people, index = self.person[rows].unique(return_inverse=True)
+        released = None if self.released is None else self.released[rows.to(self.released.device)]
+        return Tally(index, statistics.person_draws(len(people), PART_REPLICATES), (), released)
+
+    def put_group(self, whose: tuple[str, str], **figures: Any) -> None:
+        """Put figures of a group of people, named by attribute and group."""
+        attribute, group = whose
+        self.groups.setdefault(attribute, {}).setdefault(group, {}).update(figures)
+
+    def put_confusion(self, judge: str, reader: str, counts: Tensor) -> None:
+        """Put the (P, C, C) counts per person of what a judge says of clear faces and a reader of released ones."""
+        self.confusions.setdefault(judge, {})[reader] = counts.sum(0).long().flatten().tolist()
+
+    @property
+    def details(self) -> dict[str, Any]:
+        """Return what was put that has no column, ready for JSON."""
+        found = {"confusions": self.confusions, "groups": self.groups}
+        return {name: one for name, one in found.items() if one}
 
     def share(self, released: Tensor | None) -> None:
         """Take note of which probes got the same released picture, see `__init__`, before anything is put."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +32,9 @@ class Scores:
         seconds: time that the scoring took, s.
         told_by: whose answer about the expression the method was told; empty where it was told none.
         curves: CMC and ROC of each attacker, where a panel keeps them.
+        details: what belongs to no column, ready for JSON, of a configuration that is measured to its end:
+            `confusions`, judge -> reader -> C² counts, a row for each class that the judge says of the clear face;
+            `groups`, attribute -> group of people -> its figures.
         stage: after which this was said, of a configuration that is not measured to its end; empty where it is. What a
             later stage adds is None then, and the rate of the strongest attacker that of the strongest so far.
 
@@ -50,6 +53,7 @@ class Scores:
     seconds: float
     told_by: str = ""
     curves: Mapping[str, Curves] = field(default_factory=dict)
+    details: Mapping[str, Any] = field(default_factory=dict)
     stage: str = ""
 
     def __post_init__(self) -> None:

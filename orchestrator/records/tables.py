@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +20,24 @@ from orchestrator.records.arrow.messages import sweep_of
 from orchestrator.records.files import replace_file
 from orchestrator.records.front import eligible, front_probability, front_rows, objective_values, seba_areas
 from orchestrator.records.ledger import read
-from orchestrator.records.trials import BASE, EVENTS, FACTS, FEASIBLE, REPLICATES, Row, without_replicates
+from orchestrator.records.trials import (
+    BASE,
+    EVENTS,
+    FACTS,
+    FEASIBLE,
+    REPLICATES,
+    Row,
+    details_of,
+    without_replicates,
+)
+from orchestrator.records.wording import ANCHORS
 
 SWEEP_FACTS = ("objectives", "protocol", "models", "seed")
 """Facts about a sweep that those who read its tables go by."""
+WORD = pa.dictionary(pa.int16(), pa.string())
+GROUP_FIGURES = ("rank1_worst", "expression_kept")
+Details = Mapping[int, Mapping[str, Any]]
+"""Trial -> what its scores have beside the columns."""
 
 
 def objective_replicates(table: pa.Table, objectives: Mapping[str, str]) -> NDArray[np.float32]:
@@ -129,3 +143,64 @@ def write_tables(ledger: pa.Table | Path | str, sweep: Mapping[str, Any], folder
         replace_file(folder / name, functools.partial(pq.write_table, content, compression="zstd"))
     kept: list[Row] = front_table.to_pylist()
     return kept
+
+
+def write_details(ledger: pa.Table, sweep: Mapping[str, Any], front: Sequence[Row], folder: Path | str) -> Details:
+    """Derive `confusions.parquet`, and `groups.parquet` where people have groups, from a ledger.
+
+    Args:
+        ledger: as `read` returns it.
+        sweep: facts about the sweep; the panel's name the judges' classes, the protocol's count the groups' people.
+        front: its flat rows.
+        folder: where the tables go. One that nothing is known for is removed: it would be an earlier sweep's.
+
+    Returns:
+        The details of the front's and the anchors' trials, as the report takes them.
+    """
+    protocol, named = sweep["protocol"], sweep.get("panel", {}).get("judges_classes", {})
+    anchors = ledger.select(["trial", "method"]).filter(pc.field("method").isin(list(ANCHORS))).column("trial")
+    shown = {*(row["trial"] for row in front), *anchors.to_pylist()}
+    every = details_of(ledger, None if protocol.get("groups") else shown)
+    details = {trial: every[trial] for trial in sorted(shown & every.keys())}
+    metadata = {"sweep": json.dumps({**sweep, "version": VERSION}, allow_nan=False)}
+    tables = {"confusions.parquet": _confusions(details, named), "groups.parquet": _groups(every, protocol)}
+    for name, table in tables.items():
+        path = Path(folder) / name
+        if len(table):
+            whole = table.replace_schema_metadata(metadata)
+            replace_file(path, functools.partial(pq.write_table, whole, compression="zstd"))
+        else:
+            path.unlink(missing_ok=True)
+    return details
+
+
+def _confusions(details: Details, named: Mapping[str, Sequence[str]]) -> pa.Table:
+    """Return a row for each two classes: how many faces of the one, by a judge, a reader takes for the other."""
+    rows: list[tuple[Any, ...]] = [
+        (trial, judge, reader, named[judge][place // len(named[judge])], named[judge][place % len(named[judge])], count)
+        for trial, one in details.items()
+        for judge, readers in one.get("confusions", {}).items()
+        if judge in named
+        for reader, counts in readers.items()
+        for place, count in enumerate(counts)
+    ]
+    return _table(rows, trial=pa.int64(), judge=WORD, reader=WORD, clear=WORD, read=WORD, count=pa.int64())
+
+
+def _groups(details: Details, protocol: Mapping[str, Any]) -> pa.Table:
+    """Return a row for each group of people under each configuration; of too few people without figures."""
+    nothing: tuple[None, ...] = (None, None, None)
+    rows: list[tuple[Any, ...]] = []
+    for trial, one in sorted(details.items()):
+        for attribute, counted in protocol.get("groups", {}).items() if "groups" in one else ():
+            for group, people in counted.items():
+                found = one["groups"].get(attribute, {}).get(group, {})
+                figures = (*(found.get("rank1_worst") or nothing), *(found.get("expression_kept") or nothing))
+                rows.append((trial, attribute, group, people, *figures, found.get("attacker")))
+    figures_of = {f"{name}{end}": pa.float64() for name in GROUP_FIGURES for end in ("", "_lo", "_hi")}
+    return _table(rows, trial=pa.int64(), attribute=WORD, group=WORD, n_people=pa.int64(), **figures_of, attacker=WORD)
+
+
+def _table(rows: Sequence[tuple[Any, ...]], **types: pa.DataType) -> pa.Table:
+    columns = list(zip(*rows, strict=True)) or [()] * len(types)
+    return pa.table({n: pa.array(values, kind) for (n, kind), values in zip(types.items(), columns, strict=True)})

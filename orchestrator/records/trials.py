@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from anonymizers import ANONYMIZERS, Anonymizer
 from anonymizers.ranges import Choice, Integer, Range
@@ -28,9 +29,10 @@ COUNTS = ("n_probe", "n_people", "n_gallery", "n_attacker")
 FACTS = (*COUNTS, "chance_rank1")
 TAKEN_FROM = "taken_from"
 """Column that names sweep and trial of a row that was not measured, but taken over from an earlier sweep."""
-LEDGERS_OWN = {"blamed": pa.bool_(), "curves": pa.string(), "drawn": pa.string()}
-"""Columns that the ledger alone has: whether a lost trial was held against its configuration, curves as JSON, and what
-the study drew for a configuration that was asked for, as JSON."""
+DETAILS = "details"
+LEDGERS_OWN = {"blamed": pa.bool_(), "curves": pa.string(), "drawn": pa.string(), DETAILS: pa.string()}
+"""Columns that the ledger alone has: whether a lost trial was held against its configuration, curves as JSON, what the
+study drew for a configuration that was asked for, as JSON, and the scores' details, as JSON."""
 FEASIBLE = "feasible"
 """Column that says whether a row keeps the constraints of its sweep; only where there are some."""
 TOLD_BY = "told_by"
@@ -106,6 +108,7 @@ def flat(row: Mapping[str, Any]) -> Row:
             columns |= {f"{name}_lo": low, f"{name}_hi": high}
         columns |= {name: getattr(scores, name) for name in FACTS}
         columns |= {TOLD_BY: scores.told_by} if scores.told_by else {}
+        columns |= {DETAILS: json.dumps(scores.details, separators=(",", ":"))} if scores.details else {}
         columns |= {f"{REPLICATES}{name}": np.asarray(draws, np.float32) for name, draws in scores.replicates.items()}
     for name, value in columns.items():
         finite = np.isfinite(value).all() if isinstance(value, np.ndarray) else _finite(value)
@@ -129,7 +132,10 @@ def rows_of(table: pa.Table) -> list[dict[str, Any]]:
     rows = []
     replicates = [name for name in table.column_names if name.startswith(REPLICATES)]
     draws = {name: table.column(name) for name in replicates}
-    blamed = table.column("blamed").to_pylist() if "blamed" in table.column_names else [None] * len(table)
+    blamed, details = (
+        table.column(name).to_pylist() if name in table.column_names else [None] * len(table)
+        for name in ("blamed", DETAILS)
+    )
     for place, columns in enumerate(without_replicates(table).to_pylist()):
         drawn = {
             name.removeprefix(REPLICATES): cells[place].values.to_numpy().astype(np.float32)
@@ -139,7 +145,8 @@ def rows_of(table: pa.Table) -> list[dict[str, Any]]:
         measured = columns["status"] in ("complete", "stopped") and columns["n_probe"] is not None
         rows.append(
             {name: columns[name] for name in ("trial", "status", "error", "method", "anonymizer", "seconds")}
-            | {"hyperparameters": hyperparameters(columns), "scores": _scores(columns, drawn) if measured else None}
+            | {"hyperparameters": hyperparameters(columns)}
+            | {"scores": _scores(columns, drawn, json.loads(details[place] or "{}")) if measured else None}
             | ({} if blamed[place] is None else {"blamed": blamed[place]})
             | ({} if columns.get(STOPPED) is None else {STOPPED: columns[STOPPED]})
         )
@@ -156,7 +163,7 @@ def hyperparameters(columns: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _scores(columns: Row, replicates: Mapping[str, Any]) -> Scores:
+def _scores(columns: Row, replicates: Mapping[str, Any], details: Mapping[str, Any]) -> Scores:
     """Gather the scores of a flat row."""
     return Scores(
         values={name: columns.get(name) for name in METRICS},
@@ -168,6 +175,7 @@ def _scores(columns: Row, replicates: Mapping[str, Any]) -> Scores:
         replicates=replicates,
         seconds=columns["seconds"],
         told_by=columns.get(TOLD_BY) or "",
+        details=details,
         stage=json.loads(columns[STOPPED])["stage"] if columns["status"] == "stopped" else "",
         **{name: columns[name] for name in FACTS},
     )
@@ -194,6 +202,24 @@ def trial_rows(table: pa.Table) -> list[Row]:
     """
     rows: list[Row] = without_replicates(table).to_pylist()
     return sorted((row for row in rows if row["status"] not in EVENTS), key=lambda row: row["trial"])
+
+
+def details_of(ledger: pa.Table, trials: Collection[int] | None = None) -> dict[int, dict[str, Any]]:
+    """Return what the complete trials of a ledger have beside their columns, see `Scores.details`.
+
+    Args:
+        ledger: as `ledger.read` returns it.
+        trials: whose is wanted; None for all.
+    """
+    if DETAILS not in ledger.column_names:
+        return {}  # of version 3 or earlier
+    found = ledger.select(["trial", "status", DETAILS]).filter(pc.field(DETAILS).is_valid())
+    pairs = zip(*(found.column(name).to_pylist() for name in found.column_names), strict=True)
+    return {
+        trial: json.loads(text)
+        for trial, status, text in pairs
+        if status == "complete" and (trials is None or trial in trials)
+    }
 
 
 def anonymizer_of(row: Mapping[str, Any]) -> Anonymizer:

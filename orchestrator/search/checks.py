@@ -160,6 +160,10 @@ def check(settings: Settings, faces: FaceChoice, networks: Networks | None, mach
             raise ValueError("--objective psnr: has no value for identical pictures; choose mse, which orders alike")
     if settings.warm_start is not None:
         check_earlier(settings.warm_start)
+    if faces.groups is not None:
+        from evaluators.datasets.sources.groups import read_people_table  # torch, which most refusals do without
+
+        read_people_table(faces.groups)
     for one in constraints_of(settings.constraints):
         if why := unmeasured(settings, faces, networks).get(one.metric):
             raise ValueError(f"--constraint {one.metric}: cannot be measured here: {why}")

@@ -59,6 +59,12 @@ class FaceChoice:
         shown="found out where it is plain",
         needs="a folder of pictures",
     )
+    groups: Path | None = option(
+        None,
+        "CSV table of people, a column for each attribute, such as gender or age: rates are told by group too.",
+        lasting=True,
+        needs="real faces",
+    )
 
     @property
     def world(self) -> str:

@@ -22,7 +22,9 @@ VERIFIED = ("verified.arrow", "verified.parquet", "verified.html", "curves.parqu
 """What a verification leaves beside the front that it verified."""
 SERVED = "served.parquet"
 """Who served as what: a row per picture, digests of person, key and pixels, for a verification to tell who is new."""
-OF_A_SWEEP = (LOG, SERVED, "trials.parquet", "front.parquet", "report.html", *VERIFIED)
+DERIVED = ("trials.parquet", "front.parquet", "confusions.parquet", "groups.parquet", "report.html")
+"""What is written anew from the ledger."""
+OF_A_SWEEP = (LOG, SERVED, *DERIVED, *VERIFIED)
 """Files that go with the ledger when a sweep is replaced."""
 REST = (f"{LEDGER}.cut-*", "family-*.safetensors")
 """The same, by pattern."""
@@ -102,6 +104,7 @@ def check_same(before: Mapping[str, Any], now: Mapping[str, Any], option: str = 
         _same(option, f"version of {name}", before["versions"].get(name), now["versions"].get(name))
     if "protocol" in now:
         _same(option, "protocol", before["protocol"]["digest"], now["protocol"]["digest"])
+        _same(option, "--groups", before["protocol"].get("groups"), now["protocol"].get("groups"))
 
 
 def _same(option: str, name: str, before: Any, now: Any) -> None:

@@ -15,6 +15,8 @@ import optuna
 from rich.console import Console
 
 from anonymizers import ANONYMIZERS, Anonymizer, Word
+from evaluators.datasets.protocol import LEAST_PEOPLE
+from evaluators.datasets.sources.groups import read_people_table, told_groups, with_groups
 from evaluators.metrics.constraints import constraints_of
 from evaluators.networks.catalog.choice import Networks
 from evaluators.options import lasting
@@ -23,7 +25,7 @@ from orchestrator.records.copies import Copies, copied
 from orchestrator.records.event_log import LOG, logged
 from orchestrator.records.ledger import Ledger
 from orchestrator.records.report.searched import ContactSheet, write_report
-from orchestrator.records.tables import write_tables
+from orchestrator.records.tables import write_details, write_tables
 from orchestrator.records.trials import anonymizer_of
 from orchestrator.records.wording import name_of, racing_line
 from orchestrator.search.backend import Backend, interruptible, make_backend
@@ -103,6 +105,14 @@ def run(settings: Settings, faces: FaceChoice, networks: Networks, machines: Mac
         protocol = load_protocol(faces, chosen, console, signals, trained)
         if moved := protocol.facts.get("n_people_trained_on"):
             console.print(f"{moved} people whom a generator of {space.name} was trained on serve as background")
+        if faces.groups is not None:
+            protocol = with_groups(protocol, read_people_table(faces.groups))
+            for attribute, group, count in told_groups(protocol.facts)[1]:
+                console.print(
+                    f"--groups: {attribute} {group} has {count} of the people, fewer than {LEAST_PEOPLE}: no rates",
+                    markup=False,
+                    soft_wrap=True,
+                )
         known["protocol"] = protocol.describe()
         if before is not None:
             check_same(before, known)
@@ -244,12 +254,14 @@ def networks_line(facts: Mapping[str, Any], missed: Mapping[str, str]) -> str:
 def _write(folder: Path, ledger: Ledger, facts: Mapping[str, Any], backend: Backend | None, console: Console) -> None:
     """Write tables and report, and print the front and what to do with it; without a back end no faces are shown."""
     rows = ledger.trials()
-    front = write_tables(ledger.table(), facts, folder)
+    table = ledger.table()
+    front = write_tables(table, facts, folder)
+    details = write_details(table, facts, front, folder)
     try:
         contact = None if backend is None else _contact_sheet(front, backend)
     except TimeoutError:  # interrupted, and the panel is still at work on something else
         contact = None
-    write_report(folder / "report.html", facts, rows, front, contact)
+    write_report(folder / "report.html", facts, rows, front, contact, details)
     console.print(front_line(front, rows, facts["protocol"]), markup=False, soft_wrap=True)
     if front:
         console.print(front_table(front, facts["objectives"], console.width))

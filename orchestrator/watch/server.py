@@ -18,7 +18,7 @@ from orchestrator.records.files import LEDGER
 from orchestrator.records.ledger import read
 from orchestrator.records.report.page import text_cell
 from orchestrator.records.report.searched import write_report
-from orchestrator.records.tables import write_tables
+from orchestrator.records.tables import write_details, write_tables
 from orchestrator.records.trials import trial_rows
 
 DASHBOARD = re.compile(r"dashboard at (https?://[\w.:\[\]-]+)")
@@ -81,7 +81,7 @@ def page_of(results: Path) -> tuple[str, int]:
     with tempfile.TemporaryDirectory(prefix="watch-") as scratch:
         front = write_tables(table, sweep, scratch)
         path = Path(scratch) / "report.html"
-        write_report(path, sweep, rows, front)
+        write_report(path, sweep, rows, front, details=write_details(table, sweep, front, scratch))
         page = path.read_text(encoding="utf-8")
     dashboard = dashboard_of(results / LOG)
     link = f", <a href='{text_cell(dashboard)}'>Ray's dashboard</a>" if dashboard else ""

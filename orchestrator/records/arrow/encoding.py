@@ -29,8 +29,9 @@ from orchestrator.records.trials import (
     schema,
 )
 
-VERSION = 3
-"""Of ledger and tables, in their metadata; 1, which had none, kept every column in every row, 2 not what was drawn."""
+VERSION = 4
+"""Of ledger and tables, in their metadata; 1, which had none, kept every column in every row, 2 not what was drawn, 3
+no details."""
 NUMBERS = b"numbers"
 BASE = ("trial", "status", "error", "method", "anonymizer", "seconds")
 

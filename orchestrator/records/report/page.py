@@ -21,12 +21,19 @@ from orchestrator.records.files import replace_file
 from orchestrator.records.wording import ANCHORS, name_of, number
 
 TEMPLATE = Path(__file__).with_name("template.html")
+SCRIPTS = tuple(Path(__file__).with_name(name) for name in ("pdf.js", "save.js"))
+SAVED = ("png", "svg", "pdf")
+"""What a figure can be saved as, by its reader, without a network or a program."""
 
 
 def write_page(path: Path | str, title: str, parts: Sequence[str], *, faces: int = 1) -> None:
     """Fill the template, with so many faces in a row of the contact sheet, and write it."""
     page = Template(TEMPLATE.read_text(encoding="utf-8")).substitute(
-        title=text_cell(title), plotly=plotly.offline.get_plotlyjs(), faces=faces, body="\n".join(parts)
+        title=text_cell(title),
+        plotly=plotly.offline.get_plotlyjs(),
+        faces=faces,
+        body="\n".join(parts),
+        scripts="\n".join(path.read_text(encoding="utf-8") for path in SCRIPTS),
     )
     replace_file(Path(path), lambda new: new.write_text(page, encoding="utf-8"))
 
@@ -42,7 +49,9 @@ def figure_block(name: str, figure: go.Figure) -> str:
     """Write a figure without plotly itself, which stands once in the head."""
     config = {"responsive": True, "displaylogo": False}
     drawn: str = plotly.io.to_html(figure, config, include_plotlyjs=False, full_html=False, div_id=f"figure-{name}")
-    return f"<figure>{drawn}</figure>"
+    buttons = " ".join(f"<button type='button' data-save='{kind}'>{kind.upper()}</button>" for kind in SAVED)
+    save = f"<figcaption class='save' data-figure='{name}'>Save as {buttons} <output></output></figcaption>"
+    return f"<figure>{drawn}{save}</figure>"
 
 
 def section(title: str, body: str) -> str:

@@ -15,7 +15,6 @@ from evaluators.attackers import ATTACKERS
 from evaluators.metrics import METRICS
 from orchestrator.records.front import front_hypervolume, seba_areas
 from orchestrator.records.report.conditions import conditions_table
-from orchestrator.records.report.decide import clickable, decision, method_boxes
 from orchestrator.records.report.drawing import MOST_DRAWN, spread_out
 from orchestrator.records.report.exports import links
 from orchestrator.records.report.figures import (
@@ -38,6 +37,9 @@ from orchestrator.records.report.page import (
 )
 from orchestrator.records.report.parallel import parallel_figure
 from orchestrator.records.report.raced import raced_block
+from orchestrator.records.report.selected.confusions import confusions_block, confusions_facts
+from orchestrator.records.report.selected.decide import clickable, decision, method_boxes
+from orchestrator.records.report.selected.groups import groups_block
 from orchestrator.records.trials import FEASIBLE, TOLD_BY, Row
 from orchestrator.records.wording import ANCHORS, measured_columns, number, strongest, with_interval
 
@@ -80,6 +82,7 @@ def write_report(
     rows: Sequence[Row],
     front: Sequence[Row],
     contact: ContactSheet | None = None,
+    details: Mapping[int, Mapping[str, Any]] | None = None,
 ) -> None:
     """Write the report of a sweep.
 
@@ -89,19 +92,26 @@ def write_report(
         rows: flat rows of the trials table.
         front: flat rows of the front table.
         contact: faces to look at; None leaves that part out.
+        details: trial -> what its scores have beside the columns, of the front and the anchors.
     """
+    details = details or {}
+    confusions = confusions_facts(details, sweep.get("panel", {}))
     objectives: dict[str, str] = sweep["objectives"]
     failed = [row for row in rows if row["status"] == "failed"]
     measured = [row for row in rows if row["status"] != "stopped"]  # the values of a stopped one are bounds
     parts = [
         _head(sweep, rows, front, failed),
-        decision(front, clickable(measured, front, objectives), objectives),
+        decision(front, clickable(measured, front, objectives), objectives, details, confusions),
         method_boxes(measured),
         figure_block("front", front_figure(measured, front, objectives)),
         section("How to read it", f"<p>{_reading(objectives)}{_thinned(measured)}</p>"),
         section("The front", _front_table(front, objectives) + links(front, objectives)),
         section("Conditions", conditions_table(sweep, front)),
     ]
+    if block := confusions_block(confusions):
+        parts.append(section("What is read of each expression", block))
+    if block := groups_block(front, details, sweep["protocol"], next(iter(objectives))):
+        parts.append(section("Groups of people", block))
     if sweep.get("sampler") == "grid" and (listed := _listed(measured, objectives)):
         lead = (
             "<p class='lead'>Every configuration of the list, on and off the front. Where two intervals overlap, "

@@ -10,6 +10,7 @@ from typing import Any
 from evaluators.attackers import ATTACKERS
 from orchestrator.records.report.drawing import spread_out
 from orchestrator.records.report.page import name_cell, text_cell
+from orchestrator.records.report.selected.groups import clicked_groups
 from orchestrator.records.trials import Row, hyperparameters
 from orchestrator.records.wording import ANCHORS, measured_columns, name_of, number, with_interval
 
@@ -20,13 +21,21 @@ READ = ("expression_kept", "expression_kappa", "expression_r2", "expression_accu
 """How columns of readers begin."""
 
 
-def decision(front: Sequence[Row], rows: Sequence[Row], objectives: Mapping[str, str]) -> str:
+def decision(
+    front: Sequence[Row],
+    rows: Sequence[Row],
+    objectives: Mapping[str, str],
+    details: Mapping[int, Mapping[str, Any]],
+    confusions: Mapping[str, Any],
+) -> str:
     """Write the sentence with its slider, the faces beside it, and what a click on a point shows.
 
     Args:
         front: flat rows of the front.
         rows: flat rows that can be clicked.
         objectives: metric name -> "min" or "max"; the first is bounded, the second is best under the bound.
+        details: of the front's trials, see `Scores.details`.
+        confusions: what the script draws of the selected one, as `confusions_facts` gives it.
     """
     bounded, best = list(objectives)[:2]
     choices = [choice for row in front if row["method"] not in ANCHORS and (choice := _choice(row, bounded, best))]
@@ -42,7 +51,8 @@ def decision(front: Sequence[Row], rows: Sequence[Row], objectives: Mapping[str,
         "rate": rate,
         "ends": [low, high],
         "choices": choices,
-        "details": {str(row["trial"]): _details(row) for row in rows},
+        "details": {str(row["trial"]): _details(row, details.get(row["trial"], {})) for row in rows},
+        "confusions": confusions,
     }
     value = round(100 * (start - low) / ((high - low) or 1))
     said = "faces recognized" if rate else text_cell(bounded)
@@ -100,8 +110,8 @@ def _ends(choices: Sequence[Mapping[str, Any]]) -> tuple[float, float]:
     return min(ends), max(ends)
 
 
-def _details(row: Row) -> dict[str, Any]:
-    """Return what a click shows: hyperparameters, every attacker, every reader."""
+def _details(row: Row, details: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a click shows: hyperparameters, every attacker, every reader, every group of people."""
     rates = measured_columns([row], (f"rank1_{name}" for name in ATTACKERS))
     rates.sort(key=lambda name: -row[name])
     read = [name for name in row if name.startswith(READ) and not name.endswith(("_lo", "_hi"))]
@@ -111,6 +121,7 @@ def _details(row: Row) -> dict[str, Any]:
         "hyperparameters": [[name, number(value)] for name, value in hyperparameters(row).items()],
         "attackers": [[name.removeprefix("rank1_"), with_interval(row, name)] for name in rates],
         "readers": [[name, with_interval(row, name)] for name in measured_columns([row], read)],
+        "groups": clicked_groups(details),
     }
 
 

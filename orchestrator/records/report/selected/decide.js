@@ -32,6 +32,11 @@
     return true;
   };
 
+  // The tables stand further down in the page, where their script does.
+  const drawn = (trial, name) => {
+    if (document.getElementById("confusions")) drawConfusions(facts.confusions, String(trial), name);
+  };
+
   const decide = () => {
     const bound = low + (high - low) * slider.value / 100;
     said.textContent = facts.rate ? Math.round(100 * bound) : bound.toPrecision(3);
@@ -48,6 +53,7 @@
       decided.append("No configuration on the front keeps this with its whole interval; the nearest is ");
       element("b", near.name, decided);
       decided.append(`: ${facts.bounded} ${near.bounded}.`);
+      drawn(near.trial, near.name);
       return;
     }
     const choice = kept[0];
@@ -55,6 +61,7 @@
     element("b", choice.name, decided);
     decided.append(` (trial ${choice.trial}): ${facts.best} ${choice.best}, ${facts.bounded} ${choice.bounded}.`);
     strip.hidden = !faces(choice.name, strip);
+    drawn(choice.trial, choice.name);
   };
 
   const show = (trial) => {
@@ -67,23 +74,24 @@
     faces(found.label, clicked);
     const columns = element("div", undefined, clicked);
     columns.className = "columns";
-    for (const [title, lines] of [
-      ["hyperparameter", found.hyperparameters],
-      ["attacker, rank-1", found.attackers],
-      ["reader", found.readers],
+    for (const [titles, lines] of [
+      [["hyperparameter", ""], found.hyperparameters],
+      [["attacker, rank-1", ""], found.attackers],
+      [["reader", ""], found.readers],
+      [["group", "rank1_worst", "expression_kept"], found.groups],
     ]) {
       if (!lines.length) continue;
       const table = element("table", undefined, columns);
       const head = element("tr", undefined, element("thead", undefined, table));
-      element("th", title, head).className = "text";
-      element("th", "", head);
+      titles.forEach((title, n) => { element("th", title, head).className = n ? "" : "text"; });
       const body = element("tbody", undefined, table);
-      for (const [name, value] of lines) {
+      for (const [name, ...values] of lines) {
         const line = element("tr", undefined, body);
         element("td", name, line).className = "text";
-        element("td", value, line);
+        for (const value of values) element("td", value, line);
       }
     }
+    drawn(trial, found.label);
     clicked.focus({ preventScroll: true });
     clicked.scrollIntoView({ block: "nearest" });
   };
