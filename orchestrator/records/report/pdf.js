@@ -130,9 +130,9 @@ const pdfFile = async (root, title) => {
   const box = root.getBoundingClientRect();
   const [width, height] = [box.width * 0.75, box.height * 0.75];
   const back = root.getScreenCTM().inverse();
-  const states = new Map(), pictures = [], out = [`0.75 0 0 -0.75 0 ${plain(height)} cm`];
+  const states = new Map(), shadings = [], pictures = [], out = [`0.75 0 0 -0.75 0 ${plain(height)} cm`];
 
-  const matrixOf = (element) => back.multiply(element.getScreenCTM());
+  const matrixOf = (element) => DOMMatrix.fromMatrix(back.multiply(element.getScreenCTM()));
   const pathOf = (element, matrix) => segmentsOf(shapeOf(element)).map(([kind, ...values]) => {
     const points = [];
     for (let n = 0; n < values.length; n += 2) {
@@ -142,7 +142,7 @@ const pdfFile = async (root, title) => {
     return [...points, { M: "m", L: "l", C: "c", Z: "h" }[kind]].join(" ");
   }).join(" ");
   const colorOf = (text, letters) => {
-    const found = /rgba?\(([^)]+)\)/.exec(text);
+    const found = /^rgba?\(([^)]+)\)/.exec(text);
     if (!found) return null;
     const [red, green, blue, alpha = 1] = found[1].split(/[\s,/]+/).map(Number);
     return { set: `${[red, green, blue].map((one) => plain(one / 255)).join(" ")} ${letters}`, alpha };
@@ -169,10 +169,34 @@ const pdfFile = async (root, title) => {
   };
   const localOf = (element) => {
     const own = element.transform && element.transform.baseVal.consolidate();
-    return own ? own.matrix : new DOMMatrix();
+    return own ? DOMMatrix.fromMatrix(own.matrix) : new DOMMatrix();
+  };
+
+  // A gradient along a line, as a color bar has it.
+  const shadingOf = (element, address, matrix) => {
+    const gradient = root.querySelector(`[id="${(/#([^"')]+)/.exec(address) || [])[1]}"]`);
+    if (!gradient || gradient.tagName !== "linearGradient") throw new Error(`the drawing has a fill of ${address}`);
+    const box = element.getBBox(), end = (name, other) => Number(gradient.getAttribute(name) || other);
+    const ends = [["x1", "y1", 0], ["x2", "y2", 1]].flatMap(([x, y, other]) => {
+      const point = new DOMPoint(box.x + end(x, other) * box.width, box.y + end(y, 0) * box.height).matrixTransform(matrix);
+      return [plain(point.x), plain(point.y)];
+    });
+    const stops = [...gradient.querySelectorAll("stop")].map((one) => [
+      Math.max(0, Math.min(1, parseFloat(one.getAttribute("offset")) / (one.getAttribute("offset").endsWith("%") ? 100 : 1))),
+      colorOf(getComputedStyle(one).stopColor, "").set.trim(),
+    ]);
+    const steps = stops.slice(1).map(([, color], n) => `<< /FunctionType 2 /Domain [0 1] /N 1 /C0 [${stops[n][1]}] /C1 [${color}] >>`);
+    const between = stops.slice(1, -1).map(([at]) => plain(at)).join(" ");
+    shadings.push(`<< /ShadingType 2 /ColorSpace /DeviceRGB /Coords [${ends.join(" ")}] /Extend [true true] /Function << /FunctionType 3 ` +
+      `/Domain [0 1] /Functions [${steps.join(" ")}] /Bounds [${between}] /Encode [${steps.map(() => "0 1").join(" ")}] >> >>`);
+    return `/F${shadings.length - 1} sh`;
   };
 
   const paint = (element, style, opacity, clips) => {
+    if (style.fill.startsWith("url(")) {
+      const matrix = matrixOf(element), path = pathOf(element, matrix);
+      if (path) out.push("q", ...clipsOf(clips), stateOf(opacity * Number(style.fillOpacity), 1), `${path} W n`, shadingOf(element, style.fill, matrix), "Q");
+    }
     const fill = colorOf(style.fill, "rg"), stroke = colorOf(style.stroke, "RG");
     const alphas = [fill ? fill.alpha * Number(style.fillOpacity) : 0, stroke ? stroke.alpha * Number(style.strokeOpacity) : 0];
     const wide = parseFloat(style.strokeWidth) || 0;
@@ -251,12 +275,13 @@ const pdfFile = async (root, title) => {
   const inUtf16 = [...`\ufeff${title}`].map((sign) => sign.split("").map((one) => one.charCodeAt(0).toString(16).padStart(4, "0")).join("")).join("");
   const first = 8;  // of the pictures: two objects each
   const named = (prefix, count, at) => Array.from({ length: count }, (_, n) => `/${prefix}${n} ${at(n)} 0 R`).join(" ");
+  const shaded = shadings.map((one, n) => `/F${n} ${one}`).join(" ");
   const graphics = [...states].map(([key, name]) => `/${name} << ${key} >>`).join(" ");
   const font = (name, encoding) => `<< /Type /Font /Subtype /Type1 /BaseFont /${name}${encoding ? " /Encoding /WinAnsiEncoding" : ""} >>`;
   add("<< /Type /Catalog /Pages 2 0 R >>");
   add("<< /Type /Pages /Kids [3 0 R] /Count 1 >>");
   add(`<< /Type /Page /Parent 2 0 R /MediaBox [0 0 ${plain(width)} ${plain(height)}] /Contents 4 0 R /Resources << /Font << /H 5 0 R /B 6 0 R /S 7 0 R >> ` +
-    `/ExtGState << ${graphics} >> /XObject << ${named("P", pictures.length, (n) => first + 2 * n)} >> >> >>`);
+    `/ExtGState << ${graphics} >> /Shading << ${shaded} >> /XObject << ${named("P", pictures.length, (n) => first + 2 * n)} >> >> >>`);
   const content = await pack(new TextEncoder().encode(out.join("\n")));
   add(`<< /Length ${content.length} /Filter /FlateDecode >>`, content);
   add(font("Helvetica", true));

@@ -34,6 +34,8 @@ from search_spaces import SPACES
         (["--held-out", "edgeface_xxs"], "--held-out: a choice of real networks"),
         (["--teacher", "mini_xception"], "--teacher: a choice of real networks"),
         (["--embedder-input", "scale=1"], "--embedder-input: a choice of real networks"),
+        (["--groups", "people.csv"], "--groups people.csv: does nothing on the demo world"),
+        (["--data", ".", "--models", ".", "--groups", "no.csv"], "its first column people"),
         (["--data", ".", "--models", ".", "--teacher", "nobody"], "--teacher: expected one of facex"),
         (["--data", ".", "--models", ".", "--held-out", "edgeface_xxs"], "expected another family"),
         (["--data", ".", "--models", ".", "--embedder", "no.onnx"], "--embedder: expected an ONNX file"),
@@ -157,6 +159,7 @@ def test_what_a_sweep_is_resumed_with_is_derived_from_the_options() -> None:
         "--attacker-faces": 2500,
         "--background-faces": 2500,
         "--depth": None,
+        "--groups": None,
     }
 
 

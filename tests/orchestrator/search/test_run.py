@@ -19,6 +19,7 @@ from evaluators.networks.catalog.choice import Networks
 from orchestrator.records.files import LEDGER
 from orchestrator.records.ledger import Ledger, read
 from orchestrator.search import run as program
+from orchestrator.search.checks import IDLE
 from orchestrator.search.faces import FaceChoice
 from orchestrator.search.folder import OF_A_SWEEP
 from orchestrator.search.settings import Machines, Settings
@@ -196,3 +197,27 @@ def test_a_front_is_verified_by_a_sweep_that_can_be_resumed(
     assert (tmp_path / "verified.html").exists() and (tmp_path / "curves.parquet").exists()
     with pytest.raises(ValueError, match="attackers of the search or more"):
         verified(tmp_path, attackers=["fixed", "parrot"])
+
+
+def test_groups_are_kept_with_the_sweep_and_small_ones_said(
+    tmp_path: Path, panels: Panels, protocols: list[Protocol], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(IDLE, "demo", {})  # these faces stand for real ones
+    table = tmp_path / "people.csv"
+    people = sorted({key.partition("/")[0] for key in protocols[0].probe.key})
+    table.write_text("who,kind\n" + "\n".join(f"{who},{'ab'[n % 2]}" for n, who in enumerate(people)))
+    asked = Settings(space="classical", out=tmp_path / "out", objectives=("rank1_worst", "expression_kappa_adapted"))
+    faces, said = FaceChoice(groups=table), io.StringIO()
+    assert program.run(replace(asked, trials=2), faces, Networks(), MACHINES, Console(file=said, width=200)) == 0
+    assert "--groups: kind a has 3 of the people, fewer than 10: no rates" in said.getvalue()
+    facts = json.loads(pq.read_schema(tmp_path / "out" / "trials.parquet").metadata[b"sweep"])
+    assert facts["protocol"]["groups"] == {"kind": {"a": 3, "b": 3}}
+    assert facts["options"]["--groups"] == str(table)
+    table.write_text("who,kind\n" + "\n".join(f"{who},{'ab'[n % 3 > 0]}" for n, who in enumerate(people)))
+    with pytest.raises(ValueError, match="--resume: the sweep in this folder has another --groups kind a: 3, now 2"):
+        program.run(replace(asked, trials=3, resume=True), faces, Networks(), MACHINES, Console(file=said))
+    panels_before = len(panels.made)
+    table.write_text("who,kind\nnobody,a\n")
+    with pytest.raises(ValueError, match="such as 'nobody'"):
+        program.run(replace(asked, out=tmp_path / "new"), faces, Networks(), MACHINES, Console(file=said))
+    assert len(panels.made) == panels_before
