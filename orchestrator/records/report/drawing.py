@@ -18,7 +18,7 @@ from orchestrator.records.wording import ANCHORS, name_of, strongest, with_inter
 COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8c6d31", "#7570b3")
 SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross", "x", "pentagon", "star")
 DASHES = ("solid", "dash", "dot", "dashdot")
-MOST_DRAWN = 100
+MOST_DRAWN = 60
 """Points of one kind in a figure at most, spread evenly along its first axis; each has a text of two kilobytes."""
 HOVERED = ("rank1_worst", "rank1_fixed", "expression_kept", "expression_kappa_adapted", "st_lpips")
 """Metrics shown over a point besides those of the axes; the tables have the others."""

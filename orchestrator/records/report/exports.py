@@ -11,6 +11,8 @@ from evaluators.attackers import ATTACKERS
 from orchestrator.records.trials import Row
 from orchestrator.records.wording import name_of, number, strongest
 
+PLAIN = ",;:/()[]{}=!*$@"
+"""Signs that may stand in an address as they are; spelled out, as signs between numbers, they would triple it."""
 SPECIAL = {
     "\\": r"\textbackslash{}",
     "~": r"\textasciitilde{}",
@@ -25,7 +27,8 @@ def links(front: Sequence[Row], objectives: Mapping[str, str]) -> str:
         return ""
     found = (("front.csv", "text/csv", front_csv(front)), ("front.tex", "text/x-tex", front_tex(front, objectives)))
     saved = " ".join(
-        f"<a download='{name}' href='data:{kind};charset=utf-8,{quote(text)}'>{name}</a>" for name, kind, text in found
+        f"<a download='{name}' href='data:{kind};charset=utf-8,{quote(text, safe=PLAIN)}'>{name}</a>"
+        for name, kind, text in found
     )
     return f"<p class='soft'>Save the front: {saved}; every trial is in trials.parquet.</p>"
 

@@ -26,10 +26,11 @@ from orchestrator.records.report.figures import (
     side_by_side_figure,
 )
 from orchestrator.records.report.page import (
+    QUALITY,
     facts_block,
     figure_block,
     name_cell,
-    png_uri,
+    picture_uri,
     section,
     table_block,
     text_cell,
@@ -299,15 +300,16 @@ def _front_table(front: Sequence[Row], objectives: Mapping[str, str]) -> str:
 
 
 def _contact(contact: ContactSheet) -> str:
-    """Write the faces as a grid of PNG pictures."""
+    """Write the faces as a grid of pictures."""
     cells = []
     for label, faces in zip(contact.labels, contact.images, strict=True):
         cells.append(f"<span>{text_cell(label)}</span>")
         cells += [
-            f"<img data-row='{text_cell(label)}' alt='{text_cell(label)}, face {place + 1}' src='{png_uri(face)}'>"
+            f"<img data-row='{text_cell(label)}' alt='{text_cell(label)}, face {place + 1}' src='{picture_uri(face)}'>"
             for place, face in enumerate(faces)
         ]
-    return f"<div class='wide'><div class='sheet'>{''.join(cells)}</div></div>"
+    lead = f"<p class='lead'>Released pictures, for this page compressed as WebP of quality {QUALITY}.</p>"
+    return f"{lead}<div class='wide'><div class='sheet'>{''.join(cells)}</div></div>"
 
 
 def _demo_sentence(sweep: Mapping[str, Any]) -> str:

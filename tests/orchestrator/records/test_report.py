@@ -14,7 +14,7 @@ import pytest
 
 from orchestrator.records.ledger import Ledger
 from orchestrator.records.report.conditions import FAIL, NOT_RUN, PASS, conditions
-from orchestrator.records.report.drawing import hover, spread_out
+from orchestrator.records.report.drawing import MOST_DRAWN, hover, spread_out
 from orchestrator.records.report.exports import escaped, front_csv, front_tex
 from orchestrator.records.report.figures import (
     attackers_figure,
@@ -88,7 +88,7 @@ def test_page_is_self_contained_and_whole(page: Path, tables: Any) -> None:
     text = page.read_text(encoding="utf-8")
     tags = Tags()
     tags.feed(text)
-    assert all(address.startswith(("data:image/png;base64,", "data:text/")) for address in tags.addresses)
+    assert all(address.startswith(("data:image/webp;base64,", "data:text/")) for address in tags.addresses)
     assert tags.images == 30
     said = " ".join(tags.texts)
     assert "$" not in re.sub(r"\s", "", said)
@@ -392,7 +392,7 @@ def test_a_long_sweep_is_drawn_thin_and_told_whole(tmp_path: Path) -> None:
     write_report(tmp_path / "report.html", SWEEP, many, many[:30])
     page = (tmp_path / "report.html").read_text()
     assert len(page) < 10e6
-    assert "more than 100 trials on or off the front so many are drawn" in page
+    assert f"more than {MOST_DRAWN} trials on or off the front so many are drawn" in page
 
 
 def test_stopped_trials_stand_in_a_table_with_their_reason_and_in_no_figure(

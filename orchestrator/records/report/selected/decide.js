@@ -64,6 +64,11 @@
     drawn(choice.trial, choice.name);
   };
 
+  // What was measured of a trial, with the names that stand once for all of them.
+  const measured = (kind, found) => facts.columns[kind]
+    .map((name, n) => [name.replace(/^rank1_/, ""), found[kind][n]])
+    .filter(([, value]) => value !== "–");
+
   const show = (trial) => {
     const found = facts.details[trial];
     if (!found) return;
@@ -76,8 +81,8 @@
     columns.className = "columns";
     for (const [titles, lines] of [
       [["hyperparameter", ""], found.hyperparameters],
-      [["attacker, rank-1", ""], found.attackers],
-      [["reader", ""], found.readers],
+      [["attacker, rank-1", ""], measured("attackers", found).sort((a, b) => parseFloat(b[1]) - parseFloat(a[1]))],
+      [["reader", ""], measured("readers", found)],
       [["group", "rank1_worst", "expression_kept"], found.groups],
     ]) {
       if (!lines.length) continue;
@@ -97,6 +102,7 @@
   };
 
   slider.addEventListener("input", decide);
+  decide();
   document.addEventListener("DOMContentLoaded", () => {
     decide();
     for (const plot of document.querySelectorAll(".js-plotly-plot")) {

@@ -44,6 +44,12 @@ def decision(
     rate = bounded.startswith("rank1_")
     low, high = (0.0, 1.0) if rate else _ends(choices)
     start = FIRST_BOUND if rate else (low + high) / 2
+    columns = {
+        "attackers": measured_columns(rows, (f"rank1_{name}" for name in ATTACKERS)),
+        "readers": measured_columns(
+            rows, [n for n in rows[0] if n.startswith(READ) and not n.endswith(("_lo", "_hi"))]
+        ),
+    }
     facts = {
         "bounded": bounded,
         "best": best,
@@ -51,7 +57,8 @@ def decision(
         "rate": rate,
         "ends": [low, high],
         "choices": choices,
-        "details": {str(row["trial"]): _details(row, details.get(row["trial"], {})) for row in rows},
+        "columns": columns,
+        "details": {str(row["trial"]): _details(row, columns, details.get(row["trial"], {})) for row in rows},
         "confusions": confusions,
     }
     value = round(100 * (start - low) / ((high - low) or 1))
@@ -110,18 +117,14 @@ def _ends(choices: Sequence[Mapping[str, Any]]) -> tuple[float, float]:
     return min(ends), max(ends)
 
 
-def _details(row: Row, details: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what a click shows: hyperparameters, every attacker, every reader, every group of people."""
-    rates = measured_columns([row], (f"rank1_{name}" for name in ATTACKERS))
-    rates.sort(key=lambda name: -row[name])
-    read = [name for name in row if name.startswith(READ) and not name.endswith(("_lo", "_hi"))]
+def _details(row: Row, columns: Mapping[str, Sequence[str]], details: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a click shows: hyperparameters, every attacker and reader of the columns, every group of people."""
     return {
         "name": name_cell(row),
         "label": name_of(row),
         "hyperparameters": [[name, number(value)] for name, value in hyperparameters(row).items()],
-        "attackers": [[name.removeprefix("rank1_"), with_interval(row, name)] for name in rates],
-        "readers": [[name, with_interval(row, name)] for name in measured_columns([row], read)],
         "groups": clicked_groups(details),
+        **{kind: [with_interval(row, name) for name in names] for kind, names in columns.items()},
     }
 
 
