@@ -14,11 +14,11 @@ from anonymizers import Blur, Identity, Pixelate
 from evaluators.datasets.protocol import Protocol
 from evaluators.demo.protocol import demo_protocol
 from evaluators.measuring import identification
-from evaluators.readers.looking import sight_of
 from evaluators.measuring.tally import Tally
 from evaluators.metrics import pairs, statistics
 from evaluators.panel import Panel
 from evaluators.readers import READERS
+from evaluators.readers.looking import sight_of
 from evaluators.zoo import load_nets
 from tests.evaluators.measuring.test_identification import PEOPLE, PROBES, planted
 
