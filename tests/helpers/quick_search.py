@@ -18,7 +18,7 @@ from tests.helpers.slow_panel import MakeSlowPanel
 def tiny(*given: Any) -> Protocol:
     from evaluators.demo.protocol import demo_protocol
 
-    return demo_protocol(evaluated=6, pictures=2, attacker=4, background=2)
+    return demo_protocol(evaluated=6, pictures=4, attacker=4, background=2)
 
 
 def of_formulas(*given: Any, **named: Any) -> Callable[[], Any]:

@@ -46,7 +46,7 @@ class Panels:
 
 @pytest.fixture(scope="module")
 def protocols() -> list[Protocol]:
-    return [demo_protocol(seed=seed, evaluated=6, pictures=2, attacker=4, background=2) for seed in (0, 1)]
+    return [demo_protocol(seed=seed, evaluated=6, pictures=4, attacker=4, background=2) for seed in (0, 1)]
 
 
 @pytest.fixture
