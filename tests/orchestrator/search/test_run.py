@@ -193,7 +193,7 @@ def test_a_front_is_verified_by_a_sweep_that_can_be_resumed(
     assert table["trial"].to_pylist() == [row["trial"] for row in front]
     facts = json.loads(table.schema.metadata[b"sweep"])
     assert sum(facts["verified"]["overlap"]["people"].values()) == 0  # each seed of the demo renders other people
-    assert facts["verified"]["search"] == {"n_people": 6, "n_gallery": 6, "chance_rank1": 1 / 6}
+    assert facts["verified"]["search"] == {"n_people": 6, "n_gallery": 12, "chance_rank1": 1 / 6}
     assert (tmp_path / "verified.html").exists() and (tmp_path / "curves.parquet").exists()
     with pytest.raises(ValueError, match="attackers of the search or more"):
         verified(tmp_path, attackers=["fixed", "parrot"])
