@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import pickle
 import platform
 import secrets
@@ -57,33 +58,42 @@ class Treat:
             tries: actor of `Tries`.
             mark: file that lies where results are written while they are.
             source: one of the files that are read.
-
-        Raises:
-            ValueError: if they are not on this machine.
         """
+        quietly()
+        self.treatment, self.keeping, self.unlinkable, self.tries = treatment, keeping, unlinkable, tries
+        self.lacking: ValueError | None = None
+        self.ready: Ready | None = None
         for name, path in (("OUT", mark), ("IN", source)):
             if not path.exists():
-                raise ValueError(
+                self.lacking = ValueError(
                     f"{name}: expected one folder that every machine of the cluster has at the same path, "
                     f"{platform.node()} has another {path.parent}, or none"
                 )
-        quietly()
-        self.treatment, self.keeping, self.unlinkable, self.tries = treatment, keeping, unlinkable, tries
-        self.ready: Ready = treatment.ready()
+                return
+        try:
+            self.ready = treatment.ready()
+        except ValueError as error:
+            self.lacking = error
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
-        """Anonymize the file of a row, and say what came of it."""
+        """Anonymize the file of a row, and say what came of it, or the error that ends the run."""
+        said = self.lacking or self._treated(int(row["place"]), pickle.loads(row["work"]))
+        return {"place": row["place"], "said": pickle.dumps(said)}
+
+    def _treated(self, place: int, work: Work) -> Outcome | Exception:
         import ray
 
-        place, work = int(row["place"]), pickle.loads(row["work"])
         if (died := ray.get(self.tries.begin.remote(place))) >= TRIES:
-            outcome = Outcome(FAILED, f"{died} processes died at it, one after the other")
-        else:
-            outcome = treated(work, self._film if work.kind == VIDEO else self._picture)
-        self.tries.end.remote(place)
-        return {"place": place, "outcome": pickle.dumps(outcome)}
+            return Outcome(FAILED, f"{died} processes died at it, one after the other")
+        try:
+            return treated(work, self._film if work.kind == VIDEO else self._picture)
+        except OSError as error:
+            return OSError(str(error))
+        finally:
+            self.tries.end.remote(place)
 
     def _picture(self, work: Work) -> Outcome:
+        assert self.ready is not None
         return treat(work, self.ready, self.keeping)
 
     def _film(self, work: Work) -> Outcome:
@@ -109,6 +119,7 @@ def joined(address: str | None) -> Iterator[None]:
             f"--address: expected host:port or auto, on a machine of the cluster, got {address}; Ray Data has no client"
         )
     check_address(address)
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # else it warns of how Ray Data makes its actors
     join(address)
     import ray
 
@@ -140,8 +151,9 @@ def treat_on_cluster(
         done: called with each file, as they are finished.
 
     Raises:
-        ValueError: if the machines do not fit together.
-        RuntimeError: if a machine cannot make the method ready, or a result cannot be written.
+        ValueError: if the machines do not fit together, or one lacks something that the method needs.
+        OSError: if a result cannot be written.
+        RuntimeError: if Ray gives up.
     """
     if not works:
         return
@@ -173,7 +185,10 @@ def treat_on_cluster(
     mark.touch()
     try:
         for row in results.iter_rows():
-            done(works[int(row["place"])], pickle.loads(row["outcome"]))
+            said: Outcome | Exception = pickle.loads(row["said"])
+            if isinstance(said, Exception):
+                raise said
+            done(works[int(row["place"])], said)
     except ray.exceptions.RayError as error:
         cause = getattr(error, "cause", None) or error
         raise RuntimeError(f"--address: {' '.join(str(cause).split())[-400:]}; --resume goes on") from None

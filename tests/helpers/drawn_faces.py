@@ -88,6 +88,8 @@ class DrawnTreatment(Treatment):
     """Find drawn faces in whatever process it is made ready; what a picture's corner says, happens."""
 
     def ready(self, finder: Finder | None = None) -> Ready:
+        if self.background is not None:
+            raise ValueError(f"--background: expected people, {self.background} has none")
         return super().ready(_Obeying())
 
 

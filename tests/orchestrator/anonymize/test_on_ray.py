@@ -171,6 +171,21 @@ def test_ctrl_c_leaves_whole_files_and_the_rest_is_done_without_a_cluster(cluste
 
 @pytest.mark.ray
 @pytest.mark.slow
+def test_what_a_machine_cannot_make_ready_is_told(cluster: Running, tmp_path: Path) -> None:
+    source, out = tmp_path / "in", tmp_path / "out"
+    source.mkdir()
+    Image.fromarray(picture(300, 240, [(150, 120, 80)])).save(source / "a.png")
+    lacking = ("--background", str(tmp_path / "people"), "--address", cluster.address)
+    process = start(cluster, *words(source, out), *lacking)
+    output, _ = process.communicate(timeout=200)
+    assert process.returncode == 2, output
+    assert output.endswith(f"error: --background: expected people, {tmp_path / 'people'} has none\n")
+    assert "Traceback" not in output and "RuntimeError" not in output
+    assert not list(out.glob("*.png")) and not list((out / ".anonymize").glob(".anonymize-*"))
+
+
+@pytest.mark.ray
+@pytest.mark.slow
 def test_who_has_not_the_token_is_told(cluster: Running, tmp_path: Path) -> None:
     source = tmp_path / "in"
     source.mkdir()
