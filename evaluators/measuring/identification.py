@@ -60,7 +60,9 @@ def measure(
     if curves is not None:
         curves[repr(evidence.anonymizer)] = {name: curves_of(m, person) for name, m in met.items()}
     tally.values.update(pairs.strongest(met, person, absent, _open_set(evidence, met, absent)))
-    tally.values["linkability_auc"] = pairs.auc(*pairs.within_pairs(evidence.probe_embedding, person))
+    genuine, impostor = pairs.within_pairs(evidence.probe_embedding, person)
+    if len(genuine):  # with one probe of each person there is nothing to link
+        tally.values["linkability_auc"] = pairs.auc(genuine, impostor)
     replicates = _put_largest(evidence, met, tally)
     worst = tally.values["rank1_worst"]
     assert worst is not None

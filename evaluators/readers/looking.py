@@ -54,12 +54,13 @@ def sight_of(
         told = {judge: said[some] for judge, said in targets.items()}
         if _readable(undone, told, person[some], blocks) > _readable(part, told, person[some], blocks):
             part = undone
-            others, _ = look(undo(evidence.attacker[rows[rest]]), nets)
         else:
             undo = None
-            others, _ = released(rows[rest])
         attacker = part.new_empty(len(rows), part.shape[1])
-        attacker[some], attacker[rest] = part, others
+        attacker[some] = part
+        if rest.any():  # people with few pictures have none left, and a network is asked for no empty batch
+            left = rows[rest]
+            attacker[rest], _ = released(left) if undo is None else look(undo(evidence.attacker[left]), nets)
     if undo is None:
         known = {nets.teacher.name: evidence.probe_reading.features}
         probe, _ = look(evidence.probe, nets, evidence.probe_embedding, known)

@@ -15,6 +15,7 @@ from PIL import Image
 from orchestrator.records.report.page import figure_block, write_page
 from tests.helpers.browser import Page, browsing
 
+pytestmark = pytest.mark.slow
 STRANGE = "名前 (ж)"
 
 

@@ -85,6 +85,7 @@ def test_groups_too_small_are_said_and_names_are_escaped(results: Path) -> None:
     assert confusions_facts(found, {})["trials"]["0"] == {}  # of judges whose classes nobody names
 
 
+@pytest.mark.slow
 def test_the_page_draws_the_table_of_the_selected_configuration(results: Path, tmp_path: Path) -> None:
     front = pq.read_table(results / "front.parquet").to_pylist()
     with browsing(tmp_path) as page:
