@@ -158,7 +158,10 @@ def measure(
         clear = reference.scores[judge]
         if all(one.value > 0 for one in clear.values()):
             pairs = [(reached[reader], clear[reader]) for reader in reached]
-            share = shares[judge] = share_kept(pairs, tally.interval, tally.wilson)
+            share = share_kept(pairs, tally.interval, tally.wilson)
+            if not bool(share.draws.isfinite().all()):
+                continue  # some draws of few people leave nothing on clear faces that could be kept
+            shares[judge] = share
             tally.put(f"expression_kept_{judge}", share.value, share.interval, share.draws)
     if reference.admitted:
         least = smallest_share([shares[judge] for judge in reference.admitted], tally.interval)
@@ -256,6 +259,7 @@ def _reference(scores: Scores, verdicts: Verdicts, tally: Tally) -> Reference:
     admitted = []
     for judge, found in scores.items():
         least = LEAST_SCORE["kappa" if judge in verdicts.classes else "r2"]
-        if found["adapted"].value >= least and min(one.interval[0] for one in found.values()) > least / 2:
+        drawn = all(bool((one.draws > 0).all()) for one in found.values())
+        if drawn and found["adapted"].value >= least and min(one.interval[0] for one in found.values()) > least / 2:
             admitted.append(judge)
     return Reference(scores, tuple(admitted), labelled.clear_values(tally))
