@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -192,20 +191,20 @@ def _scores_of_part(
 def _kept_of_part(now: Scores, clear: Scores, admitted: Sequence[str], part: Tally) -> list[float] | None:
     """Return the smallest share that admitted judges find kept of some people's expression, and its interval.
 
-    Judges whom readers cannot follow on the clear faces of these people do not count; None where that leaves none.
+    None where a reader cannot follow one of them on the clear faces of these people, in every draw of them: the least
+    of fewer judges would be another quantity than that of other people.
     """
-    followed = [
-        judge for judge in admitted if judge in clear and all(one.interval[0] > 0 for one in clear[judge].values())
-    ]
+    for judge in admitted:
+        if judge not in clear or not all(bool((one.draws > 0).all()) for one in clear[judge].values()):
+            return None
     shares = [
         share_kept([(now[judge][reader], clear[judge][reader]) for reader in clear[judge]], part.interval, part.wilson)
-        for judge in followed
+        for judge in admitted
     ]
     if not shares:
         return None
     least = smallest_share(shares, part.interval)
-    found = [least.value, *least.interval]
-    return found if all(map(math.isfinite, found)) else None
+    return [least.value, *least.interval]
 
 
 def _score(truth: Tensor, said: Tensor, classes: int, tally: Tally) -> Measured:

@@ -14,8 +14,10 @@ from anonymizers import Blur, Identity, Pixelate
 from evaluators.datasets.protocol import Protocol
 from evaluators.demo.protocol import demo_protocol
 from evaluators.measuring import identification
+from evaluators.measuring.judging import _kept_of_part
 from evaluators.measuring.tally import Tally
 from evaluators.metrics import pairs, statistics
+from evaluators.metrics.kept import Measured
 from evaluators.panel import Panel
 from evaluators.readers import READERS
 from evaluators.readers.looking import sight_of
@@ -130,3 +132,14 @@ def _kappa(truth: torch.Tensor, said: torch.Tensor) -> float:
 def _explained(truth: torch.Tensor, said: torch.Tensor) -> float:
     known = truth.isfinite().all(1)
     return 1 - float((truth - said)[known].square().sum() / truth[known].square().sum())
+
+
+def test_what_readers_cannot_follow_on_clear_faces_has_no_share() -> None:
+    part = Tally(torch.arange(12), statistics.person_draws(12, 100), ())
+    good = Measured(0.8, torch.full((100,), 0.8).double(), (0.8, 0.8))
+    now = Measured(0.4, torch.full((100,), 0.4).double(), (0.4, 0.4))
+    torn = replace(good, draws=good.draws.clone().index_fill_(0, torch.tensor([7]), 0.0))  # one draw leaves nothing
+    assert _kept_of_part({"a": {"x": now}}, {"a": {"x": good}}, ("a",), part) == [0.5, 0.5, 0.5]
+    for clear in ({"a": {"x": good}}, {"a": {"x": good}, "b": {"x": torn}}):
+        assert _kept_of_part({"a": {"x": now}, "b": {"x": now}}, clear, ("a", "b"), part) is None
+    assert _kept_of_part({}, {}, (), part) is None
