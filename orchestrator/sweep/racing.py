@@ -132,14 +132,18 @@ class Racing:
         self.audited = audited
         self.front: list[Standing] = []
         """Whatever a finished trial dominates, one of these dominates."""
-        self._finished: list[dict[str, float]] = []
+        self._finished = np.empty((16, len(self.told)))  # doubled when full: a guess looks at all of them
+        self._ended = 0
         self._count = 1
 
     def add(self, trial: int, values: Mapping[str, float | None], replicates: Mapping[str, Any]) -> None:
         """Take a trial that was measured to its end, by metric its values and (R,) replicates, as `Scores` has them."""
         self._count = max((len(replicates[name]) for name in self.objectives if name in replicates), default=1)
         new = self.standing(trial, values, replicates)
-        self._finished.append({name: float(value) for name in self.told if (value := values[name]) is not None})
+        if self._ended == len(self._finished):
+            self._finished = np.concatenate((self._finished, np.empty_like(self._finished)))
+        self._finished[self._ended] = [values[name] for name in self.told]
+        self._ended += 1
         if not any((one.costs <= new.costs).all() for one in self.front):
             self.front = [one for one in self.front if not (new.costs <= one.costs).all()] + [new]
 
@@ -174,7 +178,9 @@ class Racing:
         The guess is the value of the finished trial that is nearest in what was measured, in units of its spread.
         """
         known = {name: value for name in self.told if (value := values[name]) is not None}
-        finished = np.array([[one[name] for name in known] for one in self._finished])
-        spread = finished.std(0)
-        distance = np.abs(finished - list(known.values())) / np.where(spread > 0, spread, 1.0)
-        return self._finished[int(distance.sum(1).argmin())] | known
+        finished = self._finished[: self._ended]
+        seen = finished[:, [self.told.index(name) for name in known]]
+        spread = seen.std(0)
+        distance = np.abs(seen - list(known.values())) / np.where(spread > 0, spread, 1.0)
+        nearest = finished[distance.sum(1).argmin()]
+        return dict(zip(self.told, nearest.tolist(), strict=True)) | known

@@ -132,6 +132,13 @@ def test_the_sampler_is_told_bounds_and_what_the_nearest_finished_trial_has() ->
     assert racing.guess(values(0.7, 0.1)) == {"rank1_worst": 0.7, "expression_kept": 0.1}
 
 
+def test_the_nearest_of_many_is_found() -> None:
+    racing = Racing({"rank1_worst": "min", "expression_kept": "max"}, seed=0)
+    for trial in range(100):
+        racing.add(trial, values(trial / 100, 1 - trial / 200), {})
+    assert racing.guess(values(0.701, None)) == {"rank1_worst": 0.701, "expression_kept": 0.65}
+
+
 def test_about_a_tenth_is_audited_by_seed_and_number() -> None:
     racing, again, other = (Racing(OBJECTIVES, seed=seed) for seed in (0, 0, 1))
     drawn = [racing.audits(trial) for trial in range(2_000)]
