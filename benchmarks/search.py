@@ -1,4 +1,4 @@
-"""Searchers side by side: hypervolume, of the truth, against the face passes that they spend.
+"""Searchers side by side: hypervolume of the truth against the face passes that they spend.
 
     uv run python -m benchmarks.search [--problems table zdt1 zdt2 dtlz2] [--seeds 20] [--budget 60] \
         [--peer moasha=PYTHON --peer primo=PYTHON --peer qnehvi=PYTHON --peer momf=PYTHON] [--keep FILE]
@@ -84,7 +84,7 @@ def lines(results: list[Result], problem: str, budget: int) -> Iterator[str]:
     yield f"{problem}: best of the others: {best}, {goal:.3f} after {budget}"
     for name in names:
         own, mean = [one for one in here if one["searcher"] == name], volumes[name].mean(0)
-        error = volumes[name].std(0, ddof=1) / np.sqrt(len(own)) if len(own) > 1 else np.full(budget, np.nan)
+        error = volumes[name].std(0, ddof=min(1, len(own) - 1)) / np.sqrt(len(own))
         reached = np.flatnonzero(mean >= goal)
         third = budget // 3 - 1
         stopped, wrong, front = (sum(one[what] for one in own) for what in ("stopped", "wrong", "front"))
@@ -92,8 +92,7 @@ def lines(results: list[Result], problem: str, budget: int) -> Iterator[str]:
             name,
             str(len(own)),
             f"{np.mean([one['tried'] for one in own]):.0f}",
-            f"{mean[third]:.3f} ± {error[third]:.3f}",
-            f"{mean[-1]:.3f} ± {error[-1]:.3f}",
+            *(f"{mean[at]:.3f} ± {error[at]:.3f}" if len(own) > 1 else f"{mean[at]:.3f}" for at in (third, -1)),
             str(reached[0] + 1) if len(reached) else "–",
             f"{wrong} of {front} ({wrong / front:.3f})" if stopped else "",
         ]
