@@ -96,6 +96,13 @@ class Evidence:
             embedder="" if nets.differentiable is None else nets.differentiable.name,
         )
         self.rehearsal = replace(self.release, seed=seed + ATTACKER_SEED_OFFSET)
+        if anonymizer.method == "identity" and publish is None:  # these networks have looked at these pictures
+            self.__dict__ |= {
+                "probe_embedding": clear.probe_embedding,
+                "gallery_embedding": clear.gallery_embedding,
+                "attacker_embedding": clear.attacker_embedding,
+                "probe_reading": clear.probe_reading,
+            }
 
     def work_in_batches_of(self, size: int) -> None:
         """Let the anonymizer work on so many pictures at a time from now on; the result does not depend on it."""

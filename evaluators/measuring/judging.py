@@ -82,12 +82,13 @@ def verdicts_of(clear: Clear, nets: Nets, *, seed: int) -> Verdicts:
         seed: of the bank's noise.
     """
     judges = nets.judges or (nets.teacher,)
-    given, probe, attacker, classes = {}, {}, {}, {}
+    given, probe, attacker, classes, seen_before = {}, {}, {}, {}, {}
     for judge in judges:
         if isinstance(judge, Teacher):
             given[judge.name] = judge(clear.probe.images).logits
             probe[judge.name] = given[judge.name].argmax(1)
-            attacker[judge.name] = judge(clear.attacker.images).logits.argmax(1)
+            answer = judge(clear.attacker.images)
+            attacker[judge.name], seen_before[judge.name] = answer.logits.argmax(1), answer.features
             classes[judge.name] = len(judge.classes)
         else:
             here, there = judge.describe(clear.probe), judge.describe(clear.attacker)
@@ -103,7 +104,8 @@ def verdicts_of(clear: Clear, nets: Nets, *, seed: int) -> Verdicts:
     rows = torch.nonzero(described)[:, 0]
     attacker = {name: said[rows] for name, said in attacker.items()}
     person = clear.attacker.identity.to(rows.device)[rows]
-    features, blocks = look(clear.attacker.images[rows], nets, clear.attacker_embedding[rows])
+    known = {name: features[rows] for name, features in seen_before.items()}
+    features, blocks = look(clear.attacker.images[rows], nets, clear.attacker_embedding[rows], known)
     bank = [seen(features, attacker, person, blocks)]
     some = a_few_of_each(person, BANK_FACES).to(rows.device)
     faces = clear.attacker.take(rows[some].to(clear.attacker.identity.device))
