@@ -11,6 +11,8 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
+from orchestrator.anonymize.video.remaking import unraised
+
 RATE = 25
 
 
@@ -47,6 +49,9 @@ def make_video(
             stream.codec_context.time_base = Fraction(1, 1000)
         if rotation:
             stream.set_display_rotation(rotation)
+        if codec == "libsvtav1":
+            with unraised():
+                stream.codec_context.open(strict=False)
         tone: Any = container.add_stream(sound, rate=48000) if sound else None
         for number, pixels in enumerate(frames):
             frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), "rgb24")

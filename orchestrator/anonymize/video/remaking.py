@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from fractions import Fraction
 from pathlib import Path
@@ -36,6 +38,8 @@ BITS_PER_PIXEL = 0.25
 """Where the original's are not known."""
 COARSE = ("mpeg4", "mpeg2video", "mpeg1video", "h263", "wmv1", "wmv2", "flv", "msmpeg4", "msmpeg4v2")
 """Encoders that count time in whole frames."""
+TASKS = Path("/proc/self/task")
+"""Threads of this process, on Linux."""
 
 
 def encoder_of(film: Film, form: str) -> str:
@@ -159,7 +163,29 @@ def _stream(write: Any, moving: Any, film: Film, size: tuple[int, int]) -> Any:
         context.bit_rate = film.bit_rate or round(BITS_PER_PIXEL * pixels)
     for fact in ("color_range", "colorspace", "color_primaries", "color_trc"):
         setattr(context, fact, getattr(before, fact))
+    if name == "libsvtav1":
+        with unraised():
+            context.open(strict=False)
     return made
+
+
+@contextlib.contextmanager
+def unraised() -> Iterator[None]:
+    """Let the process end with the scheduling that it began with.
+
+    SVT-AV1, opened by root, gives every thread of the process the highest realtime priority, so that whatever else runs
+    on the machine starves.
+    """
+    if not (hasattr(os, "sched_getscheduler") and TASKS.is_dir()):
+        yield
+        return
+    policy, how = os.sched_getscheduler(0), os.sched_getparam(0)
+    try:
+        yield
+    finally:
+        for thread in TASKS.iterdir():
+            with contextlib.suppress(ProcessLookupError):  # it has ended
+                os.sched_setscheduler(int(thread.name), policy, how)
 
 
 def _nearest(form: str, formats: Sequence[str]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +25,15 @@ def shots(width: int = 320, height: int = 240, frames: int = SHOWN) -> list[np.n
         faces = [(70 + 3 * t, 100, 60)] + ([(240, 190, 44)] if t >= frames // 2 else [])
         out.append(picture(width, height, faces, seed=5))
     return out
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="needs Linux")
+def test_an_encoder_raises_no_thread_above_the_others_of_the_machine(tmp_path: Path) -> None:
+    """SVT-AV1 does, where root opens it."""
+    source = make_video(tmp_path / "a.mp4", shots()[:4], codec="libsvtav1")
+    assert called(source, tmp_path / "out", *BLACK).exit_code == 0
+    threads = [int(task.name) for task in Path("/proc/self/task").iterdir()]
+    assert {os.sched_getscheduler(thread) for thread in threads} == {os.SCHED_OTHER}
 
 
 @pytest.mark.parametrize(
