@@ -161,6 +161,7 @@ def test_ray_and_in_process_measure_the_same(tmp_path: Path) -> None:
         "front.parquet",
         "report.html",
         "served.parquet",
+        "confusions.parquet",
     }
 
 
