@@ -146,31 +146,29 @@ def _act(
     def rate() -> str:
         return f"{faces / max(time.monotonic() - began, 1e-9):.1f} faces/s"
 
+    def following(progress: Callable[[int, int], None], total: int) -> Callable[[Work, Outcome], None]:
+        """Note every file that is finished, and count it."""
+        count = 0
+
+        def done(work: Work, outcome: Outcome) -> None:
+            nonlocal count
+            noted(work, outcome)
+            count += 1
+            progress(count, total)
+
+        return done
+
     if settings.address is not None:
         every = [work for work in works if work.kind != OTHER]
         with counted(console, "files", total=len(every), also=rate) as progress:
-            count = 0
-
-            def told(work: Work, outcome: Outcome) -> None:
-                nonlocal count
-                noted(work, outcome)
-                count += 1
-                progress(count, len(every))
-
+            done = following(progress, len(every))
             unlinkable, most = settings.unlinkable, settings.processes
-            treat_on_cluster(treatment, keeping, every, unlinkable=unlinkable, processes=most, done=told)
+            treat_on_cluster(treatment, keeping, every, unlinkable=unlinkable, processes=most, done=done)
         return
     pictures = [work for work in works if work.kind == PICTURE]
     if pictures:
         with counted(console, "pictures", total=len(pictures), also=rate) as progress:
-            seen = 0
-
-            def done(work: Work, outcome: Outcome) -> None:
-                nonlocal seen
-                noted(work, outcome)
-                seen += 1
-                progress(seen, len(pictures))
-
+            done = following(progress, len(pictures))
             treat_all(treatment, keeping, pictures, processes=processes, done=done)
     films = [work for work in works if work.kind == VIDEO]
     if films:

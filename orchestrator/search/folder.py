@@ -198,14 +198,19 @@ def choose_folder(settings: Settings, name: str) -> Path:
         )
     if settings.resume and settings.copy_to is None:
         _check_resumable(folder)
-    if settings.families is not None and settings.families.exists() and not settings.families.is_dir():
-        raise unwritable(settings.families, "--families", NotADirectoryError(errno.ENOTDIR, "is a file"))
+    for place, option in ((folder, "--out"), (settings.families, "--families")):
+        if place is not None:
+            _check_place(place, option)
+    return folder
+
+
+def _check_place(folder: Path, option: str) -> None:
+    """Check that a folder can be made where an option names it, and nothing is made."""
     above = next(place for place in (folder, *folder.absolute().parents) if place.exists())
     if not above.is_dir():
-        raise unwritable(folder, "--out", NotADirectoryError(errno.ENOTDIR, f"{above} is a file"))
+        raise unwritable(folder, option, NotADirectoryError(errno.ENOTDIR, f"{above} is a file"))
     if not os.access(above, os.W_OK | os.X_OK):
-        raise unwritable(folder, "--out", PermissionError(errno.EACCES, f"{above} is not yours to write"))
-    return folder
+        raise unwritable(folder, option, PermissionError(errno.EACCES, f"{above} is not yours to write"))
 
 
 def results_folder(settings: Settings, name: str) -> Path:
