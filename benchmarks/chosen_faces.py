@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import subprocess
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from rich.console import Console
 
+from benchmarks.commit import commit_here
 from evaluators.datasets.protocol import Protocol
 from evaluators.networks.catalog.choice import Networks
 
@@ -32,11 +32,11 @@ def chosen_faces(
     parser.add_argument("--min-pictures", type=int, default=10)
     parser.add_argument("--max-pictures", type=int, default=10)
     chosen = parser.parse_args()
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False).stdout
+    commit = commit_here()
     if chosen.data is None:
-        return demo(), None, commit.strip()
+        return demo(), None, commit
     from orchestrator.search.faces import FaceChoice, load_protocol
 
     networks = Networks(models=chosen.models, backend_nets="onnx")
     faces = FaceChoice(data=chosen.data, min_pictures=chosen.min_pictures, max_pictures=chosen.max_pictures)
-    return load_protocol(faces, networks, Console(stderr=True), signals), networks, commit.strip()
+    return load_protocol(faces, networks, Console(stderr=True), signals), networks, commit

@@ -26,6 +26,7 @@ import numpy as np
 import optuna
 from rich.console import Console
 
+from benchmarks.commit import commit_here
 from benchmarks.overhead import FreePanel
 from benchmarks.samplers import OBJECTIVES, SPACE, truth
 from evaluators.metrics.scores import Scores
@@ -139,8 +140,8 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             print(measured(options.samplers[0], options.trials, options.panels, Path(folder)), flush=True)
         return
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False).stdout
-    print(f"commit {commit.strip()}; {options.trials} trials, {options.panels} panels, simulated")
+    commit = commit_here()
+    print(f"commit {commit}; {options.trials} trials, {options.panels} panels, simulated")
     print("ms of CPU a trial (with waiting for disk and others), MB, s of CPU\n")
     head = (
         "sampler",

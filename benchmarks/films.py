@@ -29,6 +29,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from benchmarks.commit import commit_here
 from evaluators.datasets.alignment import align
 from evaluators.datasets.sources.pictures import SUFFIXES, read_picture
 from evaluators.networks.loaders import load_detector, load_embedder
@@ -115,8 +116,8 @@ def main() -> None:
     chosen = parser.parse_args()
     width, height = (int(side) for side in chosen.size.split("x"))
     faces = sorted(p for p in chosen.faces.rglob("*") if p.suffix.lower() in SUFFIXES)
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False).stdout
-    print(f"{commit.strip()}, {allowed_cores()} cores, {platform.machine()}, load {os.getloadavg()[0]:.1f}")
+    commit = commit_here()
+    print(f"{commit}, {allowed_cores()} cores, {platform.machine()}, load {os.getloadavg()[0]:.1f}")
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder) / "source.mp4"
         frames = compose(source, faces, chosen.seconds, width, height)

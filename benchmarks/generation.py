@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import functools
-import subprocess
 import time
 from collections.abc import Callable, Mapping
 
@@ -24,6 +23,7 @@ from anonymizers.generative.nets.ciagan_net import IDENTITIES, CiaganGenerator
 from anonymizers.generative.nets.deep_privacy2_net import STYLE, DeepPrivacy2Generator
 from anonymizers.generative.nets.noisy_unet import CODES, INPUT, NoisyUNet, sample
 from anonymizers.generative.nets.pix2pix import Pix2PixUNet
+from benchmarks.commit import commit_here
 from evaluators.demo.faces import people
 from evaluators.demo.nets import load_demo_embedder
 from evaluators.demo.protocol import faces_of
@@ -92,9 +92,9 @@ def main() -> None:
     chosen = parser.parse_args()
     precisions = chosen.precision or (["float32", "bfloat16"] if chosen.device == "cpu" else ["float32", "float16"])
     sizes = chosen.batch or [1, 8, 64]
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False).stdout
+    commit = commit_here()
     place = torch.cuda.get_device_name() if chosen.device != "cpu" else f"{torch.get_num_threads()} CPU threads"
-    print(f"faces/s on {place}, torch {torch.__version__}, commit {commit.strip()}; in brackets the ratio to the first")
+    print(f"faces/s on {place}, torch {torch.__version__}, commit {commit}; in brackets the ratio to the first")
     if not chosen.methods:
         print("| generator | " + " | ".join(f"{p}, {n}" for p in precisions for n in sizes) + " |")
     for name, make in makers(chosen.device).items() if not chosen.methods else ():

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +21,7 @@ import torch
 from torch import Tensor
 
 from anonymizers import Faces
+from benchmarks.commit import commit_here
 from evaluators.datasets.folder import load_faces
 from evaluators.metrics import expression
 from evaluators.metrics.identification import person_scores, rank_credit
@@ -203,7 +203,7 @@ def main() -> None:
     parser.add_argument("--london", type=Path, help="folder of the London set")
     parser.add_argument("--models", type=Path, required=True)
     chosen = parser.parse_args()
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False).stdout
+    commit = commit_here()
     view = read_pairs(chosen.pairs)
     if (chosen.lfw / FACES).is_file():
         every = list(read_prepared(chosen.lfw).faces.key)
@@ -213,7 +213,7 @@ def main() -> None:
     faces = read_lfw(chosen.lfw, chosen.models, drawn | set(view.left) | set(view.right))
     here = set(faces.key)
     there = sum(a in here and b in here for a, b in zip(view.left, view.right, strict=True))
-    print(f"{len(faces)} faces, {there} of {len(view.same)} pairs, {os.cpu_count()} cores, commit {commit.strip()}\n")
+    print(f"{len(faces)} faces, {there} of {len(view.same)} pairs, {os.cpu_count()} cores, commit {commit}\n")
     print("| embedder | View 2 | independent | TAR at FAR 1e-3 | rank-1, 5 | independent | rank-1, 1 | independent |")
     print("|---|---|---|---|---|---|---|---|")
     for name in EMBEDDERS:

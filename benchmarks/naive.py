@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import subprocess
 import tempfile
 import time
 from io import StringIO
@@ -31,6 +30,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import cohen_kappa_score
 from sklearn.neural_network import MLPClassifier
 
+from benchmarks.commit import commit_here
 from evaluators.datasets.protocol import Protocol
 from evaluators.demo.protocol import demo_protocol
 from evaluators.metrics import objectives_of
@@ -179,11 +179,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--faces", type=int, action="append", help="probes; default: 50 and 500")
     options = parser.parse_args()
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False).stdout
+    commit = commit_here()
     root = str(Path(__file__).resolve().parent.parent)
     os.environ["PYTHONPATH"] = os.pathsep.join([root, str(Path(__file__).resolve().parent)])
     ray.init(log_to_driver=False, logging_level="ERROR")
-    print(f"13 configurations, demo faces of 112 px, {os.cpu_count()} cores, commit {commit.strip()}")
+    print(f"13 configurations, demo faces of 112 px, {os.cpu_count()} cores, commit {commit}")
     for faces, goal in zip(options.faces or [50, 500], (8, 3), strict=False):
         fast = ours(faces)
         slow = naive(faces)

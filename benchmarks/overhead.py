@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import os
 import platform
-import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
@@ -20,6 +19,7 @@ import torch
 from rich.console import Console
 
 from anonymizers import Anonymizer
+from benchmarks.commit import commit_here
 from benchmarks.throughput import panel_ratio
 from evaluators.metrics import METRICS, objectives_of
 from evaluators.metrics.scores import Scores
@@ -91,8 +91,8 @@ def sweep_ms(backend: InProcess | OnRay) -> float:
 
 
 def main() -> None:
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False).stdout
-    print(f"{platform.processor() or platform.machine()}, {torch.get_num_threads()} threads, commit {commit.strip()}")
+    commit = commit_here()
+    print(f"{platform.processor() or platform.machine()}, {torch.get_num_threads()} threads, commit {commit}")
     score, bare, ratio = panel_ratio(500)
     print(f"panel.score on 500 probes: {score:.2f} s, bare forward passes {bare:.2f} s, ratio {ratio:.3f} (goal 1.15)")
     print(f"in process: {sweep_ms(InProcess(FreePanel)):.1f} ms per trial over {TRIALS} trials")

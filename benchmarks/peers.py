@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -26,6 +25,7 @@ import torch
 from torch import Tensor
 
 from anonymizers import Blur, Context, Faces
+from benchmarks.commit import commit_here
 from benchmarks.lfw import View2, read_lfw, read_pairs
 from evaluators.datasets.alignment import align
 from evaluators.datasets.sources.pictures import read_picture
@@ -113,10 +113,10 @@ def main() -> None:
     start = time.perf_counter()
     theirs = peer(view, blurs, crop, embedder)
     there_s = time.perf_counter() - start
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False).stdout
+    commit = commit_here()
     count = 2 * len(view.same) * len(blurs)
     print(f"{len(view.same)} pairs of {len(wanted)} pictures, --threads {chosen.threads}, ", end="")
-    print(f"{os.cpu_count()} cores, commit {commit.strip()}")
+    print(f"{os.cpu_count()} cores, commit {commit}")
     for blur, a, b in zip(blurs, mine, theirs, strict=True):
         accuracies = [float(fold_accuracies(score, view.same, view.fold).mean()) for score in (a, b)]
         print(f"blur {blur.kernel}: accuracy here {accuracies[0]:.4f}, peer {accuracies[1]:.4f}; ", end="")

@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import heapq
 import random
-import subprocess
 import time
 from dataclasses import dataclass
 from typing import ClassVar
@@ -22,6 +21,7 @@ from torch import Tensor
 
 from anonymizers import ANONYMIZERS, Anonymizer, Choice, Context, Faces, Real
 from anonymizers.ranges import ranged
+from benchmarks.commit import commit_here
 from benchmarks.overhead import FreePanel, quiet_sweep
 from evaluators.demo.protocol import demo_protocol
 from orchestrator.search.settings import DEFAULT_OBJECTIVES
@@ -111,8 +111,8 @@ def main() -> None:
     parser.add_argument("--samplers", nargs="+", default=["tpe", "nsga2", "random"])
     parser.add_argument("--no-ray", action="store_true", help="leave out the panels on this machine")
     options = parser.parse_args()
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False).stdout
-    print(f"commit {commit.strip()}; simulated panels, {ROUNDS} trials each")
+    commit = commit_here()
+    print(f"commit {commit}; simulated panels, {ROUNDS} trials each")
     for seconds in options.seconds:
         for sampler in options.samplers:
             cells = []

@@ -18,7 +18,6 @@ from __future__ import annotations
 import argparse
 import platform
 import statistics
-import subprocess
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -27,6 +26,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
+
+from benchmarks.commit import commit_here
 
 SIDE = 112
 PRECISIONS = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
@@ -273,9 +274,9 @@ def main() -> None:
         raise SystemExit("--device cuda: expected a GPU that torch sees, got none; use --device cpu")
     batches = chosen.batch or ([1, 64, 256] if cuda else [1, 8, 64])
     precisions = chosen.precision or (list(PRECISIONS) if cuda else ["float32"])
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False).stdout
+    commit = commit_here()
     name = torch.cuda.get_device_name() if cuda else f"{platform.machine()}, {torch.get_num_threads()} threads"
-    print(f"{name}, torch {torch.__version__}, commit {commit.strip()}, {SIDE} px")
+    print(f"{name}, torch {torch.__version__}, commit {commit}, {SIDE} px")
     for precision in precisions:
         roof = roof_of(chosen.device, PRECISIONS[precision])
         print(f"{precision}: matrix product {roof.operations / 1e12:.3f} TFLOP/s, copy {roof.bytes / 1e9:.1f} GB/s")

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import subprocess
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -22,6 +21,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from anonymizers import ANONYMIZERS, Anonymizer
+from benchmarks.commit import commit_here
 from benchmarks.searching.table import MEASURED, SPACE
 from evaluators.attackers import SEARCHING
 from evaluators.demo.protocol import demo_protocol
@@ -91,7 +91,7 @@ def main() -> None:
     parser.add_argument("--draws", type=int, default=1_000, help="of people whose scores are kept")
     parser.add_argument("--out", type=Path, default=MEASURED)
     options = parser.parse_args()
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False).stdout
+    commit = commit_here()
     protocol = demo_protocol(evaluated=options.people, attacker=options.attacker_people)
     panel = Panel(protocol, watched(load_nets(None)), attackers=SEARCHING)
     facts = {
@@ -99,7 +99,7 @@ def main() -> None:
         "attacker_people": options.attacker_people,
         "pictures": (len(protocol.gallery) + len(protocol.probe)) // options.people,
         "attackers": SEARCHING,
-        "commit": commit.strip(),
+        "commit": commit,
     }
     rows: list[dict[str, Any]] = pq.read_table(options.out).to_pylist() if options.out.exists() else []
     known = {row["configuration"] for row in rows}
