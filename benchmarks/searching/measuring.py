@@ -1,4 +1,4 @@
-"""Make the dense table: many configurations of the default space of the demo world, each measured stage by stage.
+"""Make the dense table: many configurations of five methods on the demo world, each measured stage by stage.
 
 uv run python -m benchmarks.searching.measuring [--people 40] [--attacker-people 80] [--draws 1000] [--out FILE]
 
