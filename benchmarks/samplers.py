@@ -1,4 +1,4 @@
-"""Which sampler finds the front: hypervolume of each over that of random draws, on a space of five methods, scores simulated.
+"""Which sampler finds the front: hypervolume of each over that of random draws, five methods, scores simulated.
 
 uv run python -m benchmarks.samplers [--trials N ...] [--seeds S] [--samplers NAME ...]
 
