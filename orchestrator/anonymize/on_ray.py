@@ -119,14 +119,27 @@ def joined(address: str | None) -> Iterator[None]:
             f"--address: expected host:port or auto, on a machine of the cluster, got {address}; Ray Data has no client"
         )
     check_address(address)
-    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # else it warns of how Ray Data makes its actors
-    join(address)
-    import ray
+    with quiet_backend():
+        join(address)
+        import ray
 
+        try:
+            yield
+        finally:
+            ray.shutdown()
+
+
+@contextlib.contextmanager
+def quiet_backend() -> Iterator[None]:
+    """Keep Ray's native part from warning of how Ray Data makes its actors, and what is started later as it was."""
+    level = "RAY_BACKEND_LOG_LEVEL"
+    ours = level not in os.environ
+    os.environ.setdefault(level, "fatal")
     try:
         yield
     finally:
-        ray.shutdown()
+        if ours:
+            os.environ.pop(level, None)
 
 
 def treat_on_cluster(

@@ -218,3 +218,4 @@ def test_an_address_where_nothing_answers_is_refused_before_anything_is_made(
         said = called(*words(source, tmp_path / "out"), "--address", address)
         assert said.exit_code == 2 and "--address" in said.output and sentence in said.output, said.output
     assert not (tmp_path / "out").exists()
+    assert "RAY_BACKEND_LOG_LEVEL" not in os.environ  # what is started later would write that it was set
