@@ -3,7 +3,7 @@
     uv run python -m benchmarks.search [--problems table zdt1 zdt2 dtlz2] [--seeds 20] [--budget 60] \
         [--peer moasha=PYTHON --peer primo=PYTHON --peer qnehvi=PYTHON --peer momf=PYTHON] [--keep FILE]
 
-The table is of five methods on the demo world, measured once stage by stage (`benchmarks.searching.measuring`);
+The table is of the default space on the demo world, measured once stage by stage (`benchmarks.searching.measuring`);
 each seed sees a draw of the people who were measured. The formulas are ZDT1, ZDT2 and DTLZ2 with noise, measured as the
 project measures. A budget is in passes, counted in those of a whole trial.
 

@@ -1,4 +1,4 @@
-"""Make the dense table: many configurations of five methods on the demo world, each measured stage by stage.
+"""Make the dense table: many configurations of the default space on the demo world, each measured stage by stage.
 
 uv run python -m benchmarks.searching.measuring [--people 40] [--attacker-people 80] [--draws 1000] [--out FILE]
 
@@ -33,7 +33,7 @@ from orchestrator.search.settings import DEFAULT_OBJECTIVES
 from orchestrator.sweep.proposals import ANCHORS
 from search_spaces import SPACES
 
-COUNTS = {"blur": 20, "pixelate": 20, "k_same": 20, "donors": 50, "generator": 40}
+COUNTS = {"blur": 25, "pixelate": 20, "k_same": 25, "donors": 80}
 """Configurations of each method: more of those that the front is made of."""
 
 

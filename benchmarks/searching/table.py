@@ -1,4 +1,4 @@
-"""The dense table: configurations of five methods on the demo world, measured stage by stage, to replay sweeps on.
+"""The dense table: configurations of the default space on the demo world, measured stage by stage, to replay sweeps on.
 
 A configuration that a searcher asks for is answered by the nearest of its method in the table. Each seed sees other
 people: a draw of those who were measured, the same for all configurations; what all of them measure is the truth.
@@ -26,7 +26,7 @@ from search_spaces import SPACES
 from search_spaces.space import METHOD, SearchSpace
 
 MEASURED = Path(__file__).parent / "measured.parquet"
-SPACE = "classical_and_generator"
+SPACE = "classical_and_donors"
 
 
 @dataclass(frozen=True, eq=False)

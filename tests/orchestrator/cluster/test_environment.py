@@ -86,6 +86,12 @@ def test_an_address_where_nothing_answers_is_refused_soon(monkeypatch: pytest.Mo
         assert time.monotonic() - start < 25
 
 
+def test_advice_is_what_would_help_whoever_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ray._private.services.canonicalize_bootstrap_address", lambda *_: None)
+    with pytest.raises(ValueError, match=r"there is none; start one with ray start --head; a search or training with"):
+        answering("auto")  # `cluster` asks for auto itself: to leave --address out, which was said, would not help
+
+
 def test_a_server_that_is_no_ray_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(environment, "ANSWER", 1.0)
     with socket.create_server(("127.0.0.1", 0)) as server:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import threading
 from collections.abc import Iterator
 from http.client import HTTPConnection
@@ -74,6 +75,15 @@ def test_a_port_that_is_taken_is_told(server: Server, ledger: Ledger) -> None:
     port = server.server_address[1]
     with pytest.raises(OSError, match=rf"--port {port}: expected an address of this machine that is free"):
         serve(ledger.path.parent, port=port)
+
+
+def test_a_host_that_is_no_address_is_told_by_its_own_option(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    def unknown(*_: object) -> None:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr("orchestrator.watch.server.Server.server_bind", unknown)  # no name server is asked
+    with pytest.raises(ValueError, match=r"--host: expected an address or a name of this machine, got 'nowhere'"):
+        serve(ledger.path.parent, host="nowhere")
 
 
 def test_the_dashboard_is_linked_where_the_log_names_one(tmp_path: Path) -> None:
