@@ -104,7 +104,8 @@ def main() -> None:
     rows: list[dict[str, Any]] = pq.read_table(options.out).to_pylist() if options.out.exists() else []
     known = {row["configuration"] for row in rows}
     for one in configurations():
-        if repr(one) not in known:
+        enough = getattr(one, "k", 0) <= options.people or one.method != "k_same"
+        if repr(one) not in known and enough:
             rows += measured(panel, one, options.draws)
             print(one, rows[-1]["passes"], *(rows[-1][name] for name in DEFAULT_OBJECTIVES), flush=True)
             write(rows, facts, options.out)
