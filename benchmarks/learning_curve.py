@@ -18,7 +18,7 @@ from evaluators.attackers.embeddings import mapped
 from evaluators.attackers.evidence import Evidence
 from evaluators.attackers.learning.descent import descend, draw
 from evaluators.demo.protocol import demo_protocol
-from evaluators.measuring.reader import fit
+from evaluators.readers.linear import fit
 from evaluators.measuring.tally import Tally
 from evaluators.metrics.identification import person_scores, rank_credit
 from evaluators.panel import Panel

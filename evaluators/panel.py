@@ -13,18 +13,20 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from anonymizers import ANONYMIZERS, Anonymizer
+from evaluators import readers
 from evaluators.attackers import ADAPTIVE, SEARCHING
 from evaluators.attackers.evidence import Evidence, clear_faces
 from evaluators.attackers.learning.family import unpacked
 from evaluators.datasets.protocol import Protocol
 from evaluators.datasets.publishing import publishing
 from evaluators.measuring import agreement, expression, identification, judging, labelled, realism, redetected
+from evaluators.measuring.by_person import KAPPA, R2, Population
 from evaluators.measuring.stages import PICTURES, READERS, plan_of
 from evaluators.measuring.tally import Tally
 from evaluators.metrics import METRICS, pairs, statistics
 from evaluators.metrics.curves import Curves
 from evaluators.metrics.expression import ece
-from evaluators.metrics.scores import Scores
+from evaluators.metrics.scores import People, Scores
 from evaluators.networks.backends.memory import device_bytes, halve_batches, halved, held_bytes, with_smaller_batches
 from evaluators.networks.catalog.classes import counterparts
 from evaluators.networks.roles import Nets, Teacher
@@ -175,6 +177,7 @@ class Panel:
             "told_by": self.nets.told_by,
             "families": {method: dict(family.facts) for method, family in self.families.items()},
             "n_attacker_faces": len(self.protocol.attacker),
+            "people": self.population.plain(),
             "held_bytes": held_bytes(self.device),
             "device_bytes": device_bytes(self.device),
         }
@@ -189,6 +192,33 @@ class Panel:
                 facts["teacher_accuracy"] = float((logits.argmax(1) == label[known]).double().mean())
                 facts["teacher_ece"] = ece((logits / self.temperature).softmax(1), label[known])
         return facts
+
+    @functools.cached_property
+    def population(self) -> Population:
+        """Return who is measured, and what judges say of their clear faces."""
+        truth = {KAPPA: self.clear.probe_reading.logits.argmax(1).cpu()}
+        judged: dict[str, str] = {}
+        for judge, said in self.verdicts.probe.items():
+            if judge in self.verdicts.classes:
+                truth[judge] = said.cpu()
+                judged |= {f"{KAPPA}_{judge}_{reader}": judge for reader in readers.READERS}
+            else:
+                square = judging.squares(said, torch.zeros_like(said))[1]
+                sums = statistics.sums_by(square, self.clear.probe_person.cpu(), self.clear.people)
+                truth[judge] = sums / (square.sum() / self.clear.people)
+        assert self.ceiling.people is not None
+        clear = {n: kept for n, kept in self.ceiling.people.sums.items() if n in judged or n.startswith(R2)}
+        stretched = {n: stretch for n, stretch in self.ceiling.people.stretched.items() if n in clear}
+        return Population(
+            self.clear.people,
+            self.clear.probe_person.cpu(),
+            self.protocol.seed,
+            REPLICATES,
+            truth,
+            {**judged, **dict.fromkeys((KAPPA, f"{KAPPA}_adapted", f"{KAPPA}_redetected"), KAPPA)},
+            People(clear, stretched),
+            self.reference.admitted if self.reference else (),
+        )
 
     def _classes(self) -> dict[str, list[str]]:
         """Return the names of the classes of every judge who has some, and of the labels that readers learn."""
@@ -248,6 +278,7 @@ class Panel:
             told_by=self._told_by(evidence.anonymizer),
             curves=(self.curves or {}).get(repr(evidence.anonymizer), {}),
             details={} if stage else tally.details,
+            people=tally.people,
             stage=stage,
         )
 

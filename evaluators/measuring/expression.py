@@ -10,11 +10,11 @@ from torch import Tensor
 from anonymizers import Faces
 from evaluators.attackers.evidence import Evidence
 from evaluators.datasets.protocol import Protocol
-from evaluators.measuring.reader import fit
 from evaluators.measuring.tally import Tally
 from evaluators.metrics import expression
 from evaluators.networks.catalog.classes import counterparts
 from evaluators.networks.roles import Teacher
+from evaluators.readers.linear import fit
 
 
 def measure(evidence: Evidence, tally: Tally, *, temperature: float, labels: Tensor | None) -> None:

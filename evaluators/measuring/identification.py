@@ -95,10 +95,12 @@ def _put_largest(evidence: Evidence, met: Mapping[str, Tensor], tally: Tally) ->
     clear = evidence.clear
     person = clear.probe_person
     credits = {f"rank1_{name}": rank_credit(matrix, person, 1).cpu() for name, matrix in met.items()}
-    replicates = tally.largest("rank1_worst", credits)
+    replicates = tally.largest("rank1_worst", credits, keep=True)
     who = torch.arange(clear.people, device=person.device)[person.bincount(minlength=clear.people) > 0]
-    together = {name: rank_credit(fused(matrix, person)[who], who, 1).cpu() for name, matrix in met.items()}
-    tally.largest("rank1_worst_fused", together, who.cpu())
+    together = {
+        f"rank1_{name}_fused": rank_credit(fused(matrix, person)[who], who, 1).cpu() for name, matrix in met.items()
+    }
+    tally.largest("rank1_worst_fused", together, who.cpu(), keep=True)
     return replicates
 
 

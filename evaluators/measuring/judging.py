@@ -143,9 +143,9 @@ def measure(
     for reader, read in readings.items():
         for judge, said in read.items():
             truth, classes = verdicts.probe[judge], verdicts.classes.get(judge, 0)
-            found = scores.setdefault(judge, {})[reader] = _score(truth, said, classes, tally)
-            kind = "kappa" if classes else "r2"
-            tally.put(f"expression_{kind}_{judge}_{reader}", found.value, found.interval, found.draws)
+            column = f"expression_{'kappa' if classes else 'r2'}_{judge}_{reader}"
+            found = scores.setdefault(judge, {})[reader] = _score(truth, said, classes, tally, column)
+            tally.put(column, found.value, found.interval, found.draws)
             if classes:
                 tally.put_confusion(judge, reader, tally.confusion(truth, said.argmax(1), classes))
     _beyond_word(evidence, readings["adapted"], verdicts, tally)
@@ -209,18 +209,11 @@ def _kept_of_part(now: Scores, clear: Scores, admitted: Sequence[str], part: Tal
     return [least.value, *least.interval]
 
 
-def _score(truth: Tensor, said: Tensor, classes: int, tally: Tally) -> Measured:
+def _score(truth: Tensor, said: Tensor, classes: int, tally: Tally, kept: str | None = None) -> Measured:
     """Compare what a reader says of the probes with a judge: kappa of classes, explained variance of coefficients."""
     if classes:
-        return tally.agreed(truth, said.argmax(1), classes)
-    error, spread = squares(truth, said)
-
-    def replicates(index: Tensor, draws: Tensor) -> Tensor:
-        wrong, whole = (torch.zeros(draws.shape[1]).double().index_add_(0, index, x) for x in (error, spread))
-        return 1 - (draws @ wrong) / (draws @ whole)
-
-    draws = tally.replicates_of(replicates).clamp_max(1.0)
-    return Measured(float(1 - error.sum() / spread.sum()), draws, tally.interval(draws))
+        return tally.agreed(truth, said.argmax(1), classes, kept)
+    return tally.explained(*squares(truth, said), kept)
 
 
 def squares(truth: Tensor, said: Tensor) -> tuple[Tensor, Tensor]:

@@ -1,4 +1,4 @@
-"""Tally: the values, intervals and replicates of one configuration while they are collected."""
+"""Tally: the values, intervals and replicates of one configuration, and what people add, while they are collected."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from evaluators.measuring.by_person import compact, halved
 from evaluators.metrics import expression, statistics
 from evaluators.metrics.kept import NEAR, Measured
+from evaluators.metrics.scores import People, Stretch
 
 PART_REPLICATES = 1_000
 """Of the people of a part, the same for every configuration."""
@@ -38,6 +40,8 @@ class Tally:
         self.values: dict[str, float | None] = {}
         self.intervals: dict[str, tuple[float, float]] = {}
         self.replicates: dict[str, NDArray[np.float32]] = {}
+        self.sums: dict[str, NDArray[Any]] = {}
+        self.stretched: dict[str, Stretch] = {}
         self.confusions: dict[str, dict[str, list[int]]] = {}
         self.groups: dict[str, dict[str, dict[str, Any]]] = {}
 
@@ -55,6 +59,11 @@ class Tally:
     def put_confusion(self, judge: str, reader: str, counts: Tensor) -> None:
         """Put the (P, C, C) counts per person of what a judge says of clear faces and a reader of released ones."""
         self.confusions.setdefault(judge, {})[reader] = counts.sum(0).long().flatten().tolist()
+
+    @property
+    def people(self) -> People:
+        """Return what each person adds, see `by_person`."""
+        return People(dict(self.sums), dict(self.stretched))
 
     @property
     def details(self) -> dict[str, Any]:
@@ -77,22 +86,50 @@ class Tally:
         if replicates is not None and name in self.objectives:
             self.replicates[name] = replicates.numpy().astype(np.float32)
 
-    def replicates_of(self, compute: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
+    def replicates_of(
+        self,
+        compute: Callable[[Tensor, Tensor], Tensor],
+        ends: tuple[float | None, float],
+        kept: tuple[str, NDArray[Any]] | None = None,
+    ) -> Tensor:
         """Return the (R,) replicates of a figure over the drawn people, and over released pictures where some share.
 
         Args:
             compute: the figure's replicates, of (N,) units of the probes and (R, U) draws of them.
+            ends: what the figure can be at least and at most, which widened ones would leave.
+            kept: name and array of what is kept by person, from which the replicates over people follow.
         """
         people = statistics.Units(self.person, self.draws)
-        return statistics.widened(lambda units: compute(units.index, units.draws), people, self.second)
+        stretch = statistics.stretch_of(lambda units: compute(units.index, units.draws), people, self.second)
+        if kept is not None:
+            name, self.sums[kept[0]] = kept
+            self.stretched.pop(name, None)
+            if stretch != 1.0:
+                self.stretched[name] = (stretch, *ends)
+        return statistics.stretched(compute(people.index, people.draws), stretch).clamp(*ends)
 
-    def mean_replicates(self, value: Tensor, person: Tensor | None = None) -> Tensor:
-        """Return the (R,) means of (N,) values over the drawn people; `person` where they are not the probes'."""
-        wide = value.double()
-        if person is not None:
-            return statistics.mean_replicates(wide, person, self.draws)
-        found = self.replicates_of(lambda index, draws: statistics.mean_replicates(wide, index, draws))
-        return found.clamp(float(wide.min()), float(wide.max()))  # where widened ones would leave what a mean can be
+    def mean_replicates(self, value: Tensor, person: Tensor | None = None, kept: str | None = None) -> Tensor:
+        """Return the (R,) means of (N,) values over the drawn people.
+
+        Args:
+            value: one for each probe.
+            person: (N,) int64, whose they are where they are not the probes'.
+            kept: name by which their sums are kept by person.
+        """
+        wide = value.double().cpu()
+
+        def replicates(index: Tensor, draws: Tensor) -> Tensor:
+            units = draws.shape[1]
+            sums = torch.from_numpy(compact(statistics.sums_by(wide, index, units)))  # as they can be kept
+            return statistics.mean_of_sums(sums.double(), torch.bincount(index, minlength=units), draws)
+
+        whose = self.person if person is None else person
+        sums = None if kept is None else (kept, compact(statistics.sums_by(wide, whose, self.draws.shape[1])))
+        if person is None:
+            return self.replicates_of(replicates, (float(wide.min()), float(wide.max())), sums)
+        if sums is not None:
+            self.sums[sums[0]] = sums[1]
+        return replicates(person, self.draws)
 
     def interval(self, replicates: Tensor) -> tuple[float, float]:
         """Return the bootstrap interval of (R,) replicates over these people, or fewer released pictures."""
@@ -114,21 +151,25 @@ class Tally:
         """
         interval = self.wilson(value)
         wanted = name in self.objectives or self.second is not None
-        replicates = self.mean_replicates(value) if wanted else None
+        replicates = self.mean_replicates(value, kept=self._if_objective(name)) if wanted else None
         if replicates is not None and self.second is not None:
             interval = statistics.united(interval, self.interval(replicates))
         self.put(name, float(value.mean()), interval, replicates)
 
-    def largest(self, name: str, values: Mapping[str, Tensor], person: Tensor | None = None) -> Tensor:
+    def largest(
+        self, name: str, values: Mapping[str, Tensor], person: Tensor | None = None, *, keep: bool = False
+    ) -> Tensor:
         """Put the largest of several rates, given by (N,) values; returns (R,) replicates.
 
-        `person`, (N,) int64, says whose they are where they are not the probes'.
+        `person`, (N,) int64, says whose they are where they are not the probes'; `keep` whether the sums of each rate
+        are kept by person.
 
         The interval is that of the replicates of the maximum, widened to the adjusted Wilson interval of the largest
         rate: a plain bootstrap has no width where every picture, or none, counts.
         """
         top = max(values, key=lambda rate: float(values[rate].mean()))
-        replicates = torch.stack([self.mean_replicates(value, person) for value in values.values()]).amax(0)
+        found = [self.mean_replicates(value, person, rate if keep else None) for rate, value in values.items()]
+        replicates = torch.stack(found).amax(0)
         interval = statistics.united(self.interval(replicates), self.wilson(values[top], person))
         self.put(name, float(values[top].mean()), interval, replicates)
         return replicates
@@ -136,8 +177,12 @@ class Tally:
     def mean(self, name: str, value: Tensor) -> None:
         """Put a mean of (N,) values with its bootstrap interval."""
         value = value.double().cpu()
-        replicates = self.mean_replicates(value)
+        replicates = self.mean_replicates(value, kept=self._if_objective(name))
         self.put(name, float(value.mean()), self.interval(replicates), replicates)
+
+    def _if_objective(self, name: str) -> str | None:
+        """Return the name of an objective, by which it is kept by person."""
+        return name if name in self.objectives else None
 
     def confusion(self, reference: Tensor, answer: Tensor, classes: int, known: Tensor | None = None) -> Tensor:
         """Return (P, C, C) counts per person of two answers, given on the pictures that are `known`, (N,) bool."""
@@ -147,11 +192,11 @@ class Tally:
 
     def kappa(self, name: str, reference: Tensor, answer: Tensor, classes: int) -> None:
         """Put Cohen's kappa of two (N,) answers with its interval."""
-        found = self.agreed(reference, answer, classes)
+        found = self.agreed(reference, answer, classes, self._if_objective(name))
         self.put(name, found.value, found.interval, found.draws)
 
-    def agreed(self, reference: Tensor, answer: Tensor, classes: int) -> Measured:
-        """Compute Cohen's kappa of two (N,) answers.
+    def agreed(self, reference: Tensor, answer: Tensor, classes: int, kept: str | None = None) -> Measured:
+        """Compute Cohen's kappa of two (N,) answers; `kept` is the name by which the second is kept.
 
         The interval is that of the replicates. Near 1, where hardly anybody disagrees, these vary too little: it is
         united with the adjusted Wilson interval of the raw agreement p, mapped through (p - e) / (1 - e) with the
@@ -165,9 +210,32 @@ class Tally:
 
         counts = self.confusion(reference, answer, classes).sum(0)
         right, chance = (reference == answer).double(), float(expression.chance_agreement(counts))
-        value, draws = float(expression.kappa(counts)), self.replicates_of(replicates).clamp_max(1.0)
+        answers = None if kept is None else (kept, answer.numpy().astype(np.uint8))
+        value, draws = float(expression.kappa(counts)), self.replicates_of(replicates, (None, 1.0), answers)
         interval = self.interval(draws)
         if value > NEAR:
             low, high = ((end - chance) / (1 - chance) for end in self.wilson(right))
             interval = statistics.united(interval, (low, high))
         return Measured(value, draws, interval, right, chance)
+
+    def explained(self, error: Tensor, square: Tensor, kept: str | None = None) -> Measured:
+        """Compute the share of coefficients' variance that a reader explains.
+
+        Args:
+            error: (N,) float64, squared errors of what he says.
+            square: (N,) float64, squares of what is right; not all 0.
+            kept: name by which the sums of errors are kept by person.
+        """
+        unit = square.sum() / self.draws.shape[1]
+
+        def wrong(index: Tensor, units: int) -> NDArray[Any]:
+            return halved(statistics.sums_by(error, index, units) / unit)  # as they can be kept
+
+        def replicates(index: Tensor, draws: Tensor) -> Tensor:
+            units = draws.shape[1]
+            whole = statistics.sums_by(square, index, units) / unit
+            return 1 - (draws @ torch.from_numpy(wrong(index, units)).double()) / (draws @ whole)
+
+        sums = None if kept is None else (kept, wrong(self.person, self.draws.shape[1]))
+        draws = self.replicates_of(replicates, (None, 1.0), sums)
+        return Measured(float(1 - error.sum() / square.sum()), draws, self.interval(draws))

@@ -44,7 +44,11 @@ def kappa(confusion: Tensor) -> Tensor:
     Raises:
         ValueError: if there are no answers.
     """
-    observed, expected = agreement(confusion), chance_agreement(confusion)
+    return beyond_chance(agreement(confusion), chance_agreement(confusion))
+
+
+def beyond_chance(observed: Tensor, expected: Tensor) -> Tensor:
+    """Compute Cohen's kappa, see `kappa`, of (...) float64 agreements: the observed one, and that by chance."""
     # Counts are whole numbers, so an expected agreement of 1 is exact.
     undefined = expected >= 1
     return torch.where(undefined, 0.0, (observed - expected) / torch.where(undefined, 1.0, 1 - expected))

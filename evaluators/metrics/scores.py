@@ -16,6 +16,33 @@ if TYPE_CHECKING:
     from evaluators.metrics.curves import Curves
 
 
+FUSED, REDETECTED = "_fused", "_redetected"
+"""What the names of rates end in: of who has all pictures of a person at once, and on faces that were found anew."""
+Stretch = tuple[float, float | None, float | None]
+"""Of replicates, where people share released pictures, see `statistics.widened`: the factor, and the ends within which
+what comes of it stays."""
+
+
+@dataclass(frozen=True, eq=False)
+class People:
+    """Hold what people add to the figures of a configuration.
+
+    Attributes:
+        sums: name -> (P,) uint8, float16 or float32 sums, or (N,) uint8 answers, see
+            `evaluators.measuring.by_person`.
+        stretched: name -> factor and ends; of those alone whose replicates are spread.
+    """
+
+    sums: Mapping[str, NDArray[Any]]
+    stretched: Mapping[str, Stretch]
+
+    def attackers(self, fused: bool = False) -> list[str]:
+        """Return whose rank-1 is here; `fused`, of who has all pictures of a person at once."""
+        known = (name.removeprefix("rank1_") for name in self.sums if name.startswith("rank1_"))
+        rates = (name for name in known if not name.endswith(REDETECTED))
+        return [name.removesuffix(FUSED) for name in rates if name.endswith(FUSED) == fused]
+
+
 @dataclass(frozen=True, eq=False)
 class Scores:
     """Hold every number of one trial.
@@ -35,6 +62,7 @@ class Scores:
         details: what belongs to no column, ready for JSON, of a configuration that is measured to its end:
             `confusions`, judge -> reader -> C² counts, a row for each class that the judge says of the clear face;
             `groups`, attribute -> group of people -> its figures.
+        people: what each person adds, from which replicates follow; None where it was not kept.
         stage: after which this was said, of a configuration that is not measured to its end; empty where it is. What a
             later stage adds is None then, and the rate of the strongest attacker that of the strongest so far.
 
@@ -54,6 +82,7 @@ class Scores:
     told_by: str = ""
     curves: Mapping[str, Curves] = field(default_factory=dict)
     details: Mapping[str, Any] = field(default_factory=dict)
+    people: People | None = None
     stage: str = ""
 
     def __post_init__(self) -> None:

@@ -89,13 +89,21 @@ def widened(compute: Callable[[Units], Tensor], people: Units, second: tuple[Uni
     Returns:
         (R,) float64; never narrower than those over people alone.
     """
-    replicates = compute(people)
+    return stretched(compute(people), stretch_of(compute, people, second))
+
+
+def stretch_of(compute: Callable[[Units], Tensor], people: Units, second: tuple[Units, Units] | None) -> float:
+    """Return by how much `widened` spreads replicates over people, at least 1."""
     if second is None:
-        return replicates
+        return 1.0
     own, pictures, joint = (float(compute(units).var()) for units in (people, *second))
-    if own <= 0:
+    return max(1.0, (own + pictures - joint) / own) ** 0.5 if own > 0 else 1.0
+
+
+def stretched(replicates: Tensor, stretch: float) -> Tensor:
+    """Spread (R,) replicates about their mean; a factor of 1 leaves them as they are."""
+    if stretch == 1.0:
         return replicates
-    stretch = max(1.0, (own + pictures - joint) / own) ** 0.5
     spread: Tensor = replicates.mean() + stretch * (replicates - replicates.mean())
     return spread
 
@@ -115,9 +123,30 @@ def mean_replicates(value: Tensor, person: Tensor, draws: Tensor) -> Tensor:
         ValueError: if a replicate draws nobody who has a picture here.
     """
     people = draws.shape[1]
-    sums = draws.new_zeros(people).index_add_(0, person, value.double())
-    pictures = torch.bincount(person, minlength=people).double()
-    total = draws @ pictures
+    return mean_of_sums(sums_by(value, person, people), torch.bincount(person, minlength=people), draws)
+
+
+def sums_by(value: Tensor, unit: Tensor, units: int) -> Tensor:
+    """Sum (N,) values over each of U units, (N,) int64; returns (U,) float64."""
+    return value.new_zeros(units, dtype=torch.float64).index_add_(0, unit, value.double())
+
+
+def mean_of_sums(sums: Tensor, pictures: Tensor, draws: Tensor) -> Tensor:
+    """Compute the mean over pictures in every replicate, of what each person's sum to.
+
+    Args:
+        sums: (P,) float64, of each person's pictures.
+        pictures: (P,) how many these are.
+        draws: (R, P) float64 of `person_draws`, on the same device.
+
+    Returns:
+        (R,) float64.
+
+    Raises:
+        ValueError: if a replicate draws nobody who has a picture here.
+    """
+    people = draws.shape[1]
+    total = draws @ pictures.double()
     if not (total > 0).all():
         raise ValueError(
             f"mean_replicates: expected pictures in every replicate, got {int((total == 0).sum())} of {len(draws)} "

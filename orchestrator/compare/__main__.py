@@ -8,7 +8,10 @@ from typing import Annotated
 
 import typer
 
+from evaluators.metrics import METRICS
+from evaluators.options import expected_one_of
 from orchestrator.records.files import LEDGER, check_results
+from orchestrator.search.names import ATTACKER_NAMES
 from orchestrator.terminal import delivered, make_console, run_app, sentences
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
@@ -24,6 +27,22 @@ def main(
             help="Trials, none for neighbors on the front; or results folders of other sweeps on the same faces.",
         ),
     ] = None,
+    metric: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Metrics to compare trials in: objectives, and whatever is made of attackers' rank-1 (each one's, the "
+            "strongest's, advantage) or of what readers reach and keep (expression_kappa_…, expression_r2_…, "
+            "expression_kept…).",
+            show_default="the objectives",
+        ),
+    ] = None,
+    attacker: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Attackers of the sweep among whom rank1_worst and rank1_worst_fused are the largest.",
+            show_default="all of them",
+        ),
+    ] = None,
 ) -> None:
     """Compare trials pairwise on the same faces, or whole sweeps: differences with 95 % intervals over people.
 
@@ -31,8 +50,11 @@ def main(
     fronts are laid side by side, with their hypervolumes and what the one attains that the other does not.
     """
     with sentences():
+        check_choice(metric or (), attacker or ())
         check_results(results, LEDGER)
         trials, folders = told_apart(others or ())
+        if folders and (metric or attacker):
+            raise ValueError("--metric, --attacker: expected trials of one sweep, got several sweeps; leave them out")
         for folder in folders:
             check_results(folder, LEDGER)
         console = make_console()
@@ -44,12 +66,26 @@ def main(
             sweeps = read_sweeps([results, *folders])
             said, laid = unlike(sweeps), tables(sweeps)
         else:
-            said, laid = [], [shown(compared(results, trials))]
+            said, laid = [], [shown(compared(results, trials, metric or (), attacker or ()))]
         for sentence in (*(gap for folder in (results, *folders) for gap in gaps(folder)), *said):
             console.print(sentence, markup=False, soft_wrap=True)
         for table in laid:
             console.print(table)
     delivered()
+
+
+def check_choice(metrics: Sequence[str], attackers: Sequence[str]) -> None:
+    """Check names of metrics and attackers.
+
+    Raises:
+        ValueError: if one is unknown or given twice, or none of the metrics is that of several attackers.
+    """
+    for option, given, known in (("--metric", metrics, METRICS), ("--attacker", attackers, ATTACKER_NAMES)):
+        for name in given:
+            if name not in known:
+                raise ValueError(expected_one_of(option, known, name))
+        if len(set(given)) < len(given):
+            raise ValueError(f"{option}: expected different names, got {', '.join(given)}")
 
 
 def told_apart(others: Sequence[str]) -> tuple[list[int], list[Path]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import json
 import logging
 import os
 from collections.abc import Mapping, Sequence
@@ -13,10 +15,26 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from evaluators.measuring.by_person import Population
+from evaluators.metrics import METRICS
+from evaluators.metrics.scores import People, Scores
 from orchestrator.records.arrow.encoding import batch_of, events_of, flat_table, ledger_schema
 from orchestrator.records.arrow.messages import batch_message, read_stream, schema_message, sweep_of
+from orchestrator.records.arrow.people import Drawn, Later, population_of, without_what_follows
 from orchestrator.records.files import locked, replace_file
-from orchestrator.records.trials import ASKED, EVENTS, REPLICATES, Row, flat, rows_of, trial_rows
+from orchestrator.records.trials import (
+    ASKED,
+    DETAILS,
+    EVENTS,
+    FACTS,
+    STOPPED,
+    TOLD_BY,
+    Row,
+    flat,
+    hyperparameters,
+    trial_rows,
+    without_replicates,
+)
 
 log = logging.getLogger(__name__)
 
@@ -101,6 +119,10 @@ class Ledger:
         """Return the facts about the sweep that stand in the metadata."""
         return sweep_of(self._schema)
 
+    @functools.cached_property
+    def _population(self) -> Population | None:
+        return population_of(self.sweep)
+
     def append(self, row: Mapping[str, Any]) -> None:
         """Write a row; it is on disk when this returns.
 
@@ -120,7 +142,8 @@ class Ledger:
         trial, asked = row["trial"], row["status"] == ASKED
         if any(asked or status not in EVENTS for status in self._statuses.get(trial, ())):
             raise ValueError(f"{self.path}: trial {trial} is already in the ledger; number the trials anew")
-        self._write(batch_message(batch_of(flat(row), self._schema)))
+        columns = without_what_follows(flat(row), self._population)
+        self._write(batch_message(batch_of(columns, self._schema)))
         self._statuses.setdefault(trial, set()).add(row["status"])
 
     def rows(self) -> list[dict[str, Any]]:
@@ -140,19 +163,20 @@ class Ledger:
         stream = read_stream(self.path)
         return events_of(pa.Table.from_batches(stream.batches, schema=stream.schema), metrics)
 
-    def draws(self, metrics: Sequence[str]) -> dict[int, dict[str, NDArray[np.float16]]]:
-        """Read the replicates of metrics, (R,) of each that has some, by complete trial."""
+    def draws(self, metrics: Sequence[str]) -> dict[int, Mapping[str, NDArray[np.float16]]]:
+        """Read the replicates of metrics, (R,) of each that has some, by complete trial, once they are asked for."""
         stream = read_stream(self.path)
-        names = {name: f"{REPLICATES}{name}" for name in metrics if f"{REPLICATES}{name}" in stream.schema.names}
-        found: dict[int, dict[str, NDArray[np.float16]]] = {}
-        for batch in stream.batches:
-            for place, status in enumerate(batch.column("status").to_pylist()):
-                if status == "complete":
-                    lists = {name: batch.column(column)[place] for name, column in names.items()}
-                    found[batch.column("trial")[place].as_py()] = {
-                        name: one.values.to_numpy(zero_copy_only=False) for name, one in lists.items() if one.is_valid
-                    }
-        return found
+
+        def of(batch: pa.RecordBatch, place: int) -> Mapping[str, NDArray[np.float16]]:
+            row = flat_table(pa.Table.from_batches([batch.slice(place, 1)], schema=stream.schema))
+            return Drawn(row, self._population).of(0, metrics)
+
+        return {
+            batch.column("trial")[place].as_py(): Later(functools.partial(of, batch, place))
+            for batch in stream.batches
+            for place, status in enumerate(batch.column("status").to_pylist())
+            if status == "complete"
+        }
 
     def trials(self) -> list[Row]:
         """Read the trials that have ended as flat rows, as `trials.parquet` has them."""
@@ -205,3 +229,58 @@ def read(path: Path | str) -> pa.Table:
     """
     stream = read_stream(Path(path))
     return flat_table(pa.Table.from_batches(stream.batches, schema=stream.schema))
+
+
+def rows_of(table: pa.Table, metrics: Sequence[str] | None = None) -> list[dict[str, Any]]:
+    """Gather the rows of a ledger as the search had them, the way back from `flat`.
+
+    Args:
+        table: of a ledger, as `ledger.read` returns it.
+        metrics: of which replicates are wanted, where they are kept or follow; None for the objectives.
+
+    Returns:
+        Dictionaries as `flat` takes them; `scores.seconds` is the time of the trial.
+
+    Raises:
+        ValueError: if the table's metrics are not those of METRICS.
+    """
+    rows = []
+    drawn = Drawn(table)
+    wanted = tuple(drawn.objectives) if metrics is None else metrics
+    blamed, details = (
+        table.column(name).to_pylist() if name in table.column_names else [None] * len(table)
+        for name in ("blamed", DETAILS)
+    )
+    for place, columns in enumerate(without_replicates(table).to_pylist()):
+        found, people = drawn.of(place, wanted), drawn.people(place)
+        said = json.loads(details[place] or "{}")
+        measured = columns["status"] in ("complete", "stopped") and columns["n_probe"] is not None
+        rows.append(
+            {name: columns[name] for name in ("trial", "status", "error", "method", "anonymizer", "seconds")}
+            | {"hyperparameters": hyperparameters(columns)}
+            | {"scores": _scores(columns, found, said, people) if measured else None}
+            | ({} if blamed[place] is None else {"blamed": blamed[place]})
+            | ({} if columns.get(STOPPED) is None else {STOPPED: columns[STOPPED]})
+        )
+    return rows
+
+
+def _scores(
+    columns: Row, replicates: Mapping[str, NDArray[np.float16]], details: Mapping[str, Any], people: People | None
+) -> Scores:
+    """Gather the scores of a flat row."""
+    return Scores(
+        values={name: columns.get(name) for name in METRICS},
+        intervals={
+            name: (columns[f"{name}_lo"], columns[f"{name}_hi"])
+            for name in METRICS
+            if columns.get(f"{name}_lo") is not None
+        },
+        replicates={name: draws.astype(np.float32) for name, draws in replicates.items()},
+        seconds=columns["seconds"],
+        told_by=columns.get(TOLD_BY) or "",
+        details=details,
+        people=people,
+        stage=json.loads(columns[STOPPED])["stage"] if columns["status"] == "stopped" else "",
+        **{name: columns[name] for name in FACTS},
+    )

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from anonymizers import ANONYMIZERS
 from orchestrator.records.arrow.encoding import VERSION, measured_only
 from orchestrator.records.arrow.messages import sweep_of
+from orchestrator.records.arrow.people import Drawn, without_people
 from orchestrator.records.files import replace_file
 from orchestrator.records.front import eligible, front_probability, front_rows, objective_values, seba_areas
 from orchestrator.records.ledger import read
@@ -55,6 +56,9 @@ def objective_replicates(table: pa.Table, objectives: Mapping[str, str]) -> NDAr
         ValueError: if rows or objectives differ in the number of replicates.
     """
     values = objective_values(table.select(list(objectives)).to_pylist(), objectives)
+    kept = Drawn(table)
+    if kept.population is not None:
+        return _replicates(values, [kept.of(place, objectives) for place in range(len(table))], objectives)
     columns = {m: f"{REPLICATES}{name}" for m, name in enumerate(objectives)}
     drawn = {m: table.column(c) for m, c in columns.items() if c in table.column_names}
     drawn = {m: column for m, column in drawn.items() if column.null_count < len(table)}
@@ -65,6 +69,22 @@ def objective_replicates(table: pa.Table, objectives: Mapping[str, str]) -> NDAr
     replicates = np.repeat(values[:, :, None].astype(np.float32), counts.pop(), axis=2)
     for m, column in drawn.items():
         replicates[:, m] = pc.list_flatten(column).to_numpy().reshape(len(table), -1)
+    return replicates
+
+
+def _replicates(
+    values: NDArray[np.float64], drawn: Sequence[Mapping[str, NDArray[np.float16]]], objectives: Mapping[str, str]
+) -> NDArray[np.float32]:
+    """Put replicates of n rows, by objective, beside the (n, m) values of those that have none."""
+    some = [name for name in objectives if any(name in one for one in drawn)]
+    counts = {len(one.get(name, ())) for one in drawn for name in some} or {1}
+    if len(counts) > 1:
+        raise ValueError(f"ledger: expected as many replicates of every objective in every row, got {sorted(counts)}")
+    replicates = np.repeat(values[:, :, None].astype(np.float32), counts.pop(), axis=2)
+    for n, one in enumerate(drawn):
+        for m, name in enumerate(objectives):
+            if name in one:
+                replicates[n, m] = one[name]
     return replicates
 
 
@@ -116,7 +136,7 @@ def write_tables(ledger: pa.Table | Path | str, sweep: Mapping[str, Any], folder
     ended = table.select(["trial", "status"]).append_column("row", pa.array(np.arange(len(table))))
     ended = ended.filter(~pc.field("status").isin(EVENTS)).sort_by("trial").column("row")  # few columns are moved
     objectives: dict[str, str] = sweep["objectives"]
-    metadata = {"sweep": json.dumps({**sweep, "version": VERSION}, allow_nan=False)}
+    metadata = {"sweep": json.dumps({**without_people(sweep), "version": VERSION}, allow_nan=False)}
     trials = measured_only(without_replicates(table).take(ended), (*BASE, *objectives, *FACTS, "seconds"))
     trials = trials.replace_schema_metadata(metadata)
     # As Python's objects, the hundreds of columns of thousands of rows take a gigabyte; few are looked at here.
@@ -127,7 +147,7 @@ def write_tables(ledger: pa.Table | Path | str, sweep: Mapping[str, Any], folder
     candidates = [n for n, row in enumerate(rows) if eligible(row, objectives)]
     probability: list[float | None] = [None] * len(rows)
     if candidates:
-        drawn = [name for name in table.column_names if name in objectives or name.startswith(REPLICATES)]
+        drawn = [*dict.fromkeys((*objectives, *Drawn.needed(table)))]
         replicates = objective_replicates(table.select(drawn).take(ended.take(pa.array(candidates))), objectives)
         for n, share in zip(candidates, front_probability(replicates, list(objectives.values())), strict=True):
             probability[n] = float(share)
@@ -162,7 +182,7 @@ def write_details(ledger: pa.Table, sweep: Mapping[str, Any], front: Sequence[Ro
     shown = {*(row["trial"] for row in front), *anchors.to_pylist()}
     every = details_of(ledger, None if protocol.get("groups") else shown)
     details = {trial: every[trial] for trial in sorted(shown & every.keys())}
-    metadata = {"sweep": json.dumps({**sweep, "version": VERSION}, allow_nan=False)}
+    metadata = {"sweep": json.dumps({**without_people(sweep), "version": VERSION}, allow_nan=False)}
     tables = {"confusions.parquet": _confusions(details, named), "groups.parquet": _groups(every, protocol)}
     for name, table in tables.items():
         path = Path(folder) / name

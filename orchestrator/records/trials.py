@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from anonymizers import ANONYMIZERS, Anonymizer
 from anonymizers.ranges import Choice, Integer, Range
 from evaluators.metrics import METRICS
-from evaluators.metrics.scores import Scores
+from evaluators.metrics.scores import People
 
 STATUSES = ("complete", "stopped", "failed")
 ASKED = "asked"
@@ -30,9 +30,19 @@ FACTS = (*COUNTS, "chance_rank1")
 TAKEN_FROM = "taken_from"
 """Column that names sweep and trial of a row that was not measured, but taken over from an earlier sweep."""
 DETAILS = "details"
-LEDGERS_OWN = {"blamed": pa.bool_(), "curves": pa.string(), "drawn": pa.string(), DETAILS: pa.string()}
+PEOPLE, STRETCHED = "people", "stretched"
+"""Columns of what each person adds to the figures, see `arrow.people`."""
+LEDGERS_OWN = {
+    "blamed": pa.bool_(),
+    "curves": pa.string(),
+    "drawn": pa.string(),
+    DETAILS: pa.string(),
+    PEOPLE: pa.map_(pa.int16(), pa.binary()),
+    STRETCHED: pa.string(),
+}
 """Columns that the ledger alone has: whether a lost trial was held against its configuration, curves as JSON, what the
-study drew for a configuration that was asked for, as JSON, and the scores' details, as JSON."""
+study drew for a configuration that was asked for, as JSON, the scores' details, as JSON, and what people add, with the
+factors of replicates that are spread, as JSON."""
 FEASIBLE = "feasible"
 """Column that says whether a row keeps the constraints of its sweep; only where there are some."""
 TOLD_BY = "told_by"
@@ -81,7 +91,7 @@ def flat(row: Mapping[str, Any]) -> Row:
             (Scores or None) and `seconds`; `stopped` of a trial that was stopped, or would have been but for the audit.
 
     Returns:
-        Column -> value; what is None may be absent. Replicates are (R,) float32 arrays.
+        Column -> value; what is None may be absent. Replicates are (R,) float32 arrays, what people add is `People`.
 
     Raises:
         ValueError: if the status is unknown, a failure has no error, a complete trial no scores, or a number is not
@@ -109,48 +119,15 @@ def flat(row: Mapping[str, Any]) -> Row:
         columns |= {name: getattr(scores, name) for name in FACTS}
         columns |= {TOLD_BY: scores.told_by} if scores.told_by else {}
         columns |= {DETAILS: json.dumps(scores.details, separators=(",", ":"))} if scores.details else {}
+        if scores.people is not None:
+            columns[PEOPLE] = scores.people
+            columns |= {STRETCHED: json.dumps(scores.people.stretched)} if scores.people.stretched else {}
         columns |= {f"{REPLICATES}{name}": np.asarray(draws, np.float32) for name, draws in scores.replicates.items()}
     for name, value in columns.items():
-        finite = np.isfinite(value).all() if isinstance(value, np.ndarray) else _finite(value)
-        if not finite:
+        arrays = value.sums.values() if isinstance(value, People) else [value] if isinstance(value, np.ndarray) else []
+        if not (_finite(value) and all(np.isfinite(array).all() for array in arrays)):
             raise ValueError(f"{whose}: {name} is not finite; a quantity that cannot be measured is None")
     return columns
-
-
-def rows_of(table: pa.Table) -> list[dict[str, Any]]:
-    """Gather the rows of a ledger as the search had them, the way back from `flat`.
-
-    Args:
-        table: of a ledger, as `ledger.read` returns it.
-
-    Returns:
-        Dictionaries as `flat` takes them; `scores.seconds` is the time of the trial.
-
-    Raises:
-        ValueError: if the table's metrics are not those of METRICS.
-    """
-    rows = []
-    replicates = [name for name in table.column_names if name.startswith(REPLICATES)]
-    draws = {name: table.column(name) for name in replicates}
-    blamed, details = (
-        table.column(name).to_pylist() if name in table.column_names else [None] * len(table)
-        for name in ("blamed", DETAILS)
-    )
-    for place, columns in enumerate(without_replicates(table).to_pylist()):
-        drawn = {
-            name.removeprefix(REPLICATES): cells[place].values.to_numpy().astype(np.float32)
-            for name, cells in draws.items()
-            if cells[place].is_valid
-        }
-        measured = columns["status"] in ("complete", "stopped") and columns["n_probe"] is not None
-        rows.append(
-            {name: columns[name] for name in ("trial", "status", "error", "method", "anonymizer", "seconds")}
-            | {"hyperparameters": hyperparameters(columns)}
-            | {"scores": _scores(columns, drawn, json.loads(details[place] or "{}")) if measured else None}
-            | ({} if blamed[place] is None else {"blamed": blamed[place]})
-            | ({} if columns.get(STOPPED) is None else {STOPPED: columns[STOPPED]})
-        )
-    return rows
 
 
 def hyperparameters(columns: Mapping[str, Any]) -> dict[str, Any]:
@@ -161,24 +138,6 @@ def hyperparameters(columns: Mapping[str, Any]) -> dict[str, Any]:
         for name, value in columns.items()
         if name.startswith(prefix) and value is not None
     }
-
-
-def _scores(columns: Row, replicates: Mapping[str, Any], details: Mapping[str, Any]) -> Scores:
-    """Gather the scores of a flat row."""
-    return Scores(
-        values={name: columns.get(name) for name in METRICS},
-        intervals={
-            name: (columns[f"{name}_lo"], columns[f"{name}_hi"])
-            for name in METRICS
-            if columns.get(f"{name}_lo") is not None
-        },
-        replicates=replicates,
-        seconds=columns["seconds"],
-        told_by=columns.get(TOLD_BY) or "",
-        details=details,
-        stage=json.loads(columns[STOPPED])["stage"] if columns["status"] == "stopped" else "",
-        **{name: columns[name] for name in FACTS},
-    )
 
 
 def _finite(value: Any) -> bool:

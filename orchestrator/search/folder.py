@@ -140,25 +140,26 @@ def rows_before(results: Path, now: Mapping[str, Any], needed: Sequence[str]) ->
     Raises:
         ValueError: if there is no sweep, or its numbers do not compare with those of this one; the sentence says why.
     """
-    from orchestrator.records.ledger import read  # torch, which a refusal does without
-    from orchestrator.records.trials import EVENTS, TAKEN_FROM, rows_of
+    from orchestrator.records.ledger import read, rows_of  # torch, which a refusal does without
+    from orchestrator.records.trials import TAKEN_FROM
 
     table = read(check_earlier(results))
     before = sweep_of(table)
     check_same(before, {"protocol": now["protocol"]}, option="--warm-start")  # other faces change all that follows
     options = {name: value for name, value in now["options"].items() if name not in FREE}
     check_same(before, {**now, "options": options}, option="--warm-start")
-    if missing := [name for name in now["objectives"] if name not in before["objectives"]]:
+    objectives = list(now["objectives"])
+    needed = [*needed, *objectives]
+    rows = sorted(rows_of(table, objectives), key=lambda row: int(row["trial"]))
+    rows = [row for row in rows if row["status"] == "complete"]
+    rows = [row for row in rows if all(row["scores"].values[name] is not None for name in needed)]
+    others = [name for name in objectives if name not in before["objectives"]]
+    if missing := [name for name in others if not rows or any(name not in row["scores"].replicates for row in rows)]:
         raise ValueError(
             f"--warm-start: expected a sweep that was for {', '.join(missing)} too, {results} was for "
             f"{', '.join(before['objectives'])}, and has no draws of people for others"
         )
-    ended = [row for row in rows_of(table) if row["status"] not in EVENTS]
-    return [
-        {**row, TAKEN_FROM: f"{before['name']}: trial {row['trial']}"}
-        for row in sorted(ended, key=lambda row: int(row["trial"]))
-        if row["status"] == "complete" and all(row["scores"].values[name] is not None for name in needed)
-    ]
+    return [{**row, TAKEN_FROM: f"{before['name']}: trial {row['trial']}"} for row in rows]
 
 
 def choose_folder(settings: Settings, name: str) -> Path:

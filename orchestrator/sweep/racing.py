@@ -137,15 +137,19 @@ class Racing:
         self._count = 1
 
     def add(self, trial: int, values: Mapping[str, float | None], replicates: Mapping[str, Any]) -> None:
-        """Take a trial that was measured to its end, by metric its values and (R,) replicates, as `Scores` has them."""
-        self._count = max((len(replicates[name]) for name in self.objectives if name in replicates), default=1)
-        new = self.standing(trial, values, replicates)
+        """Take a trial that was measured to its end, by metric its values and (R,) replicates, as `Scores` has them.
+
+        The replicates are looked at only where no other dominates it, since they may have to be computed.
+        """
+        costs = self._costs(values)
         if self._ended == len(self._finished):
             self._finished = np.concatenate((self._finished, np.empty_like(self._finished)))
         self._finished[self._ended] = [values[name] for name in self.told]
         self._ended += 1
-        if not any((one.costs <= new.costs).all() for one in self.front):
-            self.front = [one for one in self.front if not (new.costs <= one.costs).all()] + [new]
+        if not any((one.costs <= costs).all() for one in self.front):
+            self._count = max((len(replicates[name]) for name in self.objectives if name in replicates), default=1)
+            new = self.standing(trial, values, replicates)
+            self.front = [one for one in self.front if not (costs <= one.costs).all()] + [new]
 
     def decision(self, trial: int, scores: Scores) -> Stop | None:
         """Decide about a trial that was measured up to `scores.stage`; none is stopped before one is finished."""
@@ -160,17 +164,22 @@ class Racing:
 
     def standing(self, trial: int, values: Mapping[str, float | None], replicates: Mapping[str, Any]) -> Standing:
         """Say where a trial stands, or stands at best where it is not measured to its end."""
-        costs = np.empty(len(self.objectives))
+        costs = self._costs(values)
         draws = np.empty((len(self.objectives), self._count), np.float16)
         for m, (name, way) in enumerate(self.objectives.items()):
             sign, value = 1.0 if way == "min" else -1.0, values[name]
-            if value is None:
-                end = METRICS[name].low if way == "min" else METRICS[name].high
-                costs[m] = draws[m] = -np.inf if end is None else sign * end
-            else:
-                costs[m] = sign * value
-                draws[m] = sign * np.asarray(replicates.get(name, value), np.float16)
+            draws[m] = costs[m] if value is None else sign * np.asarray(replicates.get(name, value), np.float16)
         return Standing(trial, costs, draws)
+
+    def _costs(self, values: Mapping[str, float | None]) -> NDArray[np.float64]:
+        """Return (m,) costs, the best possible one of an objective that is not measured."""
+        costs = np.empty(len(self.objectives))
+        for m, (name, way) in enumerate(self.objectives.items()):
+            sign, value = 1.0 if way == "min" else -1.0, values[name]
+            end = METRICS[name].low if way == "min" else METRICS[name].high
+            best = -np.inf if end is None else sign * end
+            costs[m] = best if value is None else sign * value
+        return costs
 
     def guess(self, values: Mapping[str, float | None]) -> dict[str, float]:
         """Return what the sampler is told of a stopped trial: its bounds, and a guess of what was not measured.

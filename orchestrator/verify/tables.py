@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from orchestrator.records.arrow.encoding import VERSION, measured_only
+from orchestrator.records.arrow.people import without_people
 from orchestrator.records.front import front_mask, front_probability, objective_values
 from orchestrator.records.tables import objective_replicates
 from orchestrator.records.trials import BASE, EVENTS, FACTS, Row, without_replicates
@@ -45,7 +46,8 @@ def verified_table(rows: Sequence[Row], ledger: pa.Table, facts: Mapping[str, An
     out = out.append_column("on_front", pa.array(on_front))
     for name in objectives:
         out = out.append_column(f"search_{name}", pa.array([row[name] for row in rows], pa.float64()))
-    return out.replace_schema_metadata({"sweep": json.dumps({**facts, "version": VERSION}, allow_nan=False)})
+    told = {**without_people(facts), "version": VERSION}
+    return out.replace_schema_metadata({"sweep": json.dumps(told, allow_nan=False)})
 
 
 def _in_order(rows: Sequence[Row], ledger: pa.Table) -> pa.Table:

@@ -1,8 +1,9 @@
 """How the ledger keeps a row: in few columns, since each costs every row a description of its own.
 
 `numbers` holds the metrics, their intervals and the counts in the order that the schema's metadata names;
-`hyperparameters` is JSON, with whose word the method was told and why it was stopped; the replicates of the objectives
-are half-precision floats, which keep three digits, keep equal what is equal, and order what differs.
+`hyperparameters` is JSON, with whose word the method was told and why it was stopped; what people add stands in one
+column, see `people`. Replicates of the objectives that do not follow from it are half-precision floats, which keep
+three digits, keep equal what is equal, and order what differs.
 """
 
 from __future__ import annotations
@@ -16,10 +17,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from evaluators.metrics.constraints import Constraint, constraints_of, is_feasible
+from evaluators.metrics.scores import People
+from orchestrator.records.arrow.people import NAMES, encoded, names_kept
 from orchestrator.records.trials import (
     COUNTS,
     FEASIBLE,
     LEDGERS_OWN,
+    PEOPLE,
     REPLICATES,
     STOPPED,
     TAKEN_FROM,
@@ -29,9 +33,9 @@ from orchestrator.records.trials import (
     schema,
 )
 
-VERSION = 4
+VERSION = 5
 """Of ledger and tables, in their metadata; 1, which had none, kept every column in every row, 2 not what was drawn, 3
-no details."""
+no details, 4 not what people add."""
 NUMBERS = b"numbers"
 BASE = ("trial", "status", "error", "method", "anonymizer", "seconds")
 
@@ -44,7 +48,8 @@ def ledger_schema(sweep: Mapping[str, Any]) -> pa.Schema:
     fields += [pa.field("hyperparameters", pa.string()), pa.field("numbers", pa.list_(pa.float64()))]
     fields += [pa.field(name, kind) for name, kind in {**LEDGERS_OWN, TAKEN_FROM: pa.string()}.items()]
     fields += [pa.field(f"{REPLICATES}{name}", pa.list_(pa.float16())) for name in sweep.get("objectives", ())]
-    return pa.schema(fields, metadata={**trials.metadata, NUMBERS: json.dumps(numbers), b"version": str(VERSION)})
+    lists = {NUMBERS: json.dumps(numbers), NAMES: json.dumps(names_kept())}
+    return pa.schema(fields, metadata={**trials.metadata, **lists, b"version": str(VERSION)})
 
 
 def batch_of(columns: Row, ledger: pa.Schema) -> pa.RecordBatch:
@@ -62,13 +67,15 @@ def batch_of(columns: Row, ledger: pa.Schema) -> pa.RecordBatch:
             "metric there and start a new sweep"
         )
     for name, value in columns.items():
-        if not isinstance(value, np.ndarray):
+        if not isinstance(value, np.ndarray | People):
             _check_fits(trial, name, value, types[name])
     own = {name: value for name, value in columns.items() if _is_json(name)}
     kept: dict[str, Any] = {name: columns.get(name) for name in ledger.names}
     kept["hyperparameters"] = json.dumps(own)
     if any(columns.get(name) is not None for name in names):
         kept["numbers"] = [columns.get(name) for name in names]
+    if kept[PEOPLE] is not None:
+        kept[PEOPLE] = encoded(kept[PEOPLE], json.loads(ledger.metadata[NAMES]))
     for name in ledger.names:
         if name.startswith(REPLICATES) and kept[name] is not None:
             kept[name] = np.asarray(kept[name], np.float16)
@@ -119,7 +126,7 @@ def flat_table(ledger: pa.Table) -> pa.Table:
         order.append(FEASIBLE)
     arrays |= {name: ledger.column(name) for name in ledger.column_names if is_ledgers_own(name)}
     order += [name for name in ledger.column_names if is_ledgers_own(name)]
-    kept = {b"sweep": ledger.schema.metadata[b"sweep"]}
+    kept = {key: ledger.schema.metadata[key] for key in (b"sweep", NAMES) if key in ledger.schema.metadata}
     return pa.table({name: arrays[name] for name in order}, metadata=kept)
 
 

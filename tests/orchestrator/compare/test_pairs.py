@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -9,9 +10,10 @@ import pytest
 from typer.testing import CliRunner
 
 from orchestrator.compare.__main__ import app
-from orchestrator.compare.pairs import chosen_pairs, compare
+from orchestrator.compare.pairs import chosen_pairs, compare, compared
 from orchestrator.records.ledger import Ledger
 from orchestrator.records.trials import without_replicates
+from tests.helpers.people_rows import facts, measured
 from tests.helpers.sample_rows import OBJECTIVES, SWEEP, row, scores
 
 
@@ -29,7 +31,7 @@ def test_what_all_share_cancels_in_the_difference(results: Path) -> None:
 
     table = read(results / "ledger.arrow")
     worst, use = compare(table, OBJECTIVES, [(0, 1)])
-    assert (worst["objective"], use["objective"]) == tuple(OBJECTIVES)
+    assert (worst["metric"], use["metric"]) == tuple(OBJECTIVES)
     assert worst["difference"] == pytest.approx(-0.05)
     # Each alone varies by 0.03 in what both share and 0.01 of its own: only the latter is left, twice.
     wide = 1.96 * 2**0.5 * 0.01
@@ -77,3 +79,60 @@ def test_the_command(results: Path, tmp_path: Path) -> None:
     assert "blur kernel=31" in said.output and "-0.050" in said.output and "[-0.07" in said.output
     refused = CliRunner().invoke(app, [str(tmp_path / "nowhere")])
     assert refused.exit_code == 2
+
+
+@pytest.fixture
+def kept(tmp_path: Path) -> Path:
+    """A sweep whose ledger keeps what each person adds."""
+    (tmp_path / "kept").mkdir()
+    with Ledger.create(tmp_path / "kept" / "ledger.arrow", facts()) as ledger:
+        for n, (privacy, utility) in enumerate(((0.8, 0.8), (0.5, 0.6))):
+            ledger.append(row(n, "blur", {"kernel": 31 + 2 * n, "region": "crop"}, measured(privacy, utility, seed=n)))
+    return tmp_path / "kept"
+
+
+def test_trials_compare_in_whatever_people_add_to(kept: Path) -> None:
+    names = ("rank1_parrot", "expression_kappa_facex_shown", "expression_kept_blendshapes", "rank1_worst_fused")
+    one, other = measured(0.8, 0.8, seed=0), measured(0.5, 0.6, seed=1)
+    found = compared(kept, (0, 1), names)
+    assert [pair["metric"] for pair in found] == list(names)
+    assert [round(float(pair["better"]), 2) for pair in found[:3]] == [1, 0, 0]
+    for name, pair in zip(names, found, strict=True):
+        assert pair["difference"] == pytest.approx(other[name] - one[name])
+        assert float(pair["low"]) < float(pair["difference"]) < float(pair["high"])
+
+
+def test_the_strongest_of_some_attackers(kept: Path) -> None:
+    (every,) = compared(kept, (0, 1), ["rank1_worst"])
+    (some,) = compared(kept, (0, 1), ["rank1_worst"], ["fixed", "parrot"])
+    (parrot,) = compared(kept, (0, 1), ["rank1_parrot"])
+    assert some["metric"] == "rank1_worst of fixed, parrot" and every["metric"] == "rank1_worst"
+    assert {**some, "metric": "rank1_parrot"} == parrot != every  # who is stronger than fixed in every draw
+    fused = compared(kept, (0, 1), ["rank1_worst_fused"], ["fixed"])[0]
+    one, other = (measured(p, u, seed=n).people for n, (p, u) in enumerate(((0.8, 0.8), (0.5, 0.6))))
+    assert one is not None and other is not None
+    gap = np.subtract(*(float(p.sums["rank1_fixed_fused"].mean()) for p in (other, one)))
+    assert fused["difference"] == pytest.approx(float(gap))
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--metric", "rank1_wurst"], "--metric: expected one of .* got 'rank1_wurst'; the nearest is rank1_worst"),
+        (["--metric", "ssim"], "--metric: expected one that was measured, trial 0 has no ssim"),
+        (["--attacker", "mapped"], "--attacker: expected some of fixed, parrot, undone, whom trial 0 met, got mapped"),
+        (["--attacker", "fixed", "--attacker", "fixed"], "--attacker: expected different names, got fixed, fixed"),
+        (["--metric", "expression_kept", "--attacker", "fixed"], "--attacker: expected a metric of several attackers"),
+    ],
+)
+def test_what_cannot_be_compared_is_refused(kept: Path, options: list[str], words: str) -> None:
+    said = CliRunner().invoke(app, [str(kept), "0", "1", *options])
+    assert said.exit_code == 2 and re.search(words, " ".join(said.output.split())), said.output
+
+
+def test_a_ledger_of_replicates_compares_objectives_alone(results: Path) -> None:
+    said = CliRunner().invoke(app, [str(results), "0", "1", "--metric", "rank1_worst"])
+    assert said.exit_code == 0 and "rank1_worst" in said.output, said.output
+    for options in (["--metric", "rank1_fixed"], ["--metric", "rank1_worst", "--attacker", "fixed"]):
+        said = CliRunner().invoke(app, [str(results), "0", "1", *options])
+        assert said.exit_code == 2 and "person" in said.output, said.output

@@ -339,7 +339,7 @@ def test_tables_open_elsewhere(folder: Path) -> None:
     assert not frame.drop(columns=["error"]).isna().all().any()
     assert {"rank1_worst", "rank1_worst_lo", "blur.kernel", "n_gallery"} <= set(frame.columns)
     assert not {"tar_at_far_1e4", "k_same.k"} & set(frame.columns)
-    assert json.loads(pq.read_schema(trials).metadata[b"sweep"])["version"] == 4
+    assert json.loads(pq.read_schema(trials).metadata[b"sweep"])["version"] == 5
     polars = pl.read_parquet(trials)
     assert polars["pixelate.block"].drop_nulls().to_list() == [4, 8, 16, 24, 12]
     assert polars["rank1_worst"].null_count() == 1

@@ -8,9 +8,9 @@ from sklearn.linear_model import LogisticRegression
 
 from anonymizers import Blur, Context, Faces
 from evaluators.demo.protocol import demo_protocol
-from evaluators.measuring.reader import fit
 from evaluators.metrics import expression
 from evaluators.metrics.statistics import person_draws
+from evaluators.readers.linear import fit
 from evaluators.zoo import load_nets
 
 
