@@ -21,7 +21,9 @@ from orchestrator.sweep.proposals import ANCHORS
 from orchestrator.sweep.sampling.mirror import Mirror
 from orchestrator.sweep.sweep import Sweep
 from search_spaces import SPACES, SearchSpace
+from tests.helpers import sample_rows
 from tests.helpers.fake_panel import OBJECTIVES, FakePanel
+from tests.helpers.people_rows import facts, measured
 
 FACTS: dict[str, Any] = {
     "name": "first",
@@ -99,6 +101,22 @@ def test_numbers_that_do_not_compare_are_refused(changed: dict[str, Any], senten
         rows_before(results, {**FACTS, **changed}, [])
     with pytest.raises(ValueError, match="expected a results folder"):
         rows_before(results / "none", FACTS, [])
+
+
+def test_objectives_may_be_others_where_people_say_enough(tmp_path: Path) -> None:
+    before = {**facts(), **{name: fact for name, fact in FACTS.items() if name != "objectives"}}
+    with Ledger.create(tmp_path / "ledger.arrow", before) as ledger:
+        for n in range(2):
+            one = measured(0.8 - 0.2 * n, 0.5, seed=n)
+            ledger.append(sample_rows.row(n, "blur", {"kernel": 5 + 2 * n, "region": "crop"}, one))
+    now = {**FACTS, "objectives": {"rank1_fixed": "min", "expression_kappa_facex_shown": "max"}}
+    for n, taken in enumerate(rows_before(tmp_path, now, [])):
+        assert taken["taken_from"] == f"first: trial {n}"
+        assert set(taken["scores"].replicates) == set(now["objectives"])
+        mean = float(taken["scores"].replicates["rank1_fixed"].mean())
+        assert mean == pytest.approx(measured(0.8 - 0.2 * n, 0.5, seed=n)["rank1_fixed"], abs=0.01)
+    with pytest.raises(ValueError, match="was for rank1_worst, expression_kept, and has no draws of people for others"):
+        rows_before(tmp_path, {**now, "objectives": {"ssim": "max", "rank1_fixed": "min"}}, [])
 
 
 @pytest.mark.parametrize("kind", ["sqlite:///{}/study.db", "{}/study.log"])

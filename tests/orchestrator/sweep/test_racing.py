@@ -124,6 +124,25 @@ def test_only_the_front_of_the_finished_is_kept() -> None:
     assert [one.trial for one in racing.front] == [3, 4]
 
 
+def test_draws_of_a_dominated_trial_are_not_even_read() -> None:
+    """They may have to be computed, for thousands of trials of a sweep that is resumed."""
+
+    class Unread(dict[str, Any]):
+        def __getitem__(self, name: str) -> Any:
+            raise AssertionError(name)
+
+        def __contains__(self, name: object) -> bool:
+            raise AssertionError(name)
+
+    racing = Racing({"rank1_worst": "min", "expression_kept": "max"}, seed=0)
+    values = {"rank1_worst": 0.3, "expression_kept": 0.6}
+    racing.add(1, values, {name: np.full(DRAWS, value) for name, value in values.items()})
+    racing.add(2, {"rank1_worst": 0.4, "expression_kept": 0.5}, Unread())
+    assert [one.trial for one in racing.front] == [1]
+    with pytest.raises(AssertionError):
+        racing.add(3, {"rank1_worst": 0.2, "expression_kept": 0.5}, Unread())
+
+
 def test_the_sampler_is_told_bounds_and_what_the_nearest_finished_trial_has() -> None:
     racing = Racing({"rank1_worst": "min", "expression_kept": "max"}, seed=0)
     racing.add(0, values(0.2, 0.3), {})
