@@ -18,10 +18,10 @@ from evaluators.attackers.embeddings import mapped
 from evaluators.attackers.evidence import Evidence
 from evaluators.attackers.learning.descent import descend, draw
 from evaluators.demo.protocol import demo_protocol
-from evaluators.readers.linear import fit
 from evaluators.measuring.tally import Tally
 from evaluators.metrics.identification import person_scores, rank_credit
 from evaluators.panel import Panel
+from evaluators.readers.linear import fit
 from evaluators.zoo import load_nets
 
 CONFIGURATIONS: tuple[Anonymizer, ...] = (Identity(), Blur(kernel=31), Blur(kernel=71), Pixelate(block=8))
