@@ -64,11 +64,15 @@ def make_sampler(sampler: str, *, seed: int, trials: int) -> optuna.samplers.Bas
                 seed=seed, multivariate=True, group=True, constant_liar=True, n_startup_trials=FIRST
             )
     if sampler == "nsga2":
-        return optuna.samplers.NSGAIISampler(seed=seed, population_size=population(trials))
+        from orchestrator.sweep.sampling.relative import NSGA2
+
+        return NSGA2(seed=seed, population_size=population(trials))
     if sampler == "nsga3":
+        from orchestrator.sweep.sampling.relative import NSGA3
+
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-            return optuna.samplers.NSGAIIISampler(seed=seed, population_size=population(trials))
+            return NSGA3(seed=seed, population_size=population(trials))
     if sampler == "gp":
         return optuna.samplers.GPSampler(seed=seed, n_startup_trials=FIRST)
     return optuna.samplers.RandomSampler(seed=seed)

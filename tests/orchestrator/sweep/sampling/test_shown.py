@@ -17,6 +17,7 @@ from orchestrator.sweep.outcome import outcome_of
 from orchestrator.sweep.proposals import Proposals
 from orchestrator.sweep.sampling import shown
 from orchestrator.sweep.sampling.shown import Few
+from orchestrator.sweep.study import make_sampler, population
 from search_spaces import SPACES
 from tests.helpers.fake_panel import OBJECTIVES, FakePanel
 from tests.helpers.sweeps import ended, sweep_of, whole
@@ -164,3 +165,20 @@ def test_a_ledger_of_another_order_is_refused(tmp_path: Path) -> None:
         assert len(ended(ledger)) == 8
     with Ledger.open(path) as ledger, pytest.raises(ValueError, match="give the options and versions"):
         sweep_of(ledger, sampler="random", trials=5)
+
+
+@pytest.mark.filterwarnings("ignore:NSGAIIISampler is experimental")
+@pytest.mark.parametrize("sampler", ["nsga2", "nsga3"])
+def test_genetic_samplers_draw_as_optunas_own(sampler: str) -> None:
+    theirs = {"nsga2": optuna.samplers.NSGAIISampler, "nsga3": optuna.samplers.NSGAIIISampler}[sampler]
+    drawn = []
+    for ours in (True, False):
+        study = optuna.create_study(directions=["minimize", "maximize"])
+        for n in range(40):
+            whose = make_sampler(sampler, seed=n, trials=80)
+            study.sampler = whose if ours else theirs(seed=n, population_size=population(80))
+            trial = study.ask()
+            SPACE.suggest(trial, flat=True)
+            study.tell(trial, [len(str(trial.params)), n % 7])
+        drawn.append([one.params for one in study.get_trials(deepcopy=False)])
+    assert drawn[0] == drawn[1]
