@@ -176,9 +176,11 @@ class Racing:
         costs = np.empty(len(self.objectives))
         for m, (name, way) in enumerate(self.objectives.items()):
             sign, value = 1.0 if way == "min" else -1.0, values[name]
-            end = METRICS[name].low if way == "min" else METRICS[name].high
-            best = -np.inf if end is None else sign * end
-            costs[m] = best if value is None else sign * value
+            if value is None:
+                end = METRICS[name].low if way == "min" else METRICS[name].high
+                costs[m] = -np.inf if end is None else sign * end
+            else:
+                costs[m] = sign * value
         return costs
 
     def guess(self, values: Mapping[str, float | None]) -> dict[str, float]:
