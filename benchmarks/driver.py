@@ -3,10 +3,9 @@
 uv run python -m benchmarks.driver [--trials N] [--samplers NAME ...] [--panels P]
 
 The panels are simulated and score at once, by the formula of benchmarks.samplers, with the intervals and replicates of
-real scores, in two stages; the driver is the real one: proposals on the default space, racing, ledger with its fsync,
-front, tables. With
-several panels so many trials are under way, and end in random order. Each sampler has a process of its own, whose
-memory is told beyond what the imports took.
+real scores, in two stages; the driver is the real one: proposals on that benchmark's space, racing, ledger
+with its fsync, front, tables. With several panels so many trials are under way, and end in random order. Each sampler
+has a process of its own, whose memory is told beyond what the imports took.
 """
 
 from __future__ import annotations

@@ -99,14 +99,15 @@ class Tally:
             ends: what the figure can be at least and at most, which widened ones would leave.
             kept: name and array of what is kept by person, from which the replicates over people follow.
         """
-        people = statistics.Units(self.person, self.draws)
-        stretch = statistics.stretch_of(lambda units: compute(units.index, units.draws), people, self.second)
+        replicates = compute(self.person, self.draws)
+        stretch = statistics.stretch_of(replicates, lambda units: compute(units.index, units.draws), self.second)
         if kept is not None:
-            name, self.sums[kept[0]] = kept
+            name, sums = kept
+            self.sums[name] = sums
             self.stretched.pop(name, None)
             if stretch != 1.0:
                 self.stretched[name] = (stretch, *ends)
-        return statistics.stretched(compute(people.index, people.draws), stretch).clamp(*ends)
+        return statistics.stretched(replicates, stretch).clamp(*ends)
 
     def mean_replicates(self, value: Tensor, person: Tensor | None = None, kept: str | None = None) -> Tensor:
         """Return the (R,) means of (N,) values over the drawn people.

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 FUSED, REDETECTED = "_fused", "_redetected"
 """What the names of rates end in: of who has all pictures of a person at once, and on faces that were found anew."""
 Stretch = tuple[float, float | None, float | None]
-"""Of replicates, where people share released pictures, see `statistics.widened`: the factor, and the ends within which
-what comes of it stays."""
+"""Of replicates, where people share released pictures, see `statistics.stretch_of`: the factor, and the ends within
+which what comes of it stays."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -50,7 +50,7 @@ class Units:
 
 
 def second_units(person: Tensor, released: Tensor, replicates: int) -> tuple[Units, Units] | None:
-    """Return released pictures as units, and people within them, for `widened`.
+    """Return released pictures as units, and people within them, for `stretch_of`.
 
     Args:
         person: (N,) int64.
@@ -78,25 +78,20 @@ def _crossed(person: Tensor, released: Tensor) -> tuple[Tensor, Tensor] | None:
     return None if count < 2 or int(joint.max()) + 1 == count else (picture, joint)
 
 
-def widened(compute: Callable[[Units], Tensor], people: Units, second: tuple[Units, Units] | None) -> Tensor:
-    """Return a figure's replicates over people, spread about their mean as both clusterings ask.
+def stretch_of(replicates: Tensor, compute: Callable[[Units], Tensor], second: tuple[Units, Units] | None) -> float:
+    """Return by how much a figure's replicates over people are to be spread, as both clusterings ask.
 
     Args:
-        compute: the figure's (R,) replicates over some units.
-        people: the first clustering, whose draws pair configurations.
+        replicates: (R,) of the figure over people, whose draws pair configurations.
+        compute: the figure's (R,) replicates over other units.
         second: of `second_units`; None where every face has a released picture of its own.
 
     Returns:
-        (R,) float64; never narrower than those over people alone.
+        At least 1: never narrower than those over people alone.
     """
-    return stretched(compute(people), stretch_of(compute, people, second))
-
-
-def stretch_of(compute: Callable[[Units], Tensor], people: Units, second: tuple[Units, Units] | None) -> float:
-    """Return by how much `widened` spreads replicates over people, at least 1."""
     if second is None:
         return 1.0
-    own, pictures, joint = (float(compute(units).var()) for units in (people, *second))
+    own, pictures, joint = (float(found.var()) for found in (replicates, *map(compute, second)))
     return max(1.0, (own + pictures - joint) / own) ** 0.5 if own > 0 else 1.0
 
 
@@ -106,24 +101,6 @@ def stretched(replicates: Tensor, stretch: float) -> Tensor:
         return replicates
     spread: Tensor = replicates.mean() + stretch * (replicates - replicates.mean())
     return spread
-
-
-def mean_replicates(value: Tensor, person: Tensor, draws: Tensor) -> Tensor:
-    """Compute the mean over pictures in every replicate.
-
-    Args:
-        value: (N,) float, one per picture.
-        person: (N,) int64 in [0, P).
-        draws: (R, P) float64 of `person_draws`, on the same device.
-
-    Returns:
-        (R,) float64.
-
-    Raises:
-        ValueError: if a replicate draws nobody who has a picture here.
-    """
-    people = draws.shape[1]
-    return mean_of_sums(sums_by(value, person, people), torch.bincount(person, minlength=people), draws)
 
 
 def sums_by(value: Tensor, unit: Tensor, units: int) -> Tensor:
@@ -149,7 +126,7 @@ def mean_of_sums(sums: Tensor, pictures: Tensor, draws: Tensor) -> Tensor:
     total = draws @ pictures.double()
     if not (total > 0).all():
         raise ValueError(
-            f"mean_replicates: expected pictures in every replicate, got {int((total == 0).sum())} of {len(draws)} "
+            f"mean_of_sums: expected pictures in every replicate, got {int((total == 0).sum())} of {len(draws)} "
             f"without one; {int((pictures > 0).sum())} of {people} people have pictures, too few for an interval"
         )
     return (draws @ sums) / total

@@ -78,7 +78,7 @@ def check_choice(metrics: Sequence[str], attackers: Sequence[str]) -> None:
     """Check names of metrics and attackers.
 
     Raises:
-        ValueError: if one is unknown or given twice, or none of the metrics is that of several attackers.
+        ValueError: if one is unknown or given twice.
     """
     for option, given, known in (("--metric", metrics, METRICS), ("--attacker", attackers, ATTACKER_NAMES)):
         for name in given:

@@ -26,7 +26,6 @@ from orchestrator.records.trials import (
     EVENTS,
     FACTS,
     FEASIBLE,
-    REPLICATES,
     Row,
     details_of,
     without_replicates,
@@ -57,25 +56,7 @@ def objective_replicates(table: pa.Table, objectives: Mapping[str, str]) -> NDAr
     """
     values = objective_values(table.select(list(objectives)).to_pylist(), objectives)
     kept = Drawn(table)
-    if kept.population is not None:
-        return _replicates(values, [kept.of(place, objectives) for place in range(len(table))], objectives)
-    columns = {m: f"{REPLICATES}{name}" for m, name in enumerate(objectives)}
-    drawn = {m: table.column(c) for m, c in columns.items() if c in table.column_names}
-    drawn = {m: column for m, column in drawn.items() if column.null_count < len(table)}
-    lengths = [pc.fill_null(pc.list_value_length(column), 0) for column in drawn.values()]
-    counts = {count for column in lengths for count in pc.unique(column).to_pylist()} or {1}
-    if len(counts) > 1:
-        raise ValueError(f"ledger: expected as many replicates of every objective in every row, got {sorted(counts)}")
-    replicates = np.repeat(values[:, :, None].astype(np.float32), counts.pop(), axis=2)
-    for m, column in drawn.items():
-        replicates[:, m] = pc.list_flatten(column).to_numpy().reshape(len(table), -1)
-    return replicates
-
-
-def _replicates(
-    values: NDArray[np.float64], drawn: Sequence[Mapping[str, NDArray[np.float16]]], objectives: Mapping[str, str]
-) -> NDArray[np.float32]:
-    """Put replicates of n rows, by objective, beside the (n, m) values of those that have none."""
+    drawn = [kept.of(place, objectives) for place in range(len(table))]
     some = [name for name in objectives if any(name in one for one in drawn)]
     counts = {len(one.get(name, ())) for one in drawn for name in some} or {1}
     if len(counts) > 1:

@@ -32,11 +32,17 @@ def test_draws_are_the_same_for_the_same_arguments() -> None:
     assert float(draws.var(0).mean()) == pytest.approx(29 / 30, rel=0.05)
 
 
+def mean_replicates(value: torch.Tensor, person: torch.Tensor, draws: torch.Tensor) -> torch.Tensor:
+    people = draws.shape[1]
+    sums = statistics.sums_by(value, person, people)
+    return statistics.mean_of_sums(sums, torch.bincount(person, minlength=people), draws)
+
+
 def test_replicates_are_means_over_the_drawn_peoples_pictures() -> None:
     generator = torch.Generator().manual_seed(0)
     value, person = torch.rand(60, generator=generator), torch.randint(0, 8, (60,), generator=generator)
     draws = statistics.person_draws(8, 20)
-    found = statistics.mean_replicates(value, person, draws)
+    found = mean_replicates(value, person, draws)
     for row, mean in zip(draws.long(), found.tolist(), strict=True):
         drawn = [float(value[n]) for n in range(60) for _ in range(int(row[person[n]]))]
         assert mean == pytest.approx(np.mean(drawn), abs=1e-12)
@@ -44,7 +50,7 @@ def test_replicates_are_means_over_the_drawn_peoples_pictures() -> None:
 
 def test_a_replicate_without_pictures_is_refused() -> None:
     with pytest.raises(ValueError, match="1 of 3 people have pictures"):
-        statistics.mean_replicates(torch.ones(2), torch.zeros(2, dtype=torch.int64), statistics.person_draws(3))
+        mean_replicates(torch.ones(2), torch.zeros(2, dtype=torch.int64), statistics.person_draws(3))
 
 
 def test_percentiles_are_numpys() -> None:
@@ -192,13 +198,10 @@ def test_two_clusterings_are_added_and_the_joint_one_taken_off() -> None:
     assert (low, high) == pytest.approx(expected, abs=1e-9)
     draws = statistics.person_draws(40, 2000)
     second = statistics.second_units(person, released, 2000)
-    replicates = statistics.widened(
-        lambda units: statistics.mean_replicates(value, units.index, units.draws),
-        statistics.Units(person, draws),
-        second,
-    )
+    plain = mean_replicates(value, person, draws)
+    stretch = statistics.stretch_of(plain, lambda units: mean_replicates(value, units.index, units.draws), second)
+    replicates = statistics.stretched(plain, stretch)
     assert float(replicates.var()) == pytest.approx(both, rel=0.15)
-    plain = statistics.mean_replicates(value, person, draws)
     assert torch.corrcoef(torch.stack((plain, replicates)))[0, 1] > 0.999  # still paired by people
 
 
@@ -214,5 +217,5 @@ def test_replicates_are_quick() -> None:
     draws = statistics.person_draws(1000)
     person = torch.arange(1000)
     start = time.perf_counter()
-    statistics.percentile_interval(statistics.mean_replicates(torch.rand(1000), person, draws))
+    statistics.percentile_interval(mean_replicates(torch.rand(1000), person, draws))
     assert time.perf_counter() - start < 1
