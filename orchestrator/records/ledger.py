@@ -19,7 +19,7 @@ from evaluators.measuring.by_person import Population
 from evaluators.metrics import METRICS
 from evaluators.metrics.scores import People, Scores
 from orchestrator.records.arrow.encoding import batch_of, events_of, flat_table, ledger_schema
-from orchestrator.records.arrow.messages import batch_message, read_stream, schema_message, sweep_of
+from orchestrator.records.arrow.messages import Stream, batch_message, read_stream, schema_message, sweep_of
 from orchestrator.records.arrow.people import Drawn, Later, population_of, without_what_follows
 from orchestrator.records.files import locked, replace_file
 from orchestrator.records.trials import (
@@ -52,7 +52,8 @@ class Ledger:
         """Take a locked descriptor; use `create` or `open` instead."""
         self.path = path
         self._descriptor = descriptor
-        stream = read_stream(path)
+        self._read: Stream | None = read_stream(path)
+        stream = self._read
         self._schema = stream.schema
         expected = ledger_schema(self.sweep)
         if not self._schema.equals(expected) or self._schema.metadata != expected.metadata:
@@ -144,6 +145,7 @@ class Ledger:
             raise ValueError(f"{self.path}: trial {trial} is already in the ledger; number the trials anew")
         columns = without_what_follows(flat(row), self._population)
         self._write(batch_message(batch_of(columns, self._schema)))
+        self._read = None
         self._statuses.setdefault(trial, set()).add(row["status"])
 
     def rows(self) -> list[dict[str, Any]]:
@@ -160,12 +162,12 @@ class Ledger:
             Rows with `trial`, `status`, `error`, `method`, `anonymizer`, `blamed`, `drawn`, `taken_from`,
             `n_probe` and the metrics.
         """
-        stream = read_stream(self.path)
+        stream = self._stream()
         return events_of(pa.Table.from_batches(stream.batches, schema=stream.schema), metrics)
 
     def draws(self, metrics: Sequence[str]) -> dict[int, Mapping[str, NDArray[np.float16]]]:
         """Read the replicates of metrics, (R,) of each that has some, by complete trial, once they are asked for."""
-        stream = read_stream(self.path)
+        stream = self._stream()
 
         def of(batch: pa.RecordBatch, place: int) -> Mapping[str, NDArray[np.float16]]:
             row = flat_table(pa.Table.from_batches([batch.slice(place, 1)], schema=stream.schema))
@@ -177,6 +179,10 @@ class Ledger:
             for place, status in enumerate(batch.column("status").to_pylist())
             if status == "complete"
         }
+
+    def _stream(self) -> Stream:
+        """Return what the file holds, which is not read again until a row is appended."""
+        return self._read or read_stream(self.path)
 
     def trials(self) -> list[Row]:
         """Read the trials that have ended as flat rows, as `trials.parquet` has them."""

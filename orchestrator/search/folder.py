@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from evaluators.options import first_difference
-from orchestrator.records.arrow.messages import read_stream, sweep_of
+from orchestrator.records.arrow.messages import schema_of, sweep_of
 from orchestrator.records.copies import copy_in
 from orchestrator.records.event_log import LOG
 from orchestrator.records.files import LEDGER, check_free, check_writable, unwritable
@@ -72,7 +72,7 @@ def resumed(settings: Settings, folder: Path) -> dict[str, Any] | None:
     if not settings.resume or not path.is_file():
         return None
     check_free(path)
-    return sweep_of(read_stream(path).schema)
+    return sweep_of(schema_of(path))
 
 
 def space_before(settings: Settings) -> str | None:
@@ -80,7 +80,7 @@ def space_before(settings: Settings) -> str | None:
     path = None if settings.out is None or not settings.resume else settings.out / LEDGER
     if path is None or not path.is_file():
         return None
-    before: dict[str, str] = sweep_of(read_stream(path).schema).get("options", {})
+    before: dict[str, str] = sweep_of(schema_of(path)).get("options", {})
     return before.get("--space")
 
 
@@ -122,7 +122,7 @@ def check_earlier(results: Path) -> Path:
     """
     if not (results / LEDGER).is_file():
         raise ValueError(f"--warm-start: expected a results folder with {LEDGER}, {results} has none")
-    read_stream(results / LEDGER)
+    schema_of(results / LEDGER)
     return results / LEDGER
 
 

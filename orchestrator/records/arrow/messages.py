@@ -66,6 +66,30 @@ def read_stream(path: Path) -> Stream:
         ValueError: if it is no such stream, or damaged: a message in the midst, or a whole one at the end, is not what
             was written.
     """
+    schema, messages, data, end = _checked(path)
+    batches: list[pa.RecordBatch] = []
+    gathered: list[pa.RecordBatch] = []
+    for message, begin in messages:
+        try:
+            batches.append(pa.ipc.read_record_batch(message, schema))
+        except (pa.ArrowInvalid, OSError) as error:
+            raise ValueError(f"{path}: damaged at byte {begin}: {error}; restore it from a copy") from error
+        if len(batches) == TOGETHER:
+            gathered, batches = [*gathered, *_as_one(batches)], []
+    return Stream(_bare(schema), [*gathered, *batches], end, data[end:])
+
+
+def schema_of(path: Path) -> pa.Schema:
+    """Return the schema of a stream whose every message is whole, without reading what is in them, which takes longest.
+
+    Raises:
+        ValueError: if it is no such stream, or damaged, see `read_stream`.
+    """
+    return _bare(_checked(path)[0])
+
+
+def _checked(path: Path) -> tuple[pa.Schema, list[tuple[pa.Message, int]], bytes, int]:
+    """Return the schema, each message and where it begins, all bytes, and where the last whole message ends."""
     data = path.read_bytes()
     first = _message_at(data, 0)
     schema = None
@@ -76,24 +100,20 @@ def read_stream(path: Path) -> Stream:
     sealed = KEY.encode() in schema.metadata
     if sealed and not _holds(data[: first[1]]):
         raise ValueError(f"{path}: damaged at byte 0: the checksum of its schema disagrees; restore it from a copy")
-    batches: list[pa.RecordBatch] = []
-    gathered: list[pa.RecordBatch] = []
-    rows, end = 0, first[1]
+    messages: list[tuple[pa.Message, int]] = []
+    end = first[1]
     while end < len(data):
         found = _message_at(data, end)
         if found is None or (sealed and not _holds(data[end : found[1]])):
-            _refuse_damage(path, data, end, rows, whole=found is not None, sealed=sealed)
+            _refuse_damage(path, data, end, len(messages), whole=found is not None, sealed=sealed)
             break
-        try:
-            batches.append(pa.ipc.read_record_batch(found[0], schema))
-            rows += 1
-        except (pa.ArrowInvalid, OSError) as error:
-            raise ValueError(f"{path}: damaged at byte {end}: {error}; restore it from a copy") from error
+        messages.append((found[0], end))
         end = found[1]
-        if len(batches) == TOGETHER:
-            gathered, batches = [*gathered, *_as_one(batches)], []
-    kept = {key: value for key, value in schema.metadata.items() if key != KEY.encode()}
-    return Stream(schema.with_metadata(kept), [*gathered, *batches], end, data[end:])
+    return schema, messages, data, end
+
+
+def _bare(schema: pa.Schema) -> pa.Schema:
+    return schema.with_metadata({key: value for key, value in schema.metadata.items() if key != KEY.encode()})
 
 
 def sweep_of(table: pa.Table | pa.Schema) -> dict[str, Any]:
