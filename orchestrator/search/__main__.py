@@ -54,8 +54,8 @@ def main(
 ) -> None:
     """Find the privacy-utility front of face anonymization.
 
-    Without options: 40 configurations of blur, pixelation, k-Same and the project's generator on the demo world, in a
-    few minutes on a laptop. Leaves trials.parquet, front.parquet and report.html in the results folder, and prints the
+    Without options: 20 configurations of blur, pixelation, k-Same and donors on the demo world, in a few minutes on a
+    laptop. Leaves trials.parquet, front.parquet and report.html in the results folder, and prints the
     front.
     """
     for asked, show in ((list_metrics, _list_metrics), (list_spaces, _list_spaces)):

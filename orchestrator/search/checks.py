@@ -30,7 +30,7 @@ from orchestrator.prepare.options import FACES
 from orchestrator.search.faces import FaceChoice
 from orchestrator.search.folder import check_earlier, check_same, choose_folder, results_folder, resumed, space_before
 from orchestrator.search.names import ATTACKER_NAMES, DEFAULT_SPACE, check_names, is_own_space
-from orchestrator.search.settings import TRIALS, Machines, Settings
+from orchestrator.search.settings import Machines, Settings, trials_of
 from orchestrator.sweep.study import FIRST, GENETIC, population
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ def checked(settings: Settings, faces: FaceChoice, networks: Networks, machines:
     space = load_space(space_name)
     check_methods(space, chosen)
     sampler = settings.sampler or ("grid" if space.configurations else "tpe")
-    check_learns(sampler, space, settings.trials or (before or {}).get("trials", TRIALS))
+    check_learns(sampler, space, trials_of(settings, faces, before))
     return replace(settings, out=results_folder(settings, f"{faces.name}-{space.name}"))
 
 

@@ -35,7 +35,7 @@ from orchestrator.search.families import families_facts, families_of
 from orchestrator.search.folder import check_same, open_ledger, results_folder, resumed, rows_before, space_before
 from orchestrator.search.make_panel import MakePanel, needs_gradients
 from orchestrator.search.names import DEFAULT_SPACE
-from orchestrator.search.settings import TRIALS, Machines, Settings
+from orchestrator.search.settings import Machines, Settings, trials_of
 from orchestrator.search.steps import Steps, remembered
 from orchestrator.sweep.ending import front_line, front_table, next_steps
 from orchestrator.sweep.interruption import ending_with
@@ -78,7 +78,7 @@ def run(settings: Settings, faces: FaceChoice, networks: Networks, machines: Mac
     sampler = settings.sampler or ("grid" if space.configurations else "tpe")
     folder = results_folder(settings, f"{faces.name}-{space.name}")
     before = resumed(settings, folder)
-    trials = settings.trials or (before or {}).get("trials", TRIALS)
+    trials = trials_of(settings, faces, before)
     check_learns(sampler, space, trials)
     racing = sampler != "grid" if settings.racing is None else settings.racing
     known: dict[str, Any] = {

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from evaluators.datasets.publishing import FORMS, is_publishing
 from evaluators.metrics import METRICS
@@ -11,7 +13,10 @@ from evaluators.options import option
 from orchestrator.search.names import ATTACKER_NAMES, DEFAULT_SPACE, SEARCHING_NAMES, SPACE_NAMES, is_own_space
 from orchestrator.sweep.study import SAMPLERS, STALE_GROWTH
 
-TRIALS = 40
+if TYPE_CHECKING:
+    from orchestrator.search.faces import FaceChoice
+
+TRIALS, TRIALS_ON_DEMO = 40, 20
 FAMILY_BUDGET = 300.0
 FAMILY_SHARE = 10.0
 """Seconds of it for each trial, at most: a short search is not to wait for an attacker of long ones."""
@@ -49,7 +54,7 @@ class Settings:
         None,
         "Configurations to try, besides the anchors; a fixed list is tried whole. With --resume, more extend a sweep.",
         least=1,
-        shown="40; with --resume as many as at the start",
+        shown="40, on the demo world 20, to be seen soon; with --resume as many as at the start",
     )
     time_budget: float | None = option(None, "Seconds after which nothing more is tried; --resume goes on.", above=0)
     max_faces: int | None = option(None, "Faces anonymized and measured after which nothing more is tried.", least=1)
@@ -162,3 +167,9 @@ class Machines:
         needs="Ray",
     )
     device: str = option("auto", "auto, cpu or cuda.", known=("auto", "cpu", "cuda"), section="Panel")
+
+
+def trials_of(settings: Settings, faces: FaceChoice, before: Mapping[str, Any] | None) -> int:
+    """Return how many configurations are tried: as many as are asked for, as `before`, or as usual on these faces."""
+    usual = TRIALS_ON_DEMO if faces.data is None else TRIALS
+    return settings.trials or (before or {}).get("trials", usual)
