@@ -24,6 +24,7 @@ from anonymizers.generative.deep_privacy2 import DeepPrivacy2
 from anonymizers.generative.ganonymization import Ganonymization
 from anonymizers.generative.generator import Generator
 from anonymizers.generative.inswapper import Inswapper
+from anonymizers.generative.refined import Refined
 from anonymizers.ranges import Choice, Integer, Real
 
 ANONYMIZERS: dict[str, type[Anonymizer]] = {
@@ -40,6 +41,7 @@ ANONYMIZERS: dict[str, type[Anonymizer]] = {
     "band_blur": BandBlur,
     "cloak": Cloak,
     "generator": Generator,
+    "refined": Refined,
     "ganonymization": Ganonymization,
     "ciagan": Ciagan,
     "deep_privacy2": DeepPrivacy2,
@@ -72,5 +74,6 @@ __all__ = [
     "Noise",
     "Pixelate",
     "Real",
+    "Refined",
     "Word",
 ]

@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import Tensor
 
-from anonymizers import Anonymizer, Context, Donors, Generator, KSame
+from anonymizers import Anonymizer, Context, Donors, Generator, KSame, Refined
 from anonymizers.classical.averaging.bank import bank_of
 from anonymizers.generative.conditioning import inputs
 from anonymizers.generative.nets.ciagan_net import IDENTITIES, CiaganGenerator
@@ -116,6 +116,7 @@ def main() -> None:
         *(Generator(candidates=candidates) for candidates in (1, 4)),
         *(Donors(k=k) for k in (5, 20, 50)),
         Donors(shape="model"),
+        Refined(),
         KSame(k=20),
     )
     for method in methods:

@@ -6,7 +6,7 @@ import difflib
 import importlib
 import traceback
 
-from anonymizers import Blackout, Blur, Cloak, Donors, Generator, Integer, KSame, Pixelate
+from anonymizers import Blackout, Blur, Cloak, Donors, Generator, Integer, KSame, Pixelate, Refined
 from anonymizers.ranges import Range
 from search_spaces.space import SearchSpace
 
@@ -96,6 +96,22 @@ SPACES: dict[str, SearchSpace] = {
         "generator",
         methods=("generator",),
         description="The project's own generator: every variant, the number of candidates, the noise of its codes.",
+    ),
+    "refined": SearchSpace(
+        "refined",
+        methods=("refined",),
+        description="Averages of other people that a network draws over: donors, code, spread and strength of it.",
+    ),
+    "refined_ablation": SearchSpace(
+        "refined_ablation",
+        configurations=(
+            Donors(k=20),
+            *(Refined(strength=strength) for strength in (0.5, 1.0)),
+            *(Refined(spread=spread) for spread in (0.0, 0.5)),
+            Refined(axes=4),
+            Donors(axes=4),
+        ),
+        description="Donors, and what a network makes of their average: half of it, all, towards nobody or somebody.",
     ),
     "gan_vs_classical": SearchSpace(
         "gan_vs_classical",

@@ -12,16 +12,16 @@ from typing import Any
 import torch
 from safetensors.torch import save
 
-from anonymizers.training.run import Run
+from anonymizers.training.descent import Descent
 
 
 def train(
-    run: Run,
+    run: Descent,
     checkpoint: Path,
     *,
     resume: bool = False,
-    each_epoch: Callable[[Run, dict[str, float]], None] = lambda run, losses: None,
-) -> Run:
+    each_epoch: Callable[[Descent, dict[str, float]], None] = lambda run, losses: None,
+) -> Descent:
     """Take all steps of a run, with a checkpoint after each epoch.
 
     Args:
@@ -58,14 +58,14 @@ def recipe_in(checkpoint: Path) -> dict[str, Any] | None:
     return recipe
 
 
-def keep(run: Run, checkpoint: Path) -> None:
+def keep(run: Descent, checkpoint: Path) -> None:
     """Write the state of a run, all or nothing."""
     new = checkpoint.with_suffix(".new")
     torch.save(run.state(), new)
     new.replace(checkpoint)
 
 
-def export(run: Run, path: Path, facts: Mapping[str, str]) -> str:
+def export(run: Descent, path: Path, facts: Mapping[str, str]) -> str:
     """Write the averaged weights, with the recipe and further facts as metadata; return the file's SHA-256."""
     metadata = {"recipe": json.dumps(dataclasses.asdict(run.recipe)), "steps": str(run.step_number), **facts}
     new = path.with_suffix(".new")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from anonymizers.classical.averaging.bank import CODE, LANDMARKS
 from anonymizers.generative.conditioning import CONDITIONINGS
 from anonymizers.training import losses
 
@@ -73,3 +74,65 @@ class Recipe:
     def name(self) -> str:
         """Return the variant: conditioning and expression loss."""
         return f"{self.conditioning}-{self.expression_loss}"
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """Return the signals that the conditioning draws from."""
+        return CONDITIONINGS[self.conditioning]
+
+
+@dataclass(frozen=True)
+class Refining:
+    """State how a network that refines averages is trained; goes into the metadata of its weights.
+
+    Attributes:
+        steps, batch, rate, seed: of the descent.
+        width: of the network.
+        bank: people among whom donors are looked for, about as many as there will be.
+        reconstruction, attraction, expression, code, critic, perceptual: weights of the losses; `perceptual` counts
+            only where a perceptual distance is given.
+        school: steps in which the reader of codes learns from real faces before the network begins.
+        early: share of the steps by which the reconstruction has come down to `late` of its weight.
+        late: see there.
+        truncated: share of the drawn identities that lie nearer to the mean than people do.
+
+    Raises:
+        ValueError: if a number is out of its range.
+    """
+
+    steps: int = 1_200
+    batch: int = 32
+    rate: float = 2e-3
+    seed: int = 0
+    width: int = 16
+    bank: int = 120
+    school: int = 600
+    reconstruction: float = 8.0
+    attraction: float = 8.0
+    expression: float = 1.0
+    code: float = 2.0
+    critic: float = 0.3
+    perceptual: float = 1.0
+    early: float = 0.3
+    late: float = 0.25
+    truncated: float = 0.5
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "width", "bank"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"Refining.{name}: expected at least 1, got {getattr(self, name)}")
+        if self.batch < 2:
+            raise ValueError(f"Refining.batch: expected at least 2 (own and foreign identities), got {self.batch}")
+        for name in ("early", "late", "truncated"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"Refining.{name}: expected a share in [0, 1], got {getattr(self, name)}")
+
+    @property
+    def name(self) -> str:
+        """Return the variant."""
+        return "refined"
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """Return the signals that it draws from."""
+        return (*CODE, LANDMARKS)

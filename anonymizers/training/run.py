@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import copy
-import dataclasses
 from collections.abc import Callable, Mapping
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -16,11 +13,9 @@ from anonymizers.generative.conditioning import CONDITIONINGS, MAPS, inputs, wor
 from anonymizers.generative.nets.noisy_unet import CODES, SIDE, NoisyUNet, nats, sample
 from anonymizers.training import losses
 from anonymizers.training.critic import build_critic, build_spy, shake
+from anonymizers.training.descent import Descent
 from anonymizers.training.recipe import Recipe
 from anonymizers.training.truth import Embed, Read, look, spread
-
-DECAY = 0.998
-
 
 SHOWN = 8
 
@@ -29,8 +24,13 @@ WINDOW = 64
 """Side of the random part of the faces in which the perceptual distance is taken, px: it costs a third."""
 
 
-class Run:
-    """Hold the state of a training run, and take its steps."""
+class Run(Descent):
+    """Hold the state of a training run of the generator, and take its steps."""
+
+    recipe: Recipe
+    net: NoisyUNet
+    average: NoisyUNet
+    opponents: nn.ModuleDict
 
     def __init__(
         self,
@@ -87,30 +87,14 @@ class Run:
         if begin is not None:
             net.load_state_dict(adopted(begin[1], begin[0], recipe.conditioning))
         net.identity_mean, net.identity_factor = spread(self.truth.embedding)
-        self.net = net.to(self.device)
-        self.average = copy.deepcopy(self.net).requires_grad_(False)
-        self.opponents = nn.ModuleDict({"critic": build_critic(), "spy": build_spy(dimension)}).to(self.device)
+        self.set_out(net, nn.ModuleDict({"critic": build_critic(), "spy": build_spy(dimension)}), recipe.seed)
         self.drawing = wrap(_Drawing(self.net))
         self.critic, self.spy = wrap(self.opponents["critic"]), wrap(self.opponents["spy"])
-        self.optimizers = [
-            torch.optim.AdamW(net.parameters(), lr=recipe.rate, betas=(0.9, 0.99), weight_decay=1e-4),
-            torch.optim.AdamW(self.opponents.parameters(), lr=recipe.rate, betas=(0.5, 0.99), weight_decay=1e-4),
-        ]
-        self.generator = torch.Generator().manual_seed(recipe.seed + 7919 * rank)
-        self.step_number = 0
-
-    @property
-    def epoch_steps(self) -> int:
-        """Return how many steps see as many faces as there are."""
-        return max(1, self.faces // self.recipe.batch)
 
     def step(self) -> dict[str, float]:
         """Take one step; return the losses."""
-        recipe, progress = self.recipe, self.step_number / self.recipe.steps
-        rate = recipe.rate * min(1.0, (self.step_number + 1) / 50, 0.02 + 1.4 * (1 - progress))
-        for optimizer in self.optimizers:
-            for group in optimizer.param_groups:
-                group["lr"] = rate
+        recipe = self.recipe
+        self.pace()
         index = torch.randint(len(self.truth.images), (recipe.batch,), generator=self.generator)
         own = recipe.batch // 2 if recipe.asks else recipe.batch
         who = self.truth.embedding[index]
@@ -137,16 +121,16 @@ class Run:
             with torch.autocast(self.device.type, torch.bfloat16):
                 parts["perceptual"] = self.perceptual(drawn[seen] * 255, source[seen] * 255).float().mean()
         total = torch.stack([getattr(recipe, name) * value for name, value in parts.items()]).sum()
-        asked = min(1.0, max(0.0, progress / recipe.patience - 1))
+        asked = min(1.0, max(0.0, self.progress / recipe.patience - 1))
         total = total + recipe.price * asked * (cost - recipe.free).relu().mean()
-        self._descend(self.optimizers[0], total, [self.net])
+        self.descend(self.optimizers[0], total, [self.net])
         with torch.autocast(self.device.type, torch.bfloat16):
             real, fake = self.critic(torch.cat((source, drawn.detach()))).float().chunk(2)
             suspected = self.spy(codes.detach()).float()
         against = losses.critic(real, fake) + losses.attraction(functional.normalize(suspected), who)
-        self._descend(self.optimizers[1], against, [self.opponents])
+        self.descend(self.optimizers[1], against, [self.opponents])
         self.step_number += 1
-        self._follow()
+        self.follow()
         return {**{name: float(value.detach()) for name, value in parts.items()}, "nats": float(cost.detach().mean())}
 
     def _asked(self, drawn: Tensor, target: Tensor, index: Tensor, own: int) -> dict[str, Tensor]:
@@ -161,24 +145,6 @@ class Run:
             "repulsion": losses.repulsion(embedding[own:], self.truth.embedding[index[own:]]),
             "expression": losses.expression(self.recipe.expression_loss, answered, reference),
         }
-
-    def _descend(self, optimizer: torch.optim.Optimizer, loss: Tensor, nets: list[nn.Module]) -> None:
-        optimizer.zero_grad()
-        loss.backward()
-        norm = nn.utils.clip_grad_norm_([p for net in nets for p in net.parameters()], 10.0)
-        if not torch.isfinite(norm):
-            raise RuntimeError(
-                f"training {self.recipe.name}: expected finite gradients at step {self.step_number}, got {norm}; "
-                "resume from the last checkpoint with a smaller rate"
-            )
-        optimizer.step()
-
-    def _follow(self) -> None:
-        """Let the average follow the weights, faster in the beginning."""
-        decay = min(DECAY, (1 + self.step_number) / (10 + self.step_number))
-        with torch.no_grad():
-            for slow, fast in zip(self.average.parameters(), self.net.parameters(), strict=True):
-                slow.lerp_(fast, 1 - decay)
 
     @torch.no_grad()
     def samples(self) -> Tensor:
@@ -196,41 +162,6 @@ class Run:
         for target in (self.truth.embedding[index], *(one.expand(len(index), -1) for one in foreign)):
             rows.append(self.average.decode(codes, target, self.truth.told[index]))
         return torch.stack([row.cpu() for row in rows])
-
-    def state(self) -> dict[str, Any]:
-        """Return everything that goes on needs: tensors and plain data."""
-        return {
-            "recipe": dataclasses.asdict(self.recipe),
-            "step": self.step_number,
-            "net": self.net.state_dict(),
-            "average": self.average.state_dict(),
-            "opponents": self.opponents.state_dict(),
-            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
-            "generator": self.generator.get_state(),
-        }
-
-    def load(self, state: Mapping[str, Any]) -> None:
-        """Go on from a state.
-
-        Raises:
-            ValueError: if it is of another recipe.
-        """
-        if state["recipe"] != dataclasses.asdict(self.recipe):
-            raise ValueError(
-                f"--resume: expected a checkpoint of {self.recipe}, got one of {state['recipe']}; start anew instead"
-            )
-        self.step_number = state["step"]
-        self.net.load_state_dict(state["net"])
-        self.average.load_state_dict(state["average"])
-        self.opponents.load_state_dict(state["opponents"])
-        for optimizer, kept in zip(self.optimizers, state["optimizers"], strict=True):
-            optimizer.load_state_dict(kept)
-        self.generator.set_state(state["generator"].cpu().to(torch.uint8))
-
-    def weights(self) -> dict[str, Tensor]:
-        """Return the averaged network, with the distribution of identities, float16."""
-        tensors = self.average.state_dict()
-        return {name: value.detach().to("cpu", torch.float16).contiguous() for name, value in tensors.items()}
 
 
 def adopted(weights: Mapping[str, Tensor], seen: str, conditioning: str) -> dict[str, Tensor]:

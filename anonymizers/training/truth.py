@@ -51,10 +51,7 @@ def look(faces: Faces, recipe: Recipe, embed: Embed, read: Read, device: torch.d
     parts: list[tuple[Tensor, ...]] = []
     for part in torch.arange(len(faces)).split(recipe.batch):
         few = faces.take(part).to(device)
-        images = few.images
-        if few.size != SIDE:
-            images = functional.interpolate(images.float(), size=(SIDE, SIDE), mode="bilinear", antialias=True)
-            images = images.round().clamp(0, 255).to(torch.uint8)
+        images = at_side(few.images)
         logits, features = read(images.float())
         shown = (given(few, recipe.conditioning, recipe.context) * 255).round().to(torch.uint8)
         said = told(few, recipe.conditioning)
@@ -62,6 +59,14 @@ def look(faces: Faces, recipe: Recipe, embed: Embed, read: Read, device: torch.d
     if not parts:
         raise ValueError(f"training {recipe.name}: expected faces with the signals {', '.join(needs)}, got none")
     return Truth(*(torch.cat(column) for column in zip(*parts, strict=True)))
+
+
+def at_side(images: Tensor) -> Tensor:
+    """Return (N, 3, S, S) uint8 pictures at the 112 px that networks draw."""
+    if images.shape[-1] == SIDE:
+        return images
+    images = functional.interpolate(images.float(), size=(SIDE, SIDE), mode="bilinear", antialias=True)
+    return images.round().clamp(0, 255).to(torch.uint8)
 
 
 def spread(embedding: Tensor) -> tuple[Tensor, Tensor]:

@@ -29,6 +29,8 @@ SPACE_NAMES = (
     "donors_on_photographs",
     "bands",
     "generator",
+    "refined",
+    "refined_ablation",
     "gan_vs_classical",
     "generators_on_photographs",
     "conditioning_on_photographs",

@@ -233,7 +233,7 @@ class Proposals:
         if parameters is not None:
             known = self.space.suggest(Known(parameters), flat=self.flat)
             self.study.enqueue_trial({name: parameters[name] for name in known if name in parameters})
-        if self._listed is None:
+        elif self._listed is None:
             self.study.sampler = make_sampler(
                 self.sampler, seed=seed_of(self._seed, self._drawn), trials=self._begun_with
             )

@@ -19,23 +19,23 @@ from torch import Tensor, nn
 from anonymizers.generative.generator import WEIGHTS
 from anonymizers.generative.resident import person_digest, read_tensors, recipe_of
 from anonymizers.training.bands import learn_gains
+from anonymizers.training.descent import Descent
 from anonymizers.training.loop import export, recipe_in, train
+from anonymizers.training.recipe import Recipe, Refining
+from anonymizers.training.refining import Refinement
 from anonymizers.training.run import Run
-from anonymizers.training.truth import Embed, Read
-from evaluators.networks.backends.torch_nets import without_strides
 from evaluators.networks.catalog.choice import Networks, check_files, check_networks
 from evaluators.networks.catalog.downloads import digest_of
 from evaluators.networks.loaders import try_networks
-from evaluators.networks.roles import Nets
 from evaluators.options import refuse_idle
-from evaluators.zoo import load_nets
 from orchestrator.prepare.options import FACES
 from orchestrator.records.files import check_writable, replace_file
 from orchestrator.search.checks import IDLE, check_answers, check_device, real_networks
 from orchestrator.search.faces import FaceChoice
 from orchestrator.search.settings import Machines
+from orchestrator.train.asked import asked, commit_here, perceptual_of, teachers_of
 from orchestrator.train.faces import DEMO_PEOPLE, training_faces
-from orchestrator.train.recipes import preludes_of, recipes_of, signals_needed
+from orchestrator.train.recipes import preludes_of, recipes_of
 from orchestrator.train.task import Task, Training
 from search_spaces import load_space
 
@@ -55,8 +55,13 @@ def start(training: Training, faces: FaceChoice, networks: Networks, machines: M
         check_answers(Machines(address=os.environ.get("RAY_ADDRESS") or None))
     space = load_space(training.space)
     recipes = () if "band_blur" in space.used else recipes_of(space, training, faces)
+    refines = any(isinstance(recipe, Refining) for recipe in recipes)
+    if training.left_out and not refines:
+        raise ValueError(f"--left-out {training.left_out}: does nothing without the method refined in --space")
     if training.begin is not None:
-        recipes = tuple(replace(recipe, prelude=0) for recipe in recipes)
+        if refines:
+            raise ValueError("--begin: expected generators to train, the method refined begins with averages; leave it")
+        recipes = tuple(replace(recipe, prelude=0) for recipe in recipes if isinstance(recipe, Recipe))
     refuse_idle(IDLE.get(faces.world, {}), faces)
     chosen = real_networks(faces, networks)
     if faces.data is not None and not (faces.data / FACES).is_file():
@@ -113,10 +118,10 @@ def work(
         RuntimeError: if a gradient is not finite.
     """
     console.print("loading networks and faces", markup=False)
-    nets, embed, read = _asked(task)
+    nets, embed, read = asked(task)
     begin = _begun(task.training.begin) if task.training.begin is not None else None
     recipes = (*preludes_of(task.recipes), *task.recipes)
-    signals = tuple(dict.fromkeys(name for recipe in recipes for name in signals_needed(recipe)))
+    signals = tuple(dict.fromkeys(name for recipe in recipes for name in recipe.needs))
     faces = training_faces(task, signals, console)
     faces = faces.take(torch.arange(shard[0], len(faces), shard[1]))
     facts = {
@@ -127,27 +132,47 @@ def work(
     if task.faces.data is not None:  # the demo's evaluation has other people by construction
         facts["terms"] = f"those of {task.faces.name}, {nets.embedder.name} and {nets.teacher.name}"
         facts["people"] = json.dumps(sorted({person_digest(key) for key in faces.key}))
+    if commit := commit_here():
+        facts["commit"] = commit
     if task.training.begin is not None:
         facts["begun_with"] = f"{task.training.begin.name}, SHA-256 {digest_of(task.training.begin)}"
+    perceptual = None if task.networks is None else perceptual_of(nets)  # the demo's faces are learned without
     for recipe in recipes:
-        run = Run(
-            recipe,
-            faces,
-            embed,
-            read,
-            device=task.device,
-            perceptual=None if task.networks is None else _perceptual(nets),  # the demo's faces are learned without
-            wrap=wrap,
-            rank=shard[0],
-            agree=agree,
-            begin=begin,
-        )
+        run: Descent
+        if isinstance(recipe, Recipe):
+            run = Run(
+                recipe,
+                faces,
+                embed,
+                read,
+                device=task.device,
+                perceptual=perceptual,
+                wrap=wrap,
+                rank=shard[0],
+                agree=agree,
+                begin=begin,
+            )
+            own = facts
+        else:
+            teachers, left_out = teachers_of(task, nets)
+            run = Refinement(
+                recipe,
+                faces,
+                embed,
+                tuple(teachers.values()),
+                device=task.device,
+                perceptual=perceptual,
+                wrap=wrap,
+                rank=shard[0],
+                agree=agree,
+            )
+            own = {**facts, "teacher": ", ".join(teachers), "left_out": left_out}
         shared = recipe not in task.recipes
         name = ("demo_" if task.networks is None else "") + ("prelude" if shared else recipe.name)
         start = time.perf_counter()
 
         def each_epoch(
-            run: Run, losses: dict[str, float], folder: Path = task.out / name, start: float = start
+            run: Descent, losses: dict[str, float], folder: Path = task.out / name, start: float = start
         ) -> None:
             if run.rank == 0:
                 _tell(console, folder, time.perf_counter() - start, run, losses)
@@ -158,10 +183,11 @@ def work(
         resume = task.training.resume or (shared and recipe_in(checkpoint) == dataclasses.asdict(recipe))
         train(run, checkpoint, resume=resume, each_epoch=each_epoch)
         if shared:
+            assert isinstance(recipe, Recipe)
             begin = (recipe.conditioning, run.average.state_dict())
         elif shard[0] == 0:
             path = task.out / f"{name}.safetensors"
-            digest = export(run, path, facts)
+            digest = export(run, path, own)
             console.print(
                 f"{path}: {path.stat().st_size / 2**20:.1f} MiB, SHA-256 {digest}", markup=False, soft_wrap=True
             )
@@ -169,7 +195,7 @@ def work(
 
 def learn_bands(task: Task, console: Console) -> None:
     """Learn the gains of the band blur for each of WEIGHTS_OF_IDENTITY, and print the configurations."""
-    _, embed, read = _asked(task)
+    _, embed, read = asked(task)
     faces = training_faces(replace(task, demo=(task.demo[0], 200, 7)), (), console).to(task.device)
     for weight in WEIGHTS_OF_IDENTITY:
         found = learn_gains(faces, embed, read, weight=weight, seed=task.faces.seed)
@@ -185,15 +211,6 @@ def write_sheet(path: Path, rows: Tensor) -> None:
     )
 
 
-def _asked(task: Task) -> tuple[Nets, Embed, Read]:
-    """Load the networks that training asks, and return their embedder and teacher with gradients."""
-    nets = load_nets(task.networks, device=task.device, differentiable=True)
-    assert nets.differentiable is not None
-    if task.networks is not None and task.device == "cpu":
-        without_strides(nets.teacher.module)  # type: ignore[attr-defined]
-    return nets, nets.differentiable.embed, nets.teacher.read  # type: ignore[attr-defined]
-
-
 def _begun(path: Path) -> tuple[str, dict[str, Tensor]]:
     """Read the conditioning and the weights of a generator's file."""
     if not path.is_file():
@@ -201,14 +218,7 @@ def _begun(path: Path) -> tuple[str, dict[str, Tensor]]:
     return recipe_of(path)["conditioning"], read_tensors(path)
 
 
-def _perceptual(nets: Nets) -> Callable[[Tensor, Tensor], Tensor]:
-    """Return LPIPS where it was pulled, its shift-tolerant kin else, of pictures in [0, 255] and with gradients."""
-    net = next((net for net in nets.perceptual if net.name == "lpips"), nets.perceptual[0])
-    assert isinstance(net, nn.Module)
-    return lambda a, b: net(a / 127.5 - 1, b / 127.5 - 1)
-
-
-def _tell(console: Console, folder: Path, seconds: float, run: Run, losses: dict[str, float]) -> None:
+def _tell(console: Console, folder: Path, seconds: float, run: Descent, losses: dict[str, float]) -> None:
     """Print the losses of an epoch, and write samples."""
     folder.mkdir(exist_ok=True)
     write_sheet(folder / f"step_{run.step_number:06d}.png", run.samples())

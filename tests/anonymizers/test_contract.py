@@ -19,7 +19,7 @@ from evaluators.demo.nets import load_demo_embedder
 from evaluators.demo.protocol import faces_of
 from tests.conftest import smooth_faces
 
-APART = {"donors": 13}
+APART = {"donors": 13, "refined": 5}
 """Of a method with many corners every so manieth is tried, at which each end of each range still occurs; of large
 networks the first and the last."""
 CORNERS: list[Anonymizer] = [
@@ -30,7 +30,7 @@ CORNERS: list[Anonymizer] = [
 ]
 
 
-SMALL = ("cloak", "donors", "generator", "ganonymization", "ciagan", "deep_privacy2", "inswapper")
+SMALL = ("cloak", "donors", "generator", "refined", "ganonymization", "ciagan", "deep_privacy2", "inswapper")
 """Methods that take long: they get few faces, with signals."""
 
 
@@ -75,7 +75,7 @@ def context(anonymizer: Anonymizer, models: Path, background: Faces, **keywords:
 @pytest.mark.parametrize("anonymizer", CORNERS, ids=repr)
 def test_contract(anonymizer: Anonymizer, faces: Faces, told: Faces, random_models: Path) -> None:
     if anonymizer.method in SMALL:
-        faces = told.take(range(2 if anonymizer.weights or anonymizer.method == "donors" else 6))
+        faces = told.take(range(2 if anonymizer.weights or anonymizer.method in ("donors", "refined") else 6))
     before = faces.images.clone()
     own = functools.partial(context, anonymizer, random_models, background_of(anonymizer))
     released = anonymizer(faces, own(seed=3))
@@ -117,7 +117,7 @@ def test_a_configuration_means_the_same_at_every_size(
         assert abs(cosines[0] - cosines[1]) < 0.15
         return
     shrunk = functional.interpolate(anonymizer(twice, wide_own).float(), scale_factor=0.5, mode="area")
-    most = 5 if anonymizer.method == "donors" else 3  # a drawn tone stretches what interpolation changes
+    most = 5 if anonymizer.method in ("donors", "refined") else 3  # a drawn tone stretches what interpolation changes
     assert (shrunk - anonymizer(small, own).float()).abs().mean() < most
 
 

@@ -65,6 +65,10 @@ class Bank:
         """Return (N, D + 3) codes of (N, D) coefficients and (N, 3) poses."""
         return (torch.cat((coefficients, pose), 1) - self.center) / self.deviation
 
+    def measured(self, codes: Tensor) -> Tensor:
+        """Return (N, D + 3) codes as they would be measured, coefficients and pose, of standardized ones."""
+        return codes * self.deviation + self.center
+
     def nearest(self, codes: Tensor, k: int, pose: float) -> Tensor:
         """Find donors: of the k people who have the nearest face, that face.
 

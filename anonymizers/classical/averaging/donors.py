@@ -72,12 +72,8 @@ class Donors(Anonymizer):
         Raises:
             ValueError: if the background has fewer than k people, or pictures of another size.
         """
-        bank = self._bank(faces, context)
-        codes = bank.standardized(*(faces.signals[name].float() for name in CODE))
-        codes = bank.simplified(codes, self.axes)
-        if self.noise:
-            drawn = [torch.randn(codes.shape[1], generator=of_face(key, context.seed, "donors")) for key in faces.key]
-            codes = codes + self.noise * torch.stack(drawn).to(codes)
+        bank = self.bank(faces, context)
+        codes = self.codes(bank, faces, context)
         out = torch.empty_like(faces.images)
         for part in batches(len(faces), min(BATCH, context.batch_size)):
             donors = self._chosen(bank, codes[part])
@@ -92,6 +88,15 @@ class Donors(Anonymizer):
             out[part] = blended(self.region, released, faces.images[part])
         return out
 
+    def codes(self, bank: Bank, faces: Faces, context: Context) -> Tensor:
+        """Return all that is known of the faces, (N, D + 3) standardized codes: few axes of them, noise on them."""
+        codes = bank.standardized(*(faces.signals[name].float() for name in CODE))
+        codes = bank.simplified(codes, self.axes)
+        if self.noise:
+            drawn = [torch.randn(codes.shape[1], generator=of_face(key, context.seed, "donors")) for key in faces.key]
+            codes = codes + self.noise * torch.stack(drawn).to(codes)
+        return codes
+
     def _chosen(self, bank: Bank, codes: Tensor) -> Tensor:
         """Return the (n, k) donors of (n, D + 3) codes."""
         aim = codes
@@ -101,7 +106,12 @@ class Donors(Anonymizer):
             donors = bank.nearest(aim, self.k, self.pose)
         return donors
 
-    def _bank(self, faces: Faces, context: Context) -> Bank:
+    def bank(self, faces: Faces, context: Context) -> Bank:
+        """Return the background as it was measured.
+
+        Raises:
+            ValueError: if it has fewer than k people, or pictures of another size.
+        """
         background = context.background
         bank = bank_of(background) if background is not None and len(background) else None
         if bank is None or bank.people < self.k:

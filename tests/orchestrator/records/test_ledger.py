@@ -9,6 +9,7 @@ import re
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ import pytest
 from anonymizers import ANONYMIZERS
 from evaluators.metrics import METRICS
 from orchestrator.records import files
+from orchestrator.records.arrow.messages import read_stream, schema_of
 from orchestrator.records.front import front_probability
 from orchestrator.records.ledger import Ledger, read
 from orchestrator.records.tables import objective_replicates, write_tables
@@ -124,6 +126,14 @@ def test_a_tail_of_zeros_is_cut(tmp_path: Path) -> None:
     assert path.with_name(f"ledger.arrow.cut-{size}").read_bytes() == bytes(4096)
 
 
+def refusal(look: Callable[[Path], object], path: Path) -> str:
+    try:
+        look(path)
+    except ValueError as error:
+        return str(error)
+    return ""
+
+
 def test_a_flipped_bit_is_found_wherever_it_is_and_costs_no_row(tmp_path: Path) -> None:
     """The file is refused as it is; only a last row that seems unfinished is put beside it."""
     path = tmp_path / "ledger.arrow"
@@ -139,6 +149,7 @@ def test_a_flipped_bit_is_found_wherever_it_is_and_costs_no_row(tmp_path: Path) 
         flipped = bytearray(data)
         flipped[place] ^= 1 << chance.randrange(8)
         path.write_bytes(flipped)
+        assert refusal(schema_of, path) == refusal(read_stream, path)  # who asks for facts alone is told as much
         try:
             Ledger.open(path).close()
         except ValueError as error:

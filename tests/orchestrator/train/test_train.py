@@ -8,14 +8,16 @@ from pathlib import Path
 
 import pytest
 import torch
+from rich.console import Console
 from safetensors import safe_open
 from safetensors.torch import load_file
 from torch import Tensor
 from typer.testing import CliRunner
 
-from anonymizers import Context, Faces, Generator
+from anonymizers import Context, Faces, Generator, Refined
+from anonymizers.generative import refined
 from anonymizers.generative.resident import person_digest, recipe_of
-from anonymizers.training.recipe import Recipe
+from anonymizers.training.recipe import Recipe, Refining
 from anonymizers.training.run import Run
 from evaluators.networks.backends.onnx_nets import OnnxEmbedder
 from evaluators.networks.catalog.choice import Networks
@@ -25,7 +27,8 @@ from evaluators.zoo import load_nets
 from orchestrator.search.faces import FaceChoice
 from orchestrator.train import recipes, work
 from orchestrator.train.__main__ import app
-from orchestrator.train.faces import with_mirrored
+from orchestrator.train.asked import perceptual_of
+from orchestrator.train.faces import training_faces, with_mirrored
 from orchestrator.train.on_ray import train_together
 from orchestrator.train.recipes import preludes_of, recipes_of
 from orchestrator.train.task import Task, Training
@@ -96,6 +99,31 @@ def test_the_program_trains_resumes_and_leaves_what_a_search_takes(
     assert done.exit_code == 2 and "--begin: expected a generator's file" in done.output
 
 
+def test_the_program_trains_a_network_that_refines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(work, "DEMO_PEOPLE", (6_000, 12, 2))
+    monkeypatch.setattr(recipes, "REFINING_DEMO", Refining(steps=2, batch=6, school=2, width=8))
+    done = CliRunner().invoke(app, ["--space", "refined", "--out", str(tmp_path)])
+    assert done.exit_code == 0 and "demo_refined: step 2 of 2" in done.output, done.output
+    said = metadata(tmp_path / "demo_refined.safetensors")
+    assert json.loads(said["recipe"])["school"] == 2 and said["commit"]
+    assert (said["teacher"], said["left_out"]) == ("demo_teacher", "demo_second_teacher")
+    monkeypatch.setattr(refined, "WEIGHTS", tmp_path)
+    faces = training_faces(Task((), ANY, DEMO, None, tmp_path, "cpu", (6_500, 4, 2)), (), Console(quiet=True))
+    assert Refined(k=2)(faces, Context(background=faces)).unique().numel() > 10
+    other = ["--space", "refined", "--out", str(tmp_path), "--left-out"]
+    done = CliRunner().invoke(app, [*other, "demo_teacher"])
+    assert done.exit_code == 0 and metadata(tmp_path / "demo_refined.safetensors")["left_out"] == "demo_teacher"
+    done = CliRunner().invoke(app, [*other, "nobody"], env={"COLUMNS": "400"})
+    assert done.exit_code == 2 and "--left-out: expected one of demo_teacher, demo_second_teacher" in done.output
+
+
+def test_the_recipe_of_refining_joins_those_of_generators() -> None:
+    (only,) = recipes_of(SPACES["refined_ablation"], Training("refined_ablation", steps=7), DEMO)
+    assert isinstance(only, Refining) and only.steps == 7 and preludes_of((only,)) == ()
+    (real,) = recipes_of(SPACES["refined"], Training("refined"), FaceChoice(data=Path("faces"), seed=2))
+    assert isinstance(real, Refining) and real.bank > only.bank and real.seed == 2
+
+
 @pytest.mark.slow
 @pytest.mark.ray
 def test_two_processes_train_together(tmp_path: Path) -> None:
@@ -111,7 +139,9 @@ def test_two_processes_train_together(tmp_path: Path) -> None:
     ("asked", "sentence"),
     [
         (["--space", "atlantis"], "--space: expected one of"),
-        (["--space", "cloaks"], "--space cloaks: expected a space with the method generator, it has none"),
+        (["--space", "cloaks"], "--space cloaks: expected a space with the method generator or refined, it has none"),
+        (["--space", "refined", "--begin", "net"], "--begin: expected generators to train, the method refined begins"),
+        (["--space", "generator", "--left-out", "x"], "--left-out x: does nothing without the method refined"),
         (["--space", "generator", "--variant", "aura"], "--variant: expected one of none-both"),
         (["--space", "generator", "--min-pictures", "3"], "--min-pictures 3: does nothing on the demo world"),
         (["--space", "generator", "--data", "."], "--data: real faces need real networks"),
@@ -159,7 +189,7 @@ def test_real_networks_train_a_generator_on_real_faces(shared: Path, london: Ten
     assert nets.differentiable is not None
     read = nets.teacher.read  # type: ignore[attr-defined]
     recipe = Recipe(conditioning="landmarks", expression_loss="both", steps=2, batch=4, width=8)
-    run = Run(recipe, faces, nets.differentiable.embed, read, perceptual=work._perceptual(nets))
+    run = Run(recipe, faces, nets.differentiable.embed, read, perceptual=perceptual_of(nets))
     before = {name: value.clone() for name, value in run.net.named_parameters()}
     steps = [run.step() for _ in range(2)]
     assert all(torch.tensor(list(step.values())).isfinite().all() for step in steps)
