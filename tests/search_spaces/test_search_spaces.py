@@ -146,6 +146,8 @@ def test_the_named_spaces() -> None:
         "donors_on_photographs": 13,
         "bands": None,
         "generator": None,
+        "refined": None,
+        "refined_ablation": 7,
         "gan_vs_classical": 10,
         "published_generators": None,
         "conditioning_ablation": 5,
