@@ -117,7 +117,8 @@ def test_a_configuration_means_the_same_at_every_size(
         assert abs(cosines[0] - cosines[1]) < 0.15
         return
     shrunk = functional.interpolate(anonymizer(twice, wide_own).float(), scale_factor=0.5, mode="area")
-    most = 5 if anonymizer.method in ("donors", "refined") else 3  # a drawn tone stretches what interpolation changes
+    # A drawn tone stretches what interpolation changes, and a network that gives averages contrast does so once more.
+    most = {"donors": 5, "refined": 7}.get(anonymizer.method, 3)
     assert (shrunk - anonymizer(small, own).float()).abs().mean() < most
 
 
