@@ -130,14 +130,15 @@ SPACES: dict[str, SearchSpace] = {
     "generators_on_photographs": SearchSpace(
         "generators_on_photographs",
         configurations=(
-            Generator(variant="expression-both"),
+            Refined(axes=6),
+            *(Donors(axes=axes) for axes in (4, 6)),
             KSame(k=10),
             *(KSame(k=k, variant="select") for k in (10, 20)),
             Blur(kernel=101),
             Pixelate(block=32),
             Blackout(),
         ),
-        description="The generator that comes trained on photographs, beside the most private of the other methods.",
+        description="The network that comes trained on photographs, beside the most private of the other methods.",
     ),
     "conditioning_on_photographs": SearchSpace(
         "conditioning_on_photographs",

@@ -57,12 +57,16 @@ class Refined(Anonymizer):
     strength: float = ranged(Real(0.0, 1.0), default=1.0)
 
     def network(self, models: Path | None) -> Path:
-        """Return the file of the network: for photographs that in `generator/` of the models, else the demo world's.
+        """Return the file of the network: for photographs that in `generator/` of the models, else the project's.
 
         Raises:
             ValueError: if it is missing.
         """
-        path = WEIGHTS / "demo_refined.safetensors" if models is None else models / "generator" / "refined.safetensors"
+        if models is None:
+            path = WEIGHTS / "demo_refined.safetensors"
+        elif not (path := models / "generator" / "refined.safetensors").is_file():
+            ours = WEIGHTS / "photographs_refined.safetensors"
+            path = ours if ours.is_file() else path
         if not path.is_file():
             raise ValueError(f"{self!r}: expected its network in {path}, which is missing; {self.weights_from}")
         return path

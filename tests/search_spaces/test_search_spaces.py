@@ -151,7 +151,7 @@ def test_the_named_spaces() -> None:
         "gan_vs_classical": 10,
         "published_generators": None,
         "conditioning_ablation": 5,
-        "generators_on_photographs": 7,
+        "generators_on_photographs": 9,
         "conditioning_on_photographs": 3,
         "expression_loss_ablation": 4,
         "cloaks": 4,

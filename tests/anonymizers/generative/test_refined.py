@@ -120,3 +120,8 @@ def test_codes_of_another_kind_and_a_missing_network_are_refused(
         Refined(k=5)(wider(told), Context(background=wider(background)))
     with pytest.raises(ValueError, match=r"generator/refined.safetensors, which is missing; train it with python -m"):
         Refined().network(tmp_path)
+    for file in ("photographs_refined.safetensors", "generator/refined.safetensors"):  # the project's own, then theirs
+        path = tmp_path / file
+        path.parent.mkdir(exist_ok=True)
+        path.touch()
+        assert Refined().network(tmp_path) == path

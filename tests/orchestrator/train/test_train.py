@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 from typer.testing import CliRunner
 
-from anonymizers import Context, Faces, Generator, Refined
+from anonymizers import Context, Faces, Refined
 from anonymizers.generative import refined
 from anonymizers.generative.resident import person_digest, recipe_of
 from anonymizers.training.recipe import Recipe, Refining
@@ -161,23 +161,25 @@ def people(images: Tensor) -> Faces:
 
 
 @pytest.mark.real
-def test_the_generator_of_photographs_draws_faces_of_nobody_with_the_expression(shared: Path, london: Tensor) -> None:
+def test_the_network_for_photographs_draws_faces_of_nobody_by_the_code(shared: Path, london: Tensor) -> None:
     models = shared / "models"
-    net = Generator(variant="expression-both", candidates=1)
+    net = Refined(k=4, axes=6)
     path = net.network(models)
-    assert path.name == "photographs_expression-both.safetensors"
-    faces = with_measured(people(london), load_signals(models, ("expression",)))
-    drawn = net(faces, Context(models=models))
+    assert path.name == "photographs_refined.safetensors"
+    everybody = with_measured(people(london), load_signals(models, net.background_needs))
+    faces, others = everybody.take(range(4)), everybody.take(range(4, len(everybody)))
+    context = Context(models=models, background=others)
+    drawn = net(faces, context)
     assert bool(load_detector(models, threads=1)(drawn).found.all())
     embedder = OnnxEmbedder(models, "edgeface_xs", threads=1)
-    assert (embedder(london) * embedder(drawn)).sum(1).max() < 0.4  # of one person it is 0.6
-    # Another word, another face; and the same face for whoever has the same word, nearly.
-    told = {"expression": (faces.signals["expression"] + 1) % 7}
-    other = net(replace(faces, signals=told), Context(models=models))
-    assert (other.float() - drawn.float()).abs().mean() > 2
+    assert (embedder(faces.images) * embedder(drawn)).sum(1).max() < 0.4  # of one person it is 0.6
+    again = net(
+        replace(faces, key=tuple(f"{key} anew" for key in faces.key)), Context(models=models, background=others)
+    )
+    assert (again.float() - drawn.float()).abs().mean() > 2  # another draw, somebody else
     assert person_digest("Aaron_Eckhart/Aaron_Eckhart_0001.jpg") in metadata(path)["people"]
     with pytest.raises(ValueError, match=r"such as Aaron_Eckhart/mine.jpg; a search takes them"):
-        net(replace(faces, key=("Aaron_Eckhart/mine.jpg", *faces.key[1:])), Context(models=models))
+        net(replace(faces, key=("Aaron_Eckhart/mine.jpg", *faces.key[1:])), context)
 
 
 @pytest.mark.real
