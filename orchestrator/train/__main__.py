@@ -21,7 +21,7 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
     machines=(Machines, "device"),
 )
 def main(training: Training, faces: FaceChoice, networks: Networks, machines: Machines) -> None:
-    """Train the networks of generator and refined in a space, on people whom no evaluation sees; of band_blur, gains.
+    """Train generators and refined, on people whom no evaluation sees; of band_blur, learn the gains.
 
     The people are background of every search on the same people, whatever its --seed; with --min-pictures those who
     have as many pictures are left out, for searches that evaluate everybody who has. Leaves
