@@ -8,9 +8,9 @@ from pathlib import Path
 
 from rich.console import Console
 
-from benchmarks.commit import commit_here
 from evaluators.datasets.protocol import Protocol
 from evaluators.networks.catalog.choice import Networks
+from orchestrator.cluster.code import commit_here
 
 
 def chosen_faces(

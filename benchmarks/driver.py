@@ -25,10 +25,10 @@ import numpy as np
 import optuna
 from rich.console import Console
 
-from benchmarks.commit import commit_here
 from benchmarks.overhead import FreePanel
 from benchmarks.samplers import OBJECTIVES, SPACE, truth
 from evaluators.metrics.scores import Scores
+from orchestrator.cluster.code import commit_here
 from orchestrator.records.ledger import Ledger
 from orchestrator.records.tables import write_tables
 from orchestrator.sweep.progress import PlainProgress

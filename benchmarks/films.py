@@ -29,11 +29,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from benchmarks.commit import commit_here
 from evaluators.datasets.alignment import align
 from evaluators.datasets.sources.pictures import SUFFIXES, read_picture
 from evaluators.networks.loaders import load_detector, load_embedder
 from orchestrator.anonymize.faces.finding import FILM_LOOK
+from orchestrator.cluster.code import commit_here
 from orchestrator.cluster.environment import allowed_cores
 
 RATE, PEOPLE = 25, 3

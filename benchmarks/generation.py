@@ -23,10 +23,10 @@ from anonymizers.generative.nets.ciagan_net import IDENTITIES, CiaganGenerator
 from anonymizers.generative.nets.deep_privacy2_net import STYLE, DeepPrivacy2Generator
 from anonymizers.generative.nets.noisy_unet import CODES, INPUT, NoisyUNet, sample
 from anonymizers.generative.nets.pix2pix import Pix2PixUNet
-from benchmarks.commit import commit_here
 from evaluators.demo.faces import people
 from evaluators.demo.nets import load_demo_embedder
 from evaluators.demo.protocol import faces_of
+from orchestrator.cluster.code import commit_here
 
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 

@@ -21,7 +21,6 @@ import torch
 from torch import Tensor
 
 from anonymizers import Faces
-from benchmarks.commit import commit_here
 from evaluators.datasets.folder import load_faces
 from evaluators.metrics import expression
 from evaluators.metrics.identification import person_scores, rank_credit
@@ -30,6 +29,7 @@ from evaluators.networks.backends.onnx_nets import OnnxTeacher
 from evaluators.networks.catalog.classes import counterparts
 from evaluators.networks.loaders import load_detector, load_embedder
 from evaluators.networks.roles import Embedder, Teacher
+from orchestrator.cluster.code import commit_here
 from orchestrator.prepare.faces_file import read_prepared
 from orchestrator.prepare.options import FACES
 

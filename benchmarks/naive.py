@@ -30,11 +30,11 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import cohen_kappa_score
 from sklearn.neural_network import MLPClassifier
 
-from benchmarks.commit import commit_here
 from evaluators.datasets.protocol import Protocol
 from evaluators.demo.protocol import demo_protocol
 from evaluators.metrics import objectives_of
 from evaluators.zoo import load_nets
+from orchestrator.cluster.code import commit_here
 from orchestrator.cluster.on_ray import OnRay
 from orchestrator.records.ledger import Ledger
 from orchestrator.search.make_panel import MakePanel

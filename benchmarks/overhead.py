@@ -19,10 +19,10 @@ import torch
 from rich.console import Console
 
 from anonymizers import Anonymizer
-from benchmarks.commit import commit_here
 from benchmarks.throughput import panel_ratio
 from evaluators.metrics import METRICS, objectives_of
 from evaluators.metrics.scores import Scores
+from orchestrator.cluster.code import commit_here
 from orchestrator.cluster.on_ray import OnRay
 from orchestrator.records.ledger import Ledger
 from orchestrator.search.settings import DEFAULT_OBJECTIVES

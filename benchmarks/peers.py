@@ -25,7 +25,6 @@ import torch
 from torch import Tensor
 
 from anonymizers import Blur, Context, Faces
-from benchmarks.commit import commit_here
 from benchmarks.lfw import View2, read_lfw, read_pairs
 from evaluators.datasets.alignment import align
 from evaluators.datasets.sources.pictures import read_picture
@@ -33,6 +32,7 @@ from evaluators.metrics.pairs import fold_accuracies
 from evaluators.networks.detection import Scrfd, main_face
 from evaluators.networks.loaders import load_detector, load_embedder
 from evaluators.networks.roles import Embedder
+from orchestrator.cluster.code import commit_here
 
 
 def verify(first: Tensor, second: Tensor, blur: Blur, embedder: Embedder) -> float:

@@ -21,9 +21,9 @@ from torch import Tensor
 
 from anonymizers import ANONYMIZERS, Anonymizer, Choice, Context, Faces, Real
 from anonymizers.ranges import ranged
-from benchmarks.commit import commit_here
 from benchmarks.overhead import FreePanel, quiet_sweep
 from evaluators.demo.protocol import demo_protocol
+from orchestrator.cluster.code import commit_here
 from orchestrator.search.settings import DEFAULT_OBJECTIVES
 from search_spaces import SPACES, SearchSpace
 

@@ -12,7 +12,7 @@ from anonymizers.base import Anonymizer, Context, batches, of_face, padded
 from anonymizers.faces import Faces
 from anonymizers.generative.conditioning import CONDITIONINGS, given, inputs, told, words
 from anonymizers.generative.nets.noisy_unet import CODES, SIDE, NoisyUNet, sample
-from anonymizers.generative.resident import recipe_of, refuse_trained_on, resident
+from anonymizers.generative.resident import recipe_of, refuse_trained_on, resident, trained_network
 from anonymizers.ranges import Choice, Integer, Real, ranged
 
 WEIGHTS = Path(__file__).resolve().parents[1] / "weights"
@@ -67,14 +67,7 @@ class Generator(Anonymizer):
         Raises:
             ValueError: if it is missing.
         """
-        if models is None:
-            path = WEIGHTS / f"demo_{self.variant}.safetensors"
-        elif not (path := models / "generator" / f"{self.variant}.safetensors").is_file():
-            ours = WEIGHTS / f"photographs_{self.variant}.safetensors"
-            path = ours if ours.is_file() else path
-        if not path.is_file():
-            raise ValueError(f"{self!r}: expected its network in {path}, which is missing; {self.weights_from}")
-        return path
+        return trained_network(WEIGHTS, self.variant, models, repr(self), self.weights_from)
 
     def anonymize(self, faces: Faces, context: Context) -> Tensor:
         """Encode, draw an identity, decode.

@@ -23,7 +23,7 @@ from anonymizers.faces import Faces
 from anonymizers.generative.generator import WEIGHTS
 from anonymizers.generative.nets.noisy_unet import SIDE
 from anonymizers.generative.nets.refining_unet import RefiningUNet, corrected
-from anonymizers.generative.resident import opened, recipe_of, refuse_trained_on, resident
+from anonymizers.generative.resident import opened, recipe_of, refuse_trained_on, resident, trained_network
 from anonymizers.ranges import Integer, Real, ranged
 
 BATCH = 16
@@ -62,14 +62,7 @@ class Refined(Anonymizer):
         Raises:
             ValueError: if it is missing.
         """
-        if models is None:
-            path = WEIGHTS / "demo_refined.safetensors"
-        elif not (path := models / "generator" / "refined.safetensors").is_file():
-            ours = WEIGHTS / "photographs_refined.safetensors"
-            path = ours if ours.is_file() else path
-        if not path.is_file():
-            raise ValueError(f"{self!r}: expected its network in {path}, which is missing; {self.weights_from}")
-        return path
+        return trained_network(WEIGHTS, self.method, models, repr(self), self.weights_from)
 
     def anonymize(self, faces: Faces, context: Context) -> Tensor:
         """Average, draw an identity, correct.

@@ -20,6 +20,29 @@ _LOADED: dict[tuple[object, ...], nn.Module] = {}
 _OPENED: dict[tuple[object, ...], Any] = {}
 
 
+def trained_network(own: Path, name: str, models: Path | None, who: str, advice: str) -> Path:
+    """Find a network that the project trains: for photographs in `generator/` of the models, else the project's own.
+
+    Args:
+        own: folder of the project's own.
+        name: of the file, without its ending; the demo world's and those for photographs say so before it.
+        models: folder of real networks; None on the demo world.
+        who: asks, for the sentence.
+        advice: what to do where it is missing.
+
+    Raises:
+        ValueError: if it is missing.
+    """
+    if models is None:
+        path = own / f"demo_{name}.safetensors"
+    elif not (path := models / "generator" / f"{name}.safetensors").is_file():
+        ours = own / f"photographs_{name}.safetensors"
+        path = ours if ours.is_file() else path
+    if not path.is_file():
+        raise ValueError(f"{who}: expected its network in {path}, which is missing; {advice}")
+    return path
+
+
 def resident(
     path: Path,
     device: torch.device,

@@ -21,7 +21,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from anonymizers import ANONYMIZERS, Anonymizer, KSame
-from benchmarks.commit import commit_here
 from benchmarks.searching.table import MEASURED, SPACE
 from evaluators.attackers import SEARCHING
 from evaluators.demo.protocol import demo_protocol
@@ -29,6 +28,7 @@ from evaluators.metrics import METRICS
 from evaluators.networks.roles import Nets
 from evaluators.panel import Panel
 from evaluators.zoo import load_nets
+from orchestrator.cluster.code import commit_here
 from orchestrator.search.settings import DEFAULT_OBJECTIVES
 from orchestrator.sweep.proposals import ANCHORS
 from search_spaces import SPACES

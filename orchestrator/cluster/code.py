@@ -1,9 +1,10 @@
-"""What runs here: versions of the packages that make a difference, and a digest of the program itself."""
+"""What runs here: versions of the packages that make a difference, a digest of the program itself, and its commit."""
 
 from __future__ import annotations
 
 import ast
 import hashlib
+import subprocess
 from importlib.metadata import version
 from pathlib import Path
 
@@ -73,3 +74,9 @@ def executed(source: str) -> str:
 
 def _is_text(part: ast.stmt) -> bool:
     return isinstance(part, ast.Expr) and isinstance(part.value, ast.Constant) and isinstance(part.value.value, str)
+
+
+def commit_here() -> str:
+    """Return the short name of the commit that is checked out here; empty where git knows of none."""
+    command = ["git", "-C", str(ROOT), "rev-parse", "--short", "HEAD"]
+    return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()

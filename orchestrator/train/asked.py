@@ -1,10 +1,8 @@
-"""Asked: the networks that training asks, with gradients; and the commit that it ran at."""
+"""Asked: the networks that training asks, with gradients."""
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Callable, Mapping
-from pathlib import Path
 
 from torch import Tensor, nn
 
@@ -57,9 +55,3 @@ def perceptual_of(nets: Nets) -> Callable[[Tensor, Tensor], Tensor]:
     net = next((net for net in nets.perceptual if net.name == "lpips"), nets.perceptual[0])
     assert isinstance(net, nn.Module)
     return lambda a, b: net(a / 127.5 - 1, b / 127.5 - 1)
-
-
-def commit_here() -> str:
-    """Return the short name of the project's commit; empty where git knows of none."""
-    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "--short", "HEAD"]
-    return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()

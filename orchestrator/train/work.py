@@ -28,12 +28,13 @@ from evaluators.networks.catalog.choice import Networks, check_files, check_netw
 from evaluators.networks.catalog.downloads import digest_of
 from evaluators.networks.loaders import try_networks
 from evaluators.options import refuse_idle
+from orchestrator.cluster.code import commit_here
 from orchestrator.prepare.options import FACES
 from orchestrator.records.files import check_writable, replace_file
 from orchestrator.search.checks import IDLE, check_answers, check_device, real_networks
 from orchestrator.search.faces import FaceChoice
 from orchestrator.search.settings import Machines
-from orchestrator.train.asked import asked, commit_here, perceptual_of, teachers_of
+from orchestrator.train.asked import asked, perceptual_of, teachers_of
 from orchestrator.train.faces import DEMO_PEOPLE, training_faces
 from orchestrator.train.recipes import preludes_of, recipes_of
 from orchestrator.train.task import Task, Training
@@ -167,6 +168,8 @@ def work(
                 agree=agree,
             )
             own = {**facts, "teacher": ", ".join(teachers), "left_out": left_out}
+            if task.faces.data is not None:
+                own["terms"] = f"those of {', '.join((task.faces.name, nets.embedder.name, *teachers))}"
         shared = recipe not in task.recipes
         name = ("demo_" if task.networks is None else "") + ("prelude" if shared else recipe.name)
         start = time.perf_counter()
