@@ -1,4 +1,4 @@
-"""Proposals: configurations that were not asked for yet, each once; what repeats one is told its outcome, aside."""
+"""Proposals: configurations that were not asked for yet, each once; a draw that repeats one leaves no trace."""
 
 from __future__ import annotations
 
@@ -21,9 +21,8 @@ from search_spaces.space import METHOD
 
 ANCHORS = ("identity", "blackout", "word")
 """Methods that every sweep measures first: the two ends, and what a told word alone is worth."""
-MOST_REPEATS = 30
-"""Repeats in a row after which a sampler gets an untried configuration drawn at random: it has converged, or the space
-is nearly used up."""
+MOST_POINTS = 30
+"""Sobol's points, all repeats, after which one is drawn at random: the space is nearly used up."""
 LEAST_DRAWS, MOST_DRAWS = 200, 20_000
 """Random draws, all repeats, after which a space counts as used up: 30 for each of its configurations, within these."""
 
@@ -35,8 +34,8 @@ class Asked:
     Attributes:
         anonymizer: the configuration.
         trial: of the study; None for an anchor.
-        drawn: what the study drew for it, as JSON: its parameters, and before them those of repeats. None where nothing
-            is drawn, for anchors and lists. With it the study is told in another process what was drawn in this one.
+        drawn: what the study drew for it, as JSON: its parameters, and which draw it was, repeats counted. None where
+            nothing is drawn, for anchors and lists. With it the study is told in another process what was drawn here.
     """
 
     anonymizer: Anonymizer
@@ -44,21 +43,14 @@ class Asked:
     drawn: str | None = None
 
 
-@dataclass(frozen=True, eq=False)
-class Told:
-    """Hold what the study is told of a configuration: its objectives, and by how much it breaks each constraint."""
-
-    values: list[float]
-    violations: dict[str, float]
-
-
 class Proposals:
     """Ask a study for configurations, and tell it what came of them.
 
-    A sampler may propose what it proposed before. Such a repeat is told the outcome that is known, or waits by its
-    configuration until there is one; the next that is asked for is another. So a sweep measures as many configurations
-    as it was given trials, and no trial waits for another one. All of it follows from the seed and the order of
-    `ask` and `tell`, or of `recall` and `tell`, which asks no sampler.
+    A sampler may propose what it proposed before. Such a repeat is taken back, and one drawn at random that was not
+    tried yet comes in its place, as genetic algorithms drop duplicates and let immigrants in (Grefenstette, Genetic
+    Algorithms for Changing Environments, PPSN 1992). So a sweep measures as many configurations as it was given
+    trials, no trial waits for another one, and the study holds what was measured, once. All of it follows from the
+    seed and the order of `ask` and `tell`, or of `recall` and `tell`, which asks no sampler.
     """
 
     def __init__(
@@ -102,8 +94,6 @@ class Proposals:
         self._drawn = 0
         self._points = EvenPoints(space.dimensions, seed) if sampler == "qmc" else None
         self._names: set[str] = set()
-        self._outcomes: dict[str, Told | None] = {}
-        self._waiting: dict[str, list[optuna.Trial]] = {}
         fixed = {repr(a) for a in space.configurations}
         first = [ANONYMIZERS[name]() for name in ANCHORS] if anchors else []
         self._anchors: deque[Anonymizer] = deque(a for a in first if repr(a) not in fixed)
@@ -122,25 +112,17 @@ class Proposals:
             self._names.add(repr(anchor))
             return Asked(anchor, None)
         if self._listed is not None:
-            while self._listed:
-                if self._is_new(asked := self._next(self._listed.popleft())):
-                    return asked
-            return None
-        drawn = []
-        for attempt in range(MOST_REPEATS + 1):
-            parameters = None
-            if attempt == MOST_REPEATS:
-                parameters = self._untried()
-                if parameters is None:
-                    return None
-            elif self._points is not None:
-                parameters = self.space.suggest(Drawn(iter(self._points.at(self._drawn)).__next__))
-            asked = self._next(parameters)
-            assert asked.trial is not None
-            drawn.append(asked.trial.params)
-            if self._is_new(asked):
-                return Asked(asked.anonymizer, asked.trial, json.dumps(drawn))
-        return None
+            return self._keep(self._next(self._listed.popleft())) if self._listed else None
+        for _ in range(1 if self._points is None else MOST_POINTS):
+            point = None
+            if self._points is not None:
+                point = self.space.suggest(Drawn(iter(self._points.at(self._drawn)).__next__))
+            asked = self._next(point)
+            if repr(asked.anonymizer) not in self._names:
+                return self._keep(asked)
+            self._storage.withdraw()
+        untried = self._untried()
+        return None if untried is None else self._keep(self._next(untried))
 
     def recall(self, name: str, drawn: str | None) -> Asked | None:
         """Ask as it was asked before, with what was drawn then.
@@ -157,10 +139,14 @@ class Proposals:
         """
         if drawn is None:
             return self._expected(name)
-        *repeats, last = (self._next(parameters) for parameters in json.loads(drawn))
-        if any(map(self._is_new, repeats)) or not self._is_new(last):
-            raise ValueError(f"expected {last.anonymizer} to be new, and what was drawn before it not to be")
-        return Asked(last.anonymizer, last.trial, drawn)
+        told = json.loads(drawn)
+        if not (isinstance(told, dict) and told.keys() == {"draw", "parameters"}):
+            raise ValueError("expected a draw's number and its parameters")
+        self._drawn = told["draw"]
+        asked = self._next(told["parameters"])
+        if repr(asked.anonymizer) in self._names:
+            raise ValueError(f"expected {asked.anonymizer} to be new")
+        return self._keep(asked)
 
     def adopt(self, anonymizer: Anonymizer) -> Asked | None:
         """Ask for a configuration whose outcome is known from elsewhere.
@@ -180,10 +166,7 @@ class Proposals:
                 return None  # a field is held at another value here
         except ValueError:
             return None
-        asked = self._next(parameters)
-        assert asked.trial is not None
-        self._is_new(asked)
-        return Asked(asked.anonymizer, asked.trial, json.dumps([asked.trial.params]))
+        return self._keep(self._next(parameters))
 
     def _expected(self, name: str) -> Asked | None:
         """Take an anchor or a listed configuration out of those that are to come."""
@@ -196,32 +179,31 @@ class Proposals:
             if repr(self.space.decode(point)) == name and name not in self._names:
                 assert self._listed is not None
                 self._listed.remove(point)
-                asked = self._next(point)
-                self._is_new(asked)
-                return asked
+                return self._keep(self._next(point))
         return None
 
     def tell(self, asked: Asked, measured: Mapping[str, float | None] | None) -> None:
-        """Tell the study what came of a configuration, for itself and for the repeats that wait.
+        """Tell the study what came of a configuration.
 
         Args:
             asked: the configuration.
             measured: the objectives and what is constrained; None if it failed.
         """
-        name = repr(asked.anonymizer)
-        told = None
-        if measured is not None:
-            found = {name: measured[name] for name in (*self.objectives, *(one.metric for one in self.constraints))}
-            numbers = {name: float(value) for name, value in found.items() if value is not None}
-            assert numbers.keys() == found.keys() and all(map(math.isfinite, numbers.values())), "finite by Scores"
-            told = Told(
-                [numbers[name] for name in self.objectives],
-                {str(one): one.violation(numbers[one.metric]) for one in self.constraints},
-            )
-        self._outcomes[name] = told
-        for trial in (asked.trial, *self._waiting.pop(name, ())):
-            if trial is not None:
-                self._close(trial, told)
+        if (trial := asked.trial) is None:
+            return
+        if measured is None:
+            self.study.tell(trial, state=optuna.trial.TrialState.FAIL)
+            self._shown.ended(trial.number, None, 0.0)
+            return
+        found = {name: measured[name] for name in (*self.objectives, *(one.metric for one in self.constraints))}
+        numbers = {name: float(value) for name, value in found.items() if value is not None}
+        assert numbers.keys() == found.keys() and all(map(math.isfinite, numbers.values())), "finite by Scores"
+        violations = {str(one): one.violation(numbers[one.metric]) for one in self.constraints}
+        for name, violation in violations.items():
+            trial.set_constraint(name, violation)
+        self.study.tell(trial, [numbers[name] for name in self.objectives])
+        costs = [numbers[name] if way == "min" else -numbers[name] for name, way in self.objectives.items()]
+        self._shown.ended(trial.number, costs, sum(max(0.0, one) for one in violations.values()))
 
     def left_running(self) -> list[int]:
         """Return the trials of the study that were told nothing; its sampler would wait for them for ever."""
@@ -233,42 +215,35 @@ class Proposals:
         if parameters is not None:
             known = self.space.suggest(Known(parameters), flat=self.flat)
             self.study.enqueue_trial({name: parameters[name] for name in known if name in parameters})
-        elif self._listed is None:
+        if parameters is None or self.sampler in GENETIC:  # parents are chosen by chance when a generation begins
             self.study.sampler = make_sampler(
-                self.sampler, seed=seed_of(self._seed, self._drawn), trials=self._begun_with
+                self.sampler,
+                seed=seed_of(self._seed, self._drawn),
+                trials=self._begun_with,
+                is_new=self._is_new,
             )
-        self._drawn += 1
         with self._storage.only(self._shown.chosen()):
             trial = self.study.ask()
             suggested = self.space.suggest(trial, flat=self.flat)
-            self._shown.begun(self._storage.get_trial(trial.number))
-        return Asked(self.space.decode(suggested), trial)
+        draw, self._drawn = self._drawn, self._drawn + 1
+        drawn = None if self._listed is not None else json.dumps({"draw": draw, "parameters": trial.params})
+        return Asked(self.space.decode(suggested), trial, drawn)
 
-    def _is_new(self, asked: Asked) -> bool:
-        """Tell whether a configuration is none that was asked for; a repeat is told what is known, or waits."""
-        name = repr(asked.anonymizer)
-        if name not in self._names:
-            self._names.add(name)
-            return True
+    def _keep(self, asked: Asked) -> Asked:
+        """Remember that a configuration was asked for, which is new."""
         assert asked.trial is not None
-        if name in self._outcomes:
-            self._close(asked.trial, self._outcomes[name])
-        else:
-            self._waiting.setdefault(name, []).append(asked.trial)
-        return False
+        self._names.add(repr(asked.anonymizer))
+        with self._storage.only(self._shown.chosen()):
+            self._shown.begun(self._storage.get_trial(asked.trial.number))
+        return asked
 
-    def _close(self, trial: optuna.Trial, told: Told | None) -> None:
-        if told is None:
-            self.study.tell(trial, state=optuna.trial.TrialState.FAIL)
-            self._shown.ended(trial.number, None, 0.0)
-            return
-        for name, violation in told.violations.items():
-            trial.set_constraint(name, violation)
-        self.study.tell(trial, told.values)
-        costs = [
-            value if way == "min" else -value for value, way in zip(told.values, self.objectives.values(), strict=True)
-        ]
-        self._shown.ended(trial.number, costs, sum(max(0.0, one) for one in told.violations.values()))
+    def _is_new(self, parameters: Mapping[str, Any]) -> bool:
+        """Tell whether the configuration of a method and its fields was not asked for yet, or lacks some of them."""
+        try:
+            known = self.space.suggest(Known(parameters), flat=self.flat)
+        except ValueError:
+            return True
+        return repr(self.space.decode(known)) not in self._names
 
     def _untried(self) -> dict[str, Any] | None:
         """Draw parameters of a configuration that was not asked for; None if there seems to be none."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import warnings
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import optuna
@@ -40,7 +40,9 @@ def seed_of(seed: int, trial: int) -> int:
     return int.from_bytes(hashlib.sha256(f"{seed}, {trial}".encode()).digest()[:4], "big")
 
 
-def make_sampler(sampler: str, *, seed: int, trials: int) -> optuna.samplers.BaseSampler:
+def make_sampler(
+    sampler: str, *, seed: int, trials: int, is_new: Callable[[Mapping[str, Any]], bool] | None = None
+) -> optuna.samplers.BaseSampler:
     """Make a seeded sampler.
 
     Args:
@@ -48,6 +50,7 @@ def make_sampler(sampler: str, *, seed: int, trials: int) -> optuna.samplers.Bas
             study.
         seed: of what it draws.
         trials: planned number, which sets the size of a population.
+        is_new: tells of a method and its fields whether they were not tried yet, for a sampler that has a choice.
 
     Raises:
         ValueError: if the sampler is unknown.
@@ -57,12 +60,9 @@ def make_sampler(sampler: str, *, seed: int, trials: int) -> optuna.samplers.Bas
     if sampler not in SAMPLERS:
         raise ValueError(f"--sampler: expected one of {', '.join(SAMPLERS)}, got {sampler!r}")
     if sampler == "tpe":
-        with warnings.catch_warnings():
-            # Grouping is how TPE learns in conditional spaces; that its interface may change is no concern of the user.
-            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-            return optuna.samplers.TPESampler(
-                seed=seed, multivariate=True, group=True, constant_liar=True, n_startup_trials=FIRST
-            )
+        from orchestrator.sweep.sampling.relative import TPE
+
+        return TPE(seed=seed, first=FIRST, is_new=is_new)
     if sampler == "nsga2":
         from orchestrator.sweep.sampling.relative import NSGA2
 

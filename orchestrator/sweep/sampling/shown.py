@@ -26,6 +26,7 @@ class Shown(optuna.storages.InMemoryStorage):  # type: ignore[misc]
         """Begin without a trial."""
         super().__init__()
         self._few: list[int] | None = None
+        self._before: dict[str, Any] = {}
 
     @contextlib.contextmanager
     def only(self, numbers: Sequence[int]) -> Iterator[None]:
@@ -35,6 +36,21 @@ class Shown(optuna.storages.InMemoryStorage):  # type: ignore[misc]
             yield
         finally:
             self._few = None
+
+    def create_new_trial(self, study_id: int, template_trial: FrozenTrial | None = None) -> int:
+        """Create a trial; see `optuna.storages.BaseStorage`."""
+        self._before = self._studies[study_id].system_attrs  # replaced, never changed, by what is noted there
+        trial: int = super().create_new_trial(study_id, template_trial)
+        return trial
+
+    def withdraw(self) -> None:
+        """Take the newest trial back, with what its sampler noted of the study: as if it had not been drawn."""
+        trial, (study_id, number) = self._trial_id_to_study_id_and_number.popitem()
+        study = self._studies[study_id]
+        assert number == len(study.trials) - 1
+        study.trials.pop()
+        study.system_attrs = self._before
+        self._max_trial_id = trial - 1
 
     def get_all_trials(
         self, study_id: int, deepcopy: bool = True, states: Container[TrialState] | None = None

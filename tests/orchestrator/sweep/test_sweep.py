@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from pathlib import Path
 from typing import Any
@@ -66,7 +67,9 @@ def test_a_repeat_costs_no_trial(tmp_path: Path) -> None:
         sweep = sweep_of(ledger, space=SEVENS, sampler="random", trials=60)
         InProcess(lambda: panel).run(sweep)
         rows = ended(ledger)
-        assert len(sweep.proposals.study.get_trials(deepcopy=False)) > 60  # it did propose some again
+        draws = [json.loads(row["drawn"])["draw"] for row in ledger.events([]) if row["drawn"] is not None]
+        assert draws == sorted(set(draws)) and draws[-1] > 60  # it did propose some again
+        assert len(sweep.proposals.study.get_trials(deepcopy=False)) == 60
     assert len(panel.scored) == len(set(panel.scored)) == len(rows) == 60 + A
 
 

@@ -16,9 +16,10 @@ from orchestrator.sweep.inprocess import InProcess
 from orchestrator.sweep.outcome import outcome_of
 from orchestrator.sweep.proposals import Proposals
 from orchestrator.sweep.sampling import shown
+from orchestrator.sweep.sampling.relative import TPE
 from orchestrator.sweep.sampling.shown import Few
-from orchestrator.sweep.study import make_sampler, population
-from search_spaces import SPACES
+from orchestrator.sweep.study import FIRST, make_sampler, population
+from search_spaces import SPACES, SearchSpace
 from tests.helpers.fake_panel import OBJECTIVES, FakePanel
 from tests.helpers.sweeps import ended, sweep_of, whole
 
@@ -122,7 +123,7 @@ def test_a_resumed_sweep_is_told_what_was_drawn_and_asks_no_sampler(
         sweep.check_closed()
 
 
-@pytest.mark.parametrize("sampler", ["tpe", "nsga2"])
+@pytest.mark.parametrize("sampler", ["tpe", "nsga2", "nsga3", "gp", "qmc"])
 def test_with_trials_in_flight_too_a_resumed_sweep_goes_on_as_it_would_have(sampler: str, tmp_path: Path) -> None:
     """Cut off anywhere: what is proposed next depends on what was proposed and answered, in that order, alone."""
     names: dict[int, list[str]] = {}
@@ -182,3 +183,69 @@ def test_genetic_samplers_draw_as_optunas_own(sampler: str) -> None:
             study.tell(trial, [len(str(trial.params)), n % 7])
         drawn.append([one.params for one in study.get_trials(deepcopy=False)])
     assert drawn[0] == drawn[1]
+
+
+@pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
+def test_tpe_draws_as_optunas_own_in_a_space_of_one_method() -> None:
+    own = optuna.samplers.TPESampler
+    spaces, drawn = SearchSpace("one", methods=("donors",)), []
+    for ours in (True, False):
+        study = optuna.create_study(directions=["minimize", "maximize"])
+        for n in range(30):
+            theirs = own(seed=n, multivariate=True, group=True, constant_liar=True, n_startup_trials=FIRST)
+            study.sampler = make_sampler("tpe", seed=n, trials=30) if ours else theirs
+            trial = study.ask()
+            spaces.suggest(trial)
+            study.tell(trial, [trial.params["donors.k"], n % 7])
+        drawn.append([one.params for one in study.get_trials(deepcopy=False)])
+    assert drawn[0] == drawn[1]
+
+
+def test_tpe_draws_the_fields_of_its_method_alone_and_finds_untried_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each draw is new, though blur has 109 configurations, most of which are better than all others."""
+    space, drawn = SearchSpace("two", methods=("blur", "pixelate")), list[set[str]]()
+    proposals = Proposals(space, OBJECTIVES, sampler="tpe", trials=150, seed=0, begun_with=150)
+    sample = TPE._sample
+
+    def noted(self: TPE, study: object, trial: object, over: dict[str, object]) -> object:
+        drawn.append(set(over))
+        return sample(self, study, trial, over)
+
+    monkeypatch.setattr(TPE, "_sample", noted)
+    for _ in range(100):
+        asked = proposals.ask()
+        assert asked is not None
+        kernel = getattr(asked.anonymizer, "kernel", None)
+        risk = 0.9 if kernel is None else 0.5 - kernel / 1000
+        proposals.tell(asked, dict(zip(OBJECTIVES, (risk, 1 - risk), strict=True)))
+    assert 97 <= proposals._drawn < 100  # besides three anchors; of the first ten, drawn at random, one may repeat
+    assert all(names == {"method"} or len({name.partition(".")[0] for name in names}) == 1 for names in drawn)
+    methods = drawn.count({"method"})
+    assert 80 <= methods < 200 and len(drawn) - methods <= methods
+
+
+def test_what_is_withdrawn_leaves_no_trace() -> None:
+    storage = shown.Shown()
+    study = optuna.create_study(storage=storage, directions=["minimize"])
+    for value in (0.5, 0.2):
+        trial = study.ask()
+        trial.suggest_int("n", 0, 9)
+        study.tell(trial, value)
+    study.set_user_attr("mine", 1)
+    before = [(one.number, one._trial_id, one.params, one.state) for one in study.get_trials()]
+    for waits in (False, True):
+        if waits:
+            study.enqueue_trial({"n": 3})
+        trial = study.ask()
+        trial.suggest_int("n", 0, 9)
+        storage.set_study_system_attr(study._study_id, "parents", [0])
+        storage.withdraw()
+        assert [(one.number, one._trial_id, one.params, one.state) for one in study.get_trials()] == before
+        assert storage.get_study_system_attrs(study._study_id) == {}
+    assert study.ask().number == 2 and study.user_attrs == {"mine": 1}
+
+
+def test_what_an_earlier_version_noted_of_draws_is_refused() -> None:
+    proposals = Proposals(SPACE, OBJECTIVES, sampler="tpe", trials=5, seed=0, begun_with=5)
+    with pytest.raises(ValueError, match="expected a draw's number"):
+        proposals.recall("Blur(kernel=3, region='crop')", '[{"method": "blur", "blur.kernel": 3}]')
