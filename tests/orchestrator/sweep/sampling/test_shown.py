@@ -221,7 +221,7 @@ def test_tpe_draws_the_fields_of_its_method_alone_and_finds_untried_ones(monkeyp
     assert 97 <= proposals._drawn < 100  # besides three anchors; of the first ten, drawn at random, one may repeat
     assert all(names == {"method"} or len({name.partition(".")[0] for name in names}) == 1 for names in drawn)
     methods = drawn.count({"method"})
-    assert 80 <= methods < 200 and len(drawn) - methods <= methods
+    assert 80 <= methods < 200 and len(drawn) - methods <= methods + 5  # of a method that is new each field apart
 
 
 def test_what_is_withdrawn_leaves_no_trace() -> None:
