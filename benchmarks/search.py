@@ -79,9 +79,11 @@ def lines(results: list[Result], problem: str, budget: int) -> Iterator[str]:
     names = list(dict.fromkeys(one["searcher"] for one in here))
     volumes = {name: np.array([one["volumes"] for one in here if one["searcher"] == name]) for name in names}
     elsewhere = [name for name in names if not name.startswith("ours")]
-    best = max(elsewhere, key=lambda name: volumes[name][:, -1].mean())
-    goal = volumes[best][:, -1].mean()
-    yield f"{problem}: best of the others: {best}, {goal:.3f} after {budget}"
+    goal = np.inf
+    if elsewhere:
+        best = max(elsewhere, key=lambda name: volumes[name][:, -1].mean())
+        goal = volumes[best][:, -1].mean()
+        yield f"{problem}: best of the others: {best}, {goal:.3f} after {budget}"
     for name in names:
         own, mean = [one for one in here if one["searcher"] == name], volumes[name].mean(0)
         error = volumes[name].std(0, ddof=min(1, len(own) - 1)) / np.sqrt(len(own))

@@ -274,7 +274,7 @@ def check_learns(sampler: str, space: SearchSpace, trials: int) -> None:
             f"--sampler {sampler}: expected a space of ranges, {space.name} is a fixed list, which is tried whole "
             "in its order; leave --sampler out"
         )
-    first = {**dict.fromkeys(GENETIC, population(trials)), "gp": FIRST}.get(sampler, 0)
+    first = {**dict.fromkeys(GENETIC, population(trials)), "gp": FIRST["gp"]}.get(sampler, 0)
     if trials <= first:
         raise ValueError(
             f"--sampler {sampler}: its first {first} trials are random, and --trials {trials} are no more; give more, "

@@ -192,7 +192,7 @@ def test_tpe_draws_as_optunas_own_in_a_space_of_one_method() -> None:
     for ours in (True, False):
         study = optuna.create_study(directions=["minimize", "maximize"])
         for n in range(30):
-            theirs = own(seed=n, multivariate=True, group=True, constant_liar=True, n_startup_trials=FIRST)
+            theirs = own(seed=n, multivariate=True, group=True, constant_liar=True, n_startup_trials=FIRST["tpe"])
             study.sampler = make_sampler("tpe", seed=n, trials=30) if ours else theirs
             trial = study.ask()
             spaces.suggest(trial)
