@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -45,8 +44,8 @@ class TPE(optuna.samplers.TPESampler):  # type: ignore[misc]
     """Draw as Optuna's TPE does in groups of fields: first the method, then its fields, and no other method's.
 
     Groups are drawn independently of each other, so that what is drawn has the same distribution. Of the candidates
-    for a method's fields the most promising is taken that was not tried yet. Nothing is drawn where a trial's
-    parameters are given.
+    for a method's fields the most promising is taken that was not tried yet; where all were, the method that comes
+    next. Nothing is drawn where a trial's parameters are given.
     """
 
     def __init__(self, *, seed: int, first: int, is_new: Callable[[Mapping[str, Any]], bool] | None = None) -> None:
@@ -57,15 +56,19 @@ class TPE(optuna.samplers.TPESampler):  # type: ignore[misc]
             first: trials that are drawn at random.
             is_new: tells of a method and its fields whether they were not tried yet; None where all are welcome.
         """
-        with warnings.catch_warnings():
-            # Grouping is how TPE learns in conditional spaces; that its interface may change is no concern of the user.
-            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-            super().__init__(seed=seed, multivariate=True, group=True, constant_liar=True, n_startup_trials=first)
+        super().__init__(seed=seed, multivariate=True, constant_liar=True, n_startup_trials=first)
         self._is_new = is_new
-        self._method: dict[str, Any] = {}
         self._over: dict[str, BaseDistribution] = {}
-        self._used_up: set[str] = set()
+        self._methods: list[str] = []
+        self._method: dict[str, Any] = {}
         self._found = False
+
+    def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
+        """Return the fields that some complete trial has, with more than one value, by name in order."""
+        seen: dict[str, BaseDistribution] = {}
+        for one in study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)):
+            seen |= one.distributions
+        return {name: seen[name] for name in sorted(seen) if not seen[name].single()}
 
     def sample_relative(
         self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
@@ -74,19 +77,16 @@ class TPE(optuna.samplers.TPESampler):  # type: ignore[misc]
         if "fixed_params" in trial.system_attrs:
             return {}
         if METHOD not in search_space:
-            drawn: dict[str, Any] = super().sample_relative(study, trial, search_space)
+            drawn: dict[str, Any] = self._sample_relative(study, trial, search_space)
             return drawn
-        self._used_up.clear()
-        while True:
-            drawn = super().sample_relative(study, trial, {METHOD: search_space[METHOD]})
-            if not drawn or drawn[METHOD] in self._used_up:
-                return drawn
-            self._method, self._found = dict(drawn), False
-            own = {name: over for name, over in search_space.items() if name.startswith(f"{drawn[METHOD]}.")}
-            drawn |= super().sample_relative(study, trial, own)
+        drawn = self._sample_relative(study, trial, {METHOD: search_space[METHOD]})
+        for method in self._methods if drawn else ():
+            self._method, self._found = {METHOD: method}, False
+            own = {name: over for name, over in search_space.items() if name.startswith(f"{method}.")}
+            drawn = self._method | self._sample_relative(study, trial, own)
             if self._found or self._is_new is None or (not own and self._is_new(self._method)):
-                return drawn
-            self._used_up.add(drawn[METHOD])
+                break
+        return drawn
 
     def _sample(
         self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
@@ -98,12 +98,15 @@ class TPE(optuna.samplers.TPESampler):  # type: ignore[misc]
     def _compute_acquisition_func(self, samples: dict[str, Floats], mpe_below: object, mpe_above: object) -> Floats:
         """Return what each candidate promises, as logarithms; of one that was tried, nothing."""
         promised: Floats = super()._compute_acquisition_func(samples, mpe_below, mpe_above)
-        if self._is_new is None:
-            return promised
-        for place in np.argsort(-promised, kind="stable"):
-            drawn = {name: self._over[name].to_external_repr(of[place]) for name, of in samples.items()}
-            self._found = drawn[METHOD] not in self._used_up if METHOD in drawn else self._is_new(self._method | drawn)
-            if self._found:
-                break
-            promised[place] = -np.inf
+        best = np.argsort(-promised, kind="stable")
+        if METHOD in samples:
+            over = self._over[METHOD]
+            self._methods = list(dict.fromkeys(over.to_external_repr(samples[METHOD][place]) for place in best))
+        elif self._is_new is not None:
+            for place in best:
+                drawn = {name: self._over[name].to_external_repr(of[place]) for name, of in samples.items()}
+                self._found = self._is_new(self._method | drawn)
+                if self._found:
+                    break
+                promised[place] = -np.inf
         return promised

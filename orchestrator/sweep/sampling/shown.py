@@ -63,11 +63,6 @@ class Shown(optuna.storages.InMemoryStorage):  # type: ignore[misc]
         trials = [self.get_trial(number) for number in self._few]  # of a single study, whose numbers are the keys
         return trials if states is None else [trial for trial in trials if trial.state in states]
 
-    def set_trial_system_attr(self, trial_id: int, key: str, value: Any) -> None:
-        """Note something of a trial, but not what TPE drew for methods that the trial does not use."""
-        if not key.startswith("tpe:"):
-            super().set_trial_system_attr(trial_id, key, value)
-
 
 class Chooses(Protocol):
     """What decides which trials a sampler is shown."""
