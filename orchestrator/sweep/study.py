@@ -57,19 +57,15 @@ def make_sampler(
     """
     import optuna  # a second, which --help does without
 
+    from orchestrator.sweep.sampling.relative import NSGA2, NSGA3, TPE
+
     if sampler not in SAMPLERS:
         raise ValueError(f"--sampler: expected one of {', '.join(SAMPLERS)}, got {sampler!r}")
     if sampler == "tpe":
-        from orchestrator.sweep.sampling.relative import TPE
-
         return TPE(seed=seed, first=FIRST[sampler], is_new=is_new)
     if sampler == "nsga2":
-        from orchestrator.sweep.sampling.relative import NSGA2
-
         return NSGA2(seed=seed, population_size=population(trials))
     if sampler == "nsga3":
-        from orchestrator.sweep.sampling.relative import NSGA3
-
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
             return NSGA3(seed=seed, population_size=population(trials))
